@@ -1,0 +1,1 @@
+//! The configuration: YAML in, validated values out.
