@@ -1,8 +1,40 @@
 //! The picture path: encoded bytes in, encoded bytes out. Knows no file, clock, config or log.
+//!
+//! A picture travels in one of two forms. What was JPEG stays planar YCbCr from a DCT-scaled
+//! decode to the encoder, with half the samples of RGB and no colour conversion; what was PNG stays
+//! packed pixels of its own depth. Only where the written format differs is the form changed, after
+//! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
+//! worker allocates nothing for a picture that is not larger than those before.
 
+mod convert;
+mod decode;
+mod encode;
+mod exif;
+mod geometry;
+mod orient;
+mod overlay;
+mod pixels;
+mod planes;
+mod probe;
+mod recompress;
+mod resize;
+mod turbo;
+
+use std::fmt;
+use std::mem::swap;
 use std::sync::Arc;
 
+use fast_image_resize::Resizer;
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::mark::Mark;
+use decode::PngColour;
+use geometry::Geometry;
+use overlay::Stamps;
+use pixels::Pixels;
+use planes::{Plane, Planes, Sampling};
+use probe::Probe;
+use turbo::{Compressor, Decompressor};
 
 /// How pictures are treated. Every field is validated by whoever builds it.
 #[derive(Debug, Clone)]
@@ -75,4 +107,819 @@ pub enum Step {
     Recompress,
     Overlay,
     Encode,
+}
+
+impl Step {
+    /// The step's name in reports and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Orient => "orient",
+            Self::Resize => "resize",
+            Self::Recompress => "recompress",
+            Self::Overlay => "overlay",
+            Self::Encode => "encode",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Why a picture was not treated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PictureError {
+    /// The data ends too early: it may be whole later.
+    #[error("{step}: {cause}")]
+    Incomplete { step: Step, cause: String },
+    /// The same bytes will never become a picture.
+    #[error("{step}: {cause}")]
+    Bad { step: Step, cause: String },
+}
+
+impl PictureError {
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Incomplete { step, .. } | Self::Bad { step, .. } => *step,
+        }
+    }
+}
+
+impl Recipe {
+    /// A number that is the same for equal recipes on every machine and in every build, and
+    /// differs for different ones: XXH3 over every field in a fixed form.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        // Every field is named, so that a new one cannot be forgotten.
+        let Self {
+            mark,
+            opacity,
+            output_height,
+            quality,
+            output_quality,
+            chroma,
+            upscale,
+            anchor,
+            margin,
+            min_picture,
+            max_pixels,
+        } = self;
+        let (margin_unit, margin_bits) = match *margin {
+            Length::Pixels(pixels) => (0, pixels),
+            Length::Percent(percent) => (1, percent.to_bits()),
+        };
+        let chroma = match chroma {
+            Chroma::Half => 0,
+            Chroma::Full => 1,
+        };
+        let anchor = match anchor {
+            Anchor::TopLeft => 0,
+            Anchor::Top => 1,
+            Anchor::TopRight => 2,
+            Anchor::Left => 3,
+            Anchor::Center => 4,
+            Anchor::Right => 5,
+            Anchor::BottomLeft => 6,
+            Anchor::Bottom => 7,
+            Anchor::BottomRight => 8,
+        };
+        let mut hash = Xxh3::new();
+        hash.update(&[
+            *quality,
+            *output_quality,
+            chroma,
+            u8::from(*upscale),
+            anchor,
+            margin_unit,
+        ]);
+        for number in [
+            opacity.to_bits(),
+            *output_height,
+            margin_bits,
+            *min_picture,
+            mark.width,
+            mark.height,
+        ] {
+            hash.update(&number.to_le_bytes());
+        }
+        hash.update(&max_pixels.to_le_bytes());
+        hash.update(&mark.rgba);
+        hash.digest()
+    }
+}
+
+/// A worker's buffers and codecs, used for one picture after another.
+pub struct Scratch {
+    decompressor: Decompressor,
+    compressor: Compressor,
+    resizer: Resizer,
+    planes: Planes,
+    spare_planes: Planes,
+    wider_plane: Plane,
+    pixels: Pixels,
+    spare_pixels: Pixels,
+    /// 8-bit packed pixels on their way between the forms.
+    packed: Vec<u8>,
+    icc: Vec<u8>,
+    colour: PngColour,
+    stamps: Stamps,
+    /// As long as the worst case; the JPEG is its beginning.
+    jpeg: Vec<u8>,
+    png: Vec<u8>,
+}
+
+impl Scratch {
+    pub fn new() -> Result<Self, PictureError> {
+        Ok(Self {
+            decompressor: Decompressor::new().map_err(bad(Step::Decode))?,
+            compressor: Compressor::new().map_err(bad(Step::Encode))?,
+            resizer: Resizer::new(),
+            planes: Planes::default(),
+            spare_planes: Planes::default(),
+            wider_plane: Plane::default(),
+            pixels: Pixels::default(),
+            spare_pixels: Pixels::default(),
+            packed: Vec::new(),
+            icc: Vec::new(),
+            colour: PngColour::default(),
+            stamps: Stamps::default(),
+            jpeg: Vec::new(),
+            png: Vec::new(),
+        })
+    }
+}
+
+/// A finished picture, in the worker's buffer.
+#[derive(Debug)]
+pub struct Treated<'a> {
+    pub bytes: &'a [u8],
+    pub format: Format,
+    /// Pixels of the written picture.
+    pub width: u32,
+    pub height: u32,
+    /// Pixels of the source as it was stored, before orientation.
+    pub source_width: u32,
+    pub source_height: u32,
+    /// What the decoder complained about in a picture that was accepted all the same.
+    pub warning: Option<String>,
+}
+
+/// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
+/// `after_step` is called after each step that was needed.
+pub fn treat<'a>(
+    bytes: &[u8],
+    wanted: Format,
+    recipe: &Recipe,
+    scratch: &'a mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Treated<'a>, PictureError> {
+    let source = probe::probe(bytes, &mut scratch.icc)?;
+    let geometry = geometry::plan(&source, wanted, recipe)?;
+
+    let warning = decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
+    after_step(Step::Decode);
+    if source.orientation != 1 {
+        orient(&source, scratch);
+        after_step(Step::Orient);
+    }
+    resize(&source, wanted, recipe, &geometry, scratch).map_err(bad(Step::Resize))?;
+    after_step(Step::Resize);
+    if wanted == Format::Jpeg && recipe.quality < 100 {
+        recompress(recipe.quality, &geometry, scratch).map_err(bad(Step::Recompress))?;
+        after_step(Step::Recompress);
+    }
+    if geometry.marked {
+        overlay(wanted, recipe, &geometry, scratch);
+        after_step(Step::Overlay);
+    }
+    let bytes = encode(wanted, recipe, &geometry, scratch).map_err(bad(Step::Encode))?;
+    after_step(Step::Encode);
+
+    Ok(Treated {
+        bytes,
+        format: wanted,
+        width: geometry.width,
+        height: geometry.height,
+        source_width: source.width,
+        source_height: source.height,
+        warning,
+    })
+}
+
+fn decode(
+    bytes: &[u8],
+    source: &Probe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<Option<String>, String> {
+    scratch.colour = PngColour::default();
+    match source.format {
+        Format::Jpeg => decode::jpeg(
+            &mut scratch.decompressor,
+            &mut scratch.compressor,
+            bytes,
+            decode::eighths(geometry.source_height, geometry.height),
+            geometry.height > geometry.source_height,
+            &mut scratch.packed,
+            &mut scratch.planes,
+        ),
+        Format::Png => {
+            scratch.colour = decode::png(bytes, &mut scratch.icc, &mut scratch.pixels)?;
+            Ok(None)
+        }
+    }
+}
+
+fn orient(source: &Probe, scratch: &mut Scratch) {
+    match source.format {
+        Format::Jpeg => {
+            orient::planes(
+                &scratch.planes,
+                source.orientation,
+                &mut scratch.spare_planes,
+            );
+            swap(&mut scratch.planes, &mut scratch.spare_planes);
+        }
+        Format::Png => {
+            orient::pixels(
+                &scratch.pixels,
+                source.orientation,
+                &mut scratch.spare_pixels,
+            );
+            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+        }
+    }
+}
+
+/// Scales, and from here on the picture has the form that belongs to the wanted format.
+fn resize(
+    source: &Probe,
+    wanted: Format,
+    recipe: &Recipe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<(), String> {
+    let size = (geometry.width, geometry.height);
+    let sampling = match (wanted, recipe.chroma) {
+        (Format::Jpeg, Chroma::Half) => Sampling::S420,
+        (Format::Jpeg, Chroma::Full) | (Format::Png, _) => Sampling::S444,
+    };
+    match source.format {
+        Format::Jpeg => {
+            let grey = scratch.planes.sampling == Sampling::Grey;
+            let sampling = if grey { Sampling::Grey } else { sampling };
+            resize::planes(
+                &mut scratch.resizer,
+                &mut scratch.wider_plane,
+                &scratch.planes,
+                sampling,
+                size,
+                &mut scratch.spare_planes,
+            )?;
+            swap(&mut scratch.planes, &mut scratch.spare_planes);
+            if wanted == Format::Png {
+                convert::to_pixels(
+                    &mut scratch.decompressor,
+                    &scratch.planes,
+                    size,
+                    &mut scratch.pixels,
+                )?;
+            }
+        }
+        Format::Png => {
+            resize::pixels(
+                &mut scratch.resizer,
+                &scratch.pixels,
+                size,
+                &mut scratch.spare_pixels,
+            )?;
+            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+            if wanted == Format::Jpeg {
+                convert::to_planes(
+                    &mut scratch.compressor,
+                    &scratch.pixels,
+                    sampling,
+                    &mut scratch.packed,
+                    &mut scratch.planes,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn recompress(quality: u8, geometry: &Geometry, scratch: &mut Scratch) -> Result<(), String> {
+    recompress::planes(
+        &mut scratch.compressor,
+        &mut scratch.decompressor,
+        &scratch.planes,
+        (geometry.width, geometry.height),
+        quality,
+        &mut scratch.jpeg,
+        &mut scratch.spare_planes,
+    )?;
+    swap(&mut scratch.planes, &mut scratch.spare_planes);
+    Ok(())
+}
+
+fn overlay(wanted: Format, recipe: &Recipe, geometry: &Geometry, scratch: &mut Scratch) {
+    let place = geometry.place;
+    let (width, height) = (geometry.width, geometry.height);
+    let coloured = || overlay::is_coloured(&recipe.mark);
+    match wanted {
+        Format::Jpeg => {
+            if scratch.planes.sampling == Sampling::Grey && coloured() {
+                let sampling = match recipe.chroma {
+                    Chroma::Half => Sampling::S420,
+                    Chroma::Full => Sampling::S444,
+                };
+                scratch.planes.colour(sampling, width, height);
+            }
+            let planes = &mut scratch.planes;
+            overlay::planes(
+                &mut scratch.stamps,
+                &recipe.mark,
+                place,
+                (width, height),
+                planes,
+            );
+        }
+        Format::Png => {
+            if scratch.pixels.channels <= 2 && coloured() {
+                convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
+                swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+            }
+            overlay::pixels(&recipe.mark, place, &mut scratch.pixels);
+        }
+    }
+}
+
+fn encode<'a>(
+    wanted: Format,
+    recipe: &Recipe,
+    geometry: &Geometry,
+    scratch: &'a mut Scratch,
+) -> Result<&'a [u8], String> {
+    match wanted {
+        Format::Jpeg => {
+            let length = encode::jpeg(
+                &mut scratch.compressor,
+                &scratch.planes,
+                (geometry.width, geometry.height),
+                recipe.output_quality,
+                &scratch.icc,
+                &mut scratch.jpeg,
+            )?;
+            Ok(&scratch.jpeg[..length])
+        }
+        Format::Png => {
+            encode::png(
+                &mut scratch.pixels,
+                recipe.quality,
+                &scratch.icc,
+                &scratch.colour,
+                &mut scratch.png,
+            )?;
+            Ok(&scratch.png)
+        }
+    }
+}
+
+/// Decodes a picture upright to 8-bit R G B A, for marks given as pictures; refused above
+/// `max_pixels`.
+pub(crate) fn open_rgba(
+    bytes: &[u8],
+    max_pixels: u64,
+) -> Result<(u32, u32, Vec<u8>), PictureError> {
+    let mut scratch = Scratch::new()?;
+    let source = probe::probe(bytes, &mut scratch.icc)?;
+    let geometry = geometry::unscaled(&source, max_pixels)?;
+    decode(bytes, &source, &geometry, &mut scratch).map_err(bad(Step::Decode))?;
+    if source.orientation != 1 {
+        orient(&source, &mut scratch);
+    }
+    if source.format == Format::Jpeg {
+        let (planes, spare) = (&scratch.planes, &mut scratch.spare_planes);
+        let size = (geometry.width, geometry.height);
+        let sampling = if planes.sampling == Sampling::Grey {
+            Sampling::Grey
+        } else {
+            Sampling::S444
+        };
+        resize::planes(
+            &mut scratch.resizer,
+            &mut scratch.wider_plane,
+            planes,
+            sampling,
+            size,
+            spare,
+        )
+        .and_then(|()| {
+            convert::to_pixels(&mut scratch.decompressor, spare, size, &mut scratch.pixels)
+        })
+        .map_err(bad(Step::Decode))?;
+    }
+    Ok((
+        geometry.width,
+        geometry.height,
+        convert::to_rgba(&scratch.pixels),
+    ))
+}
+
+/// Makes a cause a permanent failure of a step.
+fn bad(step: Step) -> impl Fn(String) -> PictureError {
+    move |cause| PictureError::Bad { step, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe() -> Recipe {
+        let rgba = [200, 40, 60, 180].repeat(12 * 9);
+        Recipe {
+            mark: Arc::new(Mark {
+                width: 12,
+                height: 9,
+                rgba,
+            }),
+            opacity: 60.0,
+            output_height: 40,
+            quality: 30,
+            output_quality: 90,
+            chroma: Chroma::Half,
+            upscale: true,
+            anchor: Anchor::BottomRight,
+            margin: Length::Percent(10.0),
+            min_picture: 0,
+            max_pixels: 100_000,
+        }
+    }
+
+    /// A gradient with a little structure, as the encoders of other programs would write it.
+    fn picture(width: usize, height: usize, channels: usize) -> Vec<u8> {
+        (0..width * height * channels)
+            .map(|at| {
+                let (pixel, channel) = (at / channels, at % channels);
+                u8::try_from(
+                    (pixel % width * 3 + pixel / width * 2 + channel * 40 + (pixel % 7) * 5) % 256,
+                )
+                .unwrap()
+            })
+            .collect()
+    }
+
+    fn jpeg(width: usize, height: usize, sampling: turbojpeg::Subsamp) -> Vec<u8> {
+        let pixels = picture(width, height, 3);
+        let format = turbojpeg::PixelFormat::RGB;
+        let image = turbojpeg::Image {
+            pixels: &pixels[..],
+            width,
+            pitch: width * 3,
+            height,
+            format,
+        };
+        turbojpeg::compress(image, 85, sampling).unwrap().to_vec()
+    }
+
+    fn cmyk(width: usize, height: usize) -> Vec<u8> {
+        let pixels = picture(width, height, 4);
+        let format = turbojpeg::PixelFormat::CMYK;
+        let image = turbojpeg::Image {
+            pixels: &pixels[..],
+            width,
+            pitch: width * 4,
+            height,
+            format,
+        };
+        turbojpeg::compress(image, 85, turbojpeg::Subsamp::None)
+            .unwrap()
+            .to_vec()
+    }
+
+    fn png_of(width: u32, height: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(colour);
+        encoder.set_depth(depth);
+        let wide = if depth == png::BitDepth::Sixteen {
+            2
+        } else {
+            1
+        };
+        let data = picture(width as usize, height as usize, colour.samples() * wide);
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(&data)
+            .unwrap();
+        bytes
+    }
+
+    fn sources() -> Vec<Vec<u8>> {
+        use turbojpeg::Subsamp;
+        let mut sources = vec![cmyk(33, 20)];
+        for sampling in [
+            Subsamp::None,
+            Subsamp::Sub2x1,
+            Subsamp::Sub2x2,
+            Subsamp::Sub1x2,
+            Subsamp::Sub4x1,
+            Subsamp::Gray,
+        ] {
+            sources.push(jpeg(131, 97, sampling));
+        }
+        for colour in [
+            png::ColorType::Grayscale,
+            png::ColorType::GrayscaleAlpha,
+            png::ColorType::Rgb,
+            png::ColorType::Rgba,
+        ] {
+            for depth in [png::BitDepth::Eight, png::BitDepth::Sixteen] {
+                sources.push(png_of(47, 61, colour, depth));
+            }
+        }
+        sources
+    }
+
+    #[test]
+    fn every_kind_becomes_either_format() {
+        let mut scratch = Scratch::new().unwrap();
+        for chroma in [Chroma::Half, Chroma::Full] {
+            let recipe = Recipe { chroma, ..recipe() };
+            for source in sources() {
+                for wanted in [Format::Jpeg, Format::Png] {
+                    let mut steps = Vec::new();
+                    let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |step| {
+                        steps.push(step);
+                    })
+                    .unwrap();
+                    assert_eq!(treated.format, wanted);
+                    assert_eq!((treated.height, treated.warning), (40, None));
+                    assert_eq!(steps.contains(&Step::Recompress), wanted == Format::Jpeg);
+                    let found = probe::probe(treated.bytes, &mut Vec::new()).unwrap();
+                    assert_eq!(
+                        (found.format, found.width, found.height),
+                        (wanted, treated.width, treated.height)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiny_and_thin_pictures() {
+        let mut scratch = Scratch::new().unwrap();
+        for (width, height) in [(1, 1), (2, 1), (1, 2), (3, 3), (17, 1), (1, 300), (700, 3)] {
+            for sampling in [
+                turbojpeg::Subsamp::Sub2x2,
+                turbojpeg::Subsamp::Sub4x1,
+                turbojpeg::Subsamp::Sub1x2,
+            ] {
+                let source = jpeg(width, height, sampling);
+                for upscale in [true, false] {
+                    let recipe = Recipe {
+                        upscale,
+                        max_pixels: 1_000_000,
+                        ..recipe()
+                    };
+                    for wanted in [Format::Jpeg, Format::Png] {
+                        let result = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ());
+                        assert!(
+                            result.is_ok(),
+                            "{width}×{height} {sampling:?} to {wanted:?}: {result:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_grey_picture_takes_colour_only_from_a_coloured_mark() {
+        let mut scratch = Scratch::new().unwrap();
+        let grey_mark = Arc::new(Mark {
+            width: 2,
+            height: 2,
+            rgba: [99, 99, 99, 200].repeat(4),
+        });
+        for source in [
+            jpeg(50, 50, turbojpeg::Subsamp::Gray),
+            png_of(50, 50, png::ColorType::Grayscale, png::BitDepth::Eight),
+        ] {
+            for (mark, channels) in [(recipe().mark, 3), (Arc::clone(&grey_mark), 1)] {
+                let recipe = Recipe { mark, ..recipe() };
+                let treated =
+                    treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
+                let reader = png::Decoder::new(std::io::Cursor::new(treated.bytes))
+                    .read_info()
+                    .unwrap();
+                assert_eq!(reader.info().color_type.samples(), channels);
+                let treated =
+                    treat(&source, Format::Jpeg, &recipe, &mut scratch, &mut |_| ()).unwrap();
+                let header = turbojpeg::read_header(treated.bytes).unwrap();
+                assert_eq!(header.subsamp == turbojpeg::Subsamp::Gray, channels == 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_picture_is_incomplete_and_never_published() {
+        let mut scratch = Scratch::new().unwrap();
+        for source in sources() {
+            for part in 0..24 {
+                let end = source.len() * part / 24;
+                let result = treat(
+                    &source[..end],
+                    Format::Jpeg,
+                    &recipe(),
+                    &mut scratch,
+                    &mut |_| (),
+                );
+                assert!(
+                    matches!(result, Err(PictureError::Incomplete { .. })),
+                    "{end} of {} bytes: {result:?}",
+                    source.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_but_complete_jpeg_is_accepted_with_a_warning() {
+        let mut source = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
+        let middle = source.len() / 2;
+        // A premature end of the entropy-coded data, but an end all the same.
+        source.splice(middle..source.len() - 2, []);
+        let mut scratch = Scratch::new().unwrap();
+        let treated = treat(&source, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        let warning = treated.warning.unwrap();
+        assert!(warning.contains("premature end"), "{warning}");
+    }
+
+    #[test]
+    fn a_profile_is_kept_in_both_formats() {
+        let mut icc = vec![7; 70_000];
+        icc[16..20].copy_from_slice(b"RGB ");
+        let mut scratch = Scratch::new().unwrap();
+        let plain = jpeg(60, 50, turbojpeg::Subsamp::Sub2x2);
+        let mut source = plain[..2].to_vec();
+        for (number, part) in (1u8..).zip(icc.chunks(60_000)) {
+            let length = u16::try_from(2 + 14 + part.len()).unwrap();
+            source.extend([0xff, 0xe2]);
+            source.extend(length.to_be_bytes());
+            source.extend(b"ICC_PROFILE\0");
+            source.extend([number, 2]);
+            source.extend(part);
+        }
+        source.extend(&plain[2..]);
+        let mut kept = Vec::new();
+        let treated = treat(&source, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        probe::probe(treated.bytes, &mut kept).unwrap();
+        assert!(kept == icc, "{} bytes of profile were kept", kept.len());
+        let treated = treat(&source, Format::Png, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        let png = treated.bytes.to_vec();
+        decode::png(&png, &mut kept, &mut Pixels::default()).unwrap();
+        assert!(kept == icc, "{} bytes of profile were kept", kept.len());
+        let treated = treat(&png, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        probe::probe(treated.bytes, &mut kept).unwrap();
+        assert!(kept == icc, "{} bytes of profile were kept", kept.len());
+        // The next picture has none.
+        let treated = treat(&plain, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        probe::probe(treated.bytes, &mut kept).unwrap();
+        assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_step() {
+        let mut scratch = Scratch::new().unwrap();
+        let source = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
+        let error = treat(
+            &source[..400],
+            Format::Jpeg,
+            &recipe(),
+            &mut scratch,
+            &mut |_| (),
+        )
+        .unwrap_err();
+        assert_eq!(error.to_string(), "decode: premature end of data");
+        let recipe = Recipe {
+            max_pixels: 1000,
+            ..recipe()
+        };
+        let error = treat(&source, Format::Jpeg, &recipe, &mut scratch, &mut |_| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "decode: 131×97 pixels are above max_pixels 1000"
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_is_stable_and_sees_every_field() {
+        let base = recipe();
+        // Written down so that a change of the form is noticed: it would make every ledger stale.
+        assert_eq!(base.fingerprint(), FINGERPRINT, "{:#x}", base.fingerprint());
+        let mut mark = (*base.mark).clone();
+        mark.rgba[5] ^= 1;
+        let others = [
+            Recipe {
+                mark: Arc::new(mark),
+                ..base.clone()
+            },
+            Recipe {
+                opacity: 61.0,
+                ..base.clone()
+            },
+            Recipe {
+                output_height: 41,
+                ..base.clone()
+            },
+            Recipe {
+                quality: 31,
+                ..base.clone()
+            },
+            Recipe {
+                output_quality: 91,
+                ..base.clone()
+            },
+            Recipe {
+                chroma: Chroma::Full,
+                ..base.clone()
+            },
+            Recipe {
+                upscale: false,
+                ..base.clone()
+            },
+            Recipe {
+                anchor: Anchor::TopLeft,
+                ..base.clone()
+            },
+            Recipe {
+                margin: Length::Pixels(10),
+                ..base.clone()
+            },
+            Recipe {
+                min_picture: 1,
+                ..base.clone()
+            },
+            Recipe {
+                max_pixels: 1,
+                ..base.clone()
+            },
+        ];
+        let mut seen: Vec<_> = others.iter().map(Recipe::fingerprint).collect();
+        seen.push(base.fingerprint());
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), others.len() + 1);
+    }
+
+    const FINGERPRINT: u64 = 0xa9c0_a148_8496_2cca;
+
+    /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
+    #[test]
+    fn mutated_pictures_never_panic() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below.max(1)
+        };
+        let mut scratch = Scratch::new().unwrap();
+        let sources = sources();
+        let mut treated = 0;
+        for round in 0..600 {
+            let mut bytes = sources[round % sources.len()].clone();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                let end = (at + 1 + random(12)).min(bytes.len());
+                match random(6) {
+                    0 | 1 => bytes[at] = u8::try_from(random(256)).unwrap(),
+                    2 => bytes[at] ^= 1 << random(8),
+                    3 => bytes[at..end].fill(0),
+                    4 => {
+                        let part = bytes[at..end].to_vec();
+                        bytes.splice(at..at, part);
+                    }
+                    _ => {
+                        bytes.drain(at..end);
+                    }
+                }
+            }
+            let wanted = if random(2) == 0 {
+                Format::Jpeg
+            } else {
+                Format::Png
+            };
+            treated +=
+                usize::from(treat(&bytes, wanted, &recipe(), &mut scratch, &mut |_| ()).is_ok());
+        }
+        assert!(treated > 20, "only {treated} of 600 got as far as the end");
+    }
 }

@@ -1,0 +1,126 @@
+//! Samples → bytes of the wanted format, with the colour profile that they came with.
+
+use png::chunk;
+
+use super::decode::PngColour;
+use super::pixels::Pixels;
+use super::planes::{Planes, Sampling};
+use super::turbo::Compressor;
+
+/// The longest side that libjpeg-turbo writes.
+pub const JPEG_SIDE: u32 = 65_500;
+
+/// Writes a JPEG into `out` and returns its length; `out` itself keeps the size of the worst case.
+pub fn jpeg(
+    compressor: &mut Compressor,
+    planes: &Planes,
+    size: (u32, u32),
+    quality: u8,
+    icc: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<usize, String> {
+    let icc = fitting(icc, planes.sampling == Sampling::Grey);
+    compressor.jpeg(planes, size, quality, icc, out)
+}
+
+/// Writes a PNG into `out`. Samples of 16 bits are left in PNG's byte order.
+pub fn png(
+    pixels: &mut Pixels,
+    quality: u8,
+    icc: &[u8],
+    colour: &PngColour,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    out.clear();
+    let grey = pixels.channels <= 2;
+    let mut info = png::Info::with_size(pixels.width, pixels.height);
+    info.color_type = match pixels.channels {
+        1 => png::ColorType::Grayscale,
+        2 => png::ColorType::GrayscaleAlpha,
+        3 => png::ColorType::Rgb,
+        _ => png::ColorType::Rgba,
+    };
+    info.bit_depth = if pixels.deep {
+        png::BitDepth::Sixteen
+    } else {
+        png::BitDepth::Eight
+    };
+    (info.srgb, info.source_gamma, info.source_chromaticities) =
+        (colour.srgb, colour.gamma, colour.chromaticities);
+    let icc = fitting(icc, grey);
+    if !icc.is_empty() {
+        info.icc_profile = Some(icc.into());
+    }
+    if pixels.deep {
+        for word in pixels.words_mut() {
+            *word = word.to_be();
+        }
+    }
+    let mut encoder =
+        png::Encoder::with_info(&mut *out, info).map_err(|error| error.to_string())?;
+    match effort(quality) {
+        0 => encoder.set_compression(png::Compression::Fast),
+        level => encoder.set_deflate_compression(png::DeflateCompression::Level(level)),
+    }
+    encoder.set_filter(png::Filter::Adaptive);
+    let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
+    if let Some(points) = colour.cicp {
+        writer
+            .write_chunk(chunk::cICP, &points)
+            .map_err(|error| error.to_string())?;
+    }
+    writer
+        .write_image_data(pixels.bytes())
+        .map_err(|error| error.to_string())?;
+    writer.finish().map_err(|error| error.to_string())
+}
+
+/// The deflate level for a quality: 100 → 0 (the fastest, made for PNG), 99 → 1 … 1 → 9. PNG is
+/// lossless at all of them.
+fn effort(quality: u8) -> u8 {
+    match quality {
+        100.. => 0,
+        quality => 1 + (99 - quality.max(1)) / 11,
+    }
+}
+
+/// The profile if it describes this kind of picture (ICC.1 7.2.6, data colour space): a CMYK
+/// profile does not describe the RGB that became of it, nor a grey one a picture that took colour.
+fn fitting(icc: &[u8], grey: bool) -> &[u8] {
+    let wanted = if grey { b"GRAY" } else { b"RGB " };
+    if icc.get(16..20) == Some(wanted) {
+        icc
+    } else {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effort_covers_all_levels() {
+        for (quality, level) in [
+            (100, 0),
+            (99, 1),
+            (89, 1),
+            (88, 2),
+            (50, 5),
+            (30, 7),
+            (11, 9),
+            (1, 9),
+        ] {
+            assert_eq!(effort(quality), level, "quality {quality}");
+        }
+    }
+
+    #[test]
+    fn only_a_fitting_profile_is_kept() {
+        let mut icc = vec![0; 128];
+        icc[16..20].copy_from_slice(b"RGB ");
+        assert_eq!(fitting(&icc, false), &icc[..]);
+        assert_eq!(fitting(&icc, true), b"");
+        assert_eq!(fitting(b"short", false), b"");
+    }
+}

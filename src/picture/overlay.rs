@@ -1,0 +1,460 @@
+//! Lays the mark on: out = picture × (1 - a) + mark × a, with a = alpha × opacity.
+//!
+//! On planes this is done in YCbCr, which equals blending in RGB up to rounding because the
+//! conversion is linear. A stamp is the mark made ready for it: premultiplied, in JFIF YCbCr, its
+//! chroma averaged over the pixels that share a sample. It is made once and kept.
+
+use std::sync::Arc;
+
+use crate::mark::Mark;
+
+use super::convert::saturated;
+use super::pixels::Pixels;
+use super::planes::{Planes, Sampling};
+
+/// Stamps kept by a worker; recipes in use at a time are few, and 4:2:0 has four phases.
+const KEPT: usize = 16;
+
+/// A mark ready for one kind of planes.
+#[derive(Debug)]
+struct Stamp {
+    key: StampKey,
+    planes: Vec<StampPlane>,
+}
+
+/// What a stamp depends on. It holds its mark, so that the address stays taken.
+#[derive(Debug)]
+struct StampKey {
+    mark: Arc<Mark>,
+    opacity: u32,
+    sampling: Sampling,
+    /// Position of the mark within the first chroma sample, pixels.
+    phase: (u32, u32),
+}
+
+impl StampKey {
+    fn matches(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mark, &other.mark)
+            && (self.opacity, self.sampling, self.phase)
+                == (other.opacity, other.sampling, other.phase)
+    }
+}
+
+#[derive(Debug)]
+struct StampPlane {
+    width: usize,
+    /// 0..=255 for each sample.
+    alpha: Vec<u8>,
+    /// Sample × alpha, 0..=65025.
+    product: Vec<u16>,
+}
+
+/// The stamps of a worker, oldest first.
+#[derive(Debug, Default)]
+pub struct Stamps(Vec<Stamp>);
+
+/// Where the mark's first pixel stands on the picture, and how opaque it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// Pixels from the left and the top; negative where the mark is cropped there.
+    pub x: i64,
+    pub y: i64,
+    /// 0..=1
+    pub opacity: f32,
+}
+
+/// Whether a mark has any visible colour.
+pub fn is_coloured(mark: &Mark) -> bool {
+    mark.rgba.chunks_exact(4).any(|pixel| {
+        matches!(pixel, &[red, green, blue, alpha] if alpha > 0 && (red != green || green != blue))
+    })
+}
+
+/// Lays a mark on planes. Grey planes take a mark's brightness only.
+pub fn planes(
+    stamps: &mut Stamps,
+    mark: &Arc<Mark>,
+    place: Placement,
+    (width, height): (u32, u32),
+    planes: &mut Planes,
+) {
+    let (across, down) = if planes.sampling == Sampling::Grey {
+        (1, 1)
+    } else {
+        planes.sampling.steps(1)
+    };
+    let key = StampKey {
+        mark: Arc::clone(mark),
+        opacity: place.opacity.to_bits(),
+        sampling: planes.sampling,
+        phase: (phase(place.x, across), phase(place.y, down)),
+    };
+    let sampling = planes.sampling;
+    let stamp = stamps.find(key);
+    for (index, (plane, stamp)) in planes.used_mut().iter_mut().zip(&stamp.planes).enumerate() {
+        let (x_step, y_step) = sampling.steps(index);
+        let (left, top) = (
+            place.x.div_euclid(x_step.into()),
+            place.y.div_euclid(y_step.into()),
+        );
+        let columns = overlap(left, stamp.width, width.div_ceil(x_step));
+        let rows = overlap(
+            top,
+            stamp.alpha.len() / stamp.width.max(1),
+            height.div_ceil(y_step),
+        );
+        for row in 0..rows.length {
+            let from = (rows.mark + row) * stamp.width + columns.mark;
+            let to = (rows.picture + row) * plane.width + columns.picture;
+            blend(
+                &mut plane.samples[to..to + columns.length],
+                &stamp.alpha[from..from + columns.length],
+                &stamp.product[from..from + columns.length],
+            );
+        }
+    }
+}
+
+/// One row. `picture × (255 - alpha) + product + 128` is at most 65280, so that division by 255 is
+/// exact in 16 bits as (v + v / 256) / 256, and compilers vectorise it.
+fn blend(picture: &mut [u8], alpha: &[u8], product: &[u16]) {
+    for ((sample, &alpha), &product) in picture.iter_mut().zip(alpha).zip(product) {
+        let sum = u16::from(*sample) * u16::from(255 - alpha) + product + 128;
+        let [high, _] = (sum + (sum >> 8)).to_be_bytes();
+        *sample = high;
+    }
+}
+
+/// A stretch that mark and picture share along one axis.
+struct Overlap {
+    /// First shared sample, counted in the mark.
+    mark: usize,
+    /// The same, counted in the picture.
+    picture: usize,
+    length: usize,
+}
+
+fn overlap(start: i64, mark: usize, picture: u32) -> Overlap {
+    let end = start
+        .saturating_add(i64::try_from(mark).unwrap_or(i64::MAX))
+        .min(picture.into());
+    let first = start.max(0);
+    let count = |value: i64| usize::try_from(value).unwrap_or(0);
+    match count(end.saturating_sub(first)) {
+        // Without a shared sample the other two could lie outside of both.
+        0 => Overlap {
+            mark: 0,
+            picture: 0,
+            length: 0,
+        },
+        length => Overlap {
+            mark: count(first - start),
+            picture: count(first),
+            length,
+        },
+    }
+}
+
+fn phase(position: i64, step: u32) -> u32 {
+    u32::try_from(position.rem_euclid(step.into())).unwrap_or(0)
+}
+
+impl Stamps {
+    fn find(&mut self, key: StampKey) -> &Stamp {
+        let position = self.0.iter().position(|stamp| stamp.key.matches(&key));
+        let index = position.unwrap_or_else(|| {
+            if self.0.len() >= KEPT {
+                self.0.remove(0);
+            }
+            self.0.push(Stamp::new(key));
+            self.0.len() - 1
+        });
+        &self.0[index]
+    }
+}
+
+impl Stamp {
+    fn new(key: StampKey) -> Self {
+        let count = if key.sampling == Sampling::Grey { 1 } else { 3 };
+        let planes = (0..count)
+            .map(|plane| StampPlane::new(&key, plane))
+            .collect();
+        Self { key, planes }
+    }
+}
+
+/// JFIF: offset and weights of R, G and B in Y, Cb and Cr.
+const YCBCR: [[f32; 4]; 3] = [
+    [0.0, 0.299, 0.587, 0.114],
+    [128.0, -0.168_736, -0.331_264, 0.5],
+    [128.0, 0.5, -0.418_688, -0.081_312],
+];
+
+impl StampPlane {
+    fn new(key: &StampKey, plane: usize) -> Self {
+        let mark = &*key.mark;
+        let opacity = f32::from_bits(key.opacity);
+        let (x_step, y_step) = key.sampling.steps(plane);
+        let (x_phase, y_phase) = if plane == 0 { (0, 0) } else { key.phase };
+        let width = (x_phase + mark.width).div_ceil(x_step) as usize;
+        let height = (y_phase + mark.height).div_ceil(y_step) as usize;
+        // Sums over the pixels of a sample; pixels beyond the mark add nothing.
+        let mut sums = vec![(0.0_f32, 0.0_f32); width * height];
+        let [offset, red, green, blue] = YCBCR[plane];
+        for (y, row) in (y_phase..).zip(mark.rgba.chunks_exact(mark.width as usize * 4)) {
+            let line = (y / y_step) as usize * width;
+            for (x, pixel) in (x_phase..).zip(row.chunks_exact(4)) {
+                let alpha = f32::from(pixel[3]) * opacity;
+                let value = offset
+                    + red * f32::from(pixel[0])
+                    + green * f32::from(pixel[1])
+                    + blue * f32::from(pixel[2]);
+                let (alphas, products) = &mut sums[line + (x / x_step) as usize];
+                *alphas += alpha;
+                *products += alpha * value.clamp(0.0, 255.0);
+            }
+        }
+        let share = 1.0 / (f32::from(u8::try_from(x_step * y_step).unwrap_or(1)));
+        Self {
+            width,
+            alpha: sums
+                .iter()
+                .map(|(alpha, _)| saturated(alpha * share))
+                .collect(),
+            product: sums
+                .iter()
+                .map(|(_, product)| rounded(product * share))
+                .collect(),
+        }
+    }
+}
+
+/// The nearest whole number, at most 255 × 255 so that `blend` cannot overflow.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, which is what is wanted"
+)]
+fn rounded(value: f32) -> u16 {
+    ((value + 0.5) as u16).min(255 * 255)
+}
+
+/// Lays a mark on pixels by the source-over rule, also onto transparency. Grey pixels take a
+/// mark's brightness only.
+pub fn pixels(mark: &Mark, place: Placement, pixels: &mut Pixels) {
+    let columns = overlap(place.x, mark.width as usize, pixels.width);
+    let rows = overlap(place.y, mark.height as usize, pixels.height);
+    let (width, channels, deep) = (pixels.width as usize, pixels.channels, pixels.deep);
+    for row in 0..rows.length {
+        let from = ((rows.mark + row) * mark.width as usize + columns.mark) * 4;
+        let to = ((rows.picture + row) * width + columns.picture) * channels;
+        let mark = mark.rgba[from..from + columns.length * 4].chunks_exact(4);
+        let span = to..to + columns.length * channels;
+        if deep {
+            let row = pixels.words_mut()[span].chunks_exact_mut(channels);
+            for (pixel, mark) in row.zip(mark) {
+                over(pixel, mark, place.opacity, 65535.0);
+            }
+        } else {
+            let row = pixels.bytes_mut()[span].chunks_exact_mut(channels);
+            for (pixel, mark) in row.zip(mark) {
+                over(pixel, mark, place.opacity, 255.0);
+            }
+        }
+    }
+}
+
+/// A sample of either depth.
+trait Sample: Copy + Into<f32> {
+    fn nearest(value: f32) -> Self;
+}
+
+impl Sample for u8 {
+    fn nearest(value: f32) -> Self {
+        saturated(value)
+    }
+}
+
+impl Sample for u16 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float cast saturates, which is what is wanted"
+    )]
+    fn nearest(value: f32) -> Self {
+        (value + 0.5) as Self
+    }
+}
+
+/// One pixel of the mark over one of the picture, whose largest sample value is `full`.
+fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
+    if mark[3] == 0 {
+        return;
+    }
+    let alpha = f32::from(mark[3]) / 255.0 * opacity;
+    let channels = pixel.len();
+    let colours = channels - usize::from(channels.is_multiple_of(2));
+    let beneath = if colours < channels {
+        pixel[colours].into() / full
+    } else {
+        1.0
+    };
+    let left = beneath * (1.0 - alpha);
+    let whole = alpha + left;
+    if whole <= 0.0 {
+        return;
+    }
+    let grey;
+    let colour: &[f32] = if colours == 1 {
+        let [_, red, green, blue] = YCBCR[0];
+        grey = [red * f32::from(mark[0]) + green * f32::from(mark[1]) + blue * f32::from(mark[2])];
+        &grey
+    } else {
+        &[mark[0].into(), mark[1].into(), mark[2].into()]
+    };
+    for (sample, value) in pixel[..colours].iter_mut().zip(colour) {
+        let value = value * (full / 255.0);
+        *sample = S::nearest((value * alpha + (*sample).into() * left) / whole);
+    }
+    if colours < channels {
+        pixel[colours] = S::nearest(whole * full);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(width: u32, height: u32, pixel: [u8; 4]) -> Arc<Mark> {
+        Arc::new(Mark {
+            width,
+            height,
+            rgba: pixel.repeat((width * height) as usize),
+        })
+    }
+
+    fn at(x: i64, y: i64) -> Placement {
+        Placement { x, y, opacity: 1.0 }
+    }
+
+    #[test]
+    fn blend_never_overflows_and_rounds() {
+        for alpha in 0..=255u8 {
+            for value in [0u16, 1, 127, 254, 255] {
+                for below in [0u8, 1, 128, 255] {
+                    let mut picture = [below];
+                    blend(&mut picture, &[alpha], &[value * u16::from(alpha)]);
+                    let exact = (f64::from(below) * f64::from(255 - alpha)
+                        + f64::from(value) * f64::from(alpha))
+                        / 255.0;
+                    assert!(
+                        (f64::from(picture[0]) - exact).abs() <= 0.51,
+                        "{below} {value} {alpha}"
+                    );
+                }
+            }
+            // A chroma average whose alpha was rounded down by the most: a quarter.
+            blend(
+                &mut [255],
+                &[alpha],
+                &[(u16::from(alpha) * 255 + 64).min(65025)],
+            );
+        }
+    }
+
+    #[test]
+    fn an_opaque_mark_replaces_the_planes_under_it() {
+        let mut planes_ = Planes::default();
+        planes_.allocate(Sampling::S420, 9, 9);
+        for plane in planes_.used_mut() {
+            plane.samples.fill(100);
+        }
+        planes(
+            &mut Stamps::default(),
+            &mark(4, 4, [255, 0, 0, 255]),
+            at(3, 2),
+            (9, 9),
+            &mut planes_,
+        );
+        let [luma, cb, cr] = planes_.used() else {
+            panic!("three planes")
+        };
+        assert_eq!(
+            (
+                luma.samples[2 * 10 + 3],
+                luma.samples[2 * 10 + 2],
+                luma.samples[6 * 10 + 3]
+            ),
+            (76, 100, 100)
+        );
+        // Columns 3..7 share chroma samples 1 (half), 2 (whole) and 3 (half).
+        assert_eq!(&cr.samples[5..10], &[100, 177, 255, 177, 100]);
+        assert_eq!(cb.samples[7], 85);
+    }
+
+    #[test]
+    fn marks_are_cropped_at_every_side() {
+        for (x, y) in [
+            (-3, -3),
+            (7, 7),
+            (-3, 7),
+            (-100, 0),
+            (0, 100),
+            (i64::MIN, 0),
+            (i64::MAX, 0),
+        ] {
+            let mut planes_ = Planes::default();
+            planes_.allocate(Sampling::S420, 9, 9);
+            planes(
+                &mut Stamps::default(),
+                &mark(5, 40, [9, 9, 9, 255]),
+                at(x, y),
+                (9, 9),
+                &mut planes_,
+            );
+            let mut pixels_ = Pixels::default();
+            pixels_.allocate(9, 9, 3, false);
+            pixels(&mark(5, 40, [9, 9, 9, 255]), at(x, y), &mut pixels_);
+        }
+    }
+
+    #[test]
+    fn stamps_are_made_once() {
+        let (one, other) = (mark(2, 2, [1, 2, 3, 4]), mark(2, 2, [1, 2, 3, 4]));
+        let mut stamps = Stamps::default();
+        let mut planes_ = Planes::default();
+        planes_.allocate(Sampling::S420, 8, 8);
+        for (mark, x, expected) in [
+            (&one, 0, 1),
+            (&one, 2, 1),
+            (&one, 1, 2),
+            (&other, 0, 3),
+            (&one, 4, 3),
+        ] {
+            planes(&mut stamps, mark, at(x, 0), (8, 8), &mut planes_);
+            assert_eq!(stamps.0.len(), expected);
+        }
+    }
+
+    #[test]
+    fn source_over_on_transparency_keeps_the_marks_colour() {
+        let mut pixels_ = Pixels::default();
+        pixels_.allocate(2, 1, 4, false);
+        pixels_
+            .bytes_mut()
+            .copy_from_slice(&[9, 9, 9, 0, 0, 0, 0, 255]);
+        pixels(&mark(2, 1, [200, 100, 50, 128]), at(0, 0), &mut pixels_);
+        assert_eq!(pixels_.bytes(), [200, 100, 50, 128, 100, 50, 25, 255]);
+        pixels_.allocate(1, 1, 1, true);
+        pixels_.words_mut().copy_from_slice(&[0]);
+        pixels(&mark(1, 1, [255, 255, 255, 255]), at(0, 0), &mut pixels_);
+        assert_eq!(pixels_.words(), [65535]);
+    }
+
+    #[test]
+    fn colour_counts_only_where_it_shows() {
+        assert!(!is_coloured(&mark(2, 2, [7, 7, 7, 255])));
+        assert!(is_coloured(&mark(2, 2, [7, 8, 7, 1])));
+        assert!(!is_coloured(&mark(2, 2, [7, 8, 7, 0])));
+    }
+}

@@ -1,0 +1,372 @@
+//! One pass over the bytes before any decoding: what is it, is it all there, how large is it, which
+//! way up.
+//!
+//! Decoders are forgiving about missing ends, so completeness is proved here: a JPEG by walking
+//! its segments and entropy-coded data to the EOI marker (ITU T.81 annex B), a PNG by walking its
+//! chunks to IEND. Thumbnails inside of segments do not confuse the walk. What is merely cut short
+//! is `Incomplete`, since more may come; what is something else is `Bad`.
+
+use super::{Format, PictureError, Step, exif};
+
+const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+const JPEG_SIGNATURE: &[u8] = b"\xff\xd8\xff";
+const ICC_TAG: &[u8] = b"ICC_PROFILE\0";
+
+/// What the bytes say about themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    pub format: Format,
+    /// Pixels as stored, before orientation; 0 where a JPEG has no frame header.
+    pub width: u32,
+    pub height: u32,
+    /// EXIF orientation, 1..=8.
+    pub orientation: u8,
+}
+
+/// Probes a picture. A JPEG's ICC profile is collected into `icc`, which is left empty when there
+/// is none or a part of it is missing.
+pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
+    icc.clear();
+    if bytes.starts_with(JPEG_SIGNATURE) {
+        walk_jpeg(bytes, icc)
+    } else if bytes.starts_with(PNG_SIGNATURE) {
+        walk_png(bytes)
+    } else if JPEG_SIGNATURE.starts_with(bytes) || PNG_SIGNATURE.starts_with(bytes) {
+        Err(incomplete("the file is empty or ends within its signature"))
+    } else if bytes.iter().take(16).all(|&byte| byte == 0) {
+        Err(incomplete(
+            "the file starts with zeros: allocated, but not written yet",
+        ))
+    } else {
+        Err(bad(format!("neither JPEG nor PNG: {}", resemblance(bytes))))
+    }
+}
+
+fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
+    let mut found = Probe {
+        format: Format::Jpeg,
+        width: 0,
+        height: 0,
+        orientation: 1,
+    };
+    let mut profile: Vec<(u8, u8, &[u8])> = Vec::new();
+    let mut upright = false;
+    let mut at = 2;
+    loop {
+        let marker;
+        (marker, at) = next_marker(bytes, at)?;
+        match marker {
+            0xd9 => break,
+            0x01 | 0xd0..=0xd8 => continue,
+            _ => {}
+        }
+        let Some(body) = segment(bytes, at)? else {
+            continue;
+        };
+        at += 2 + body.len();
+        match marker {
+            // Every SOFn; 0xc4, 0xc8 and 0xcc are DHT, JPG and DAC.
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) && found.width == 0 => {
+                if let &[_, h1, h0, w1, w0, ..] = body {
+                    found.height = u32::from(u16::from_be_bytes([h1, h0]));
+                    found.width = u32::from(u16::from_be_bytes([w1, w0]));
+                }
+            }
+            0xe1 if !upright && body.starts_with(b"Exif\0") && body.len() > 6 => {
+                found.orientation = exif::orientation(&body[6..]);
+                upright = true;
+            }
+            0xe2 if body.starts_with(ICC_TAG) => {
+                if let [number, count, part @ ..] = &body[ICC_TAG.len()..] {
+                    profile.push((*number, *count, part));
+                }
+            }
+            0xda => at = skip_entropy_coded(bytes, at)?,
+            _ => {}
+        }
+    }
+    join_profile(&mut profile, icc);
+    Ok(found)
+}
+
+/// The next marker's code and the position after it; bytes in between are passed over, as
+/// libjpeg does.
+fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize), PictureError> {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(offset) = memchr::memchr(0xff, rest) else {
+            return Err(premature());
+        };
+        at += offset;
+        while bytes.get(at) == Some(&0xff) {
+            at += 1;
+        }
+        match bytes.get(at) {
+            None => return Err(premature()),
+            Some(0) => at += 1,
+            Some(&marker) => return Ok((marker, at + 1)),
+        }
+    }
+}
+
+/// The body of the segment whose length field stands at `at`, none if its length is impossible:
+/// what to make of that is for the decoder to say, as long as an end can be found.
+fn segment(bytes: &[u8], at: usize) -> Result<Option<&[u8]>, PictureError> {
+    let Some(&[high, low]) = bytes.get(at..at + 2) else {
+        return Err(premature());
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length < 2 {
+        return Ok(None);
+    }
+    bytes
+        .get(at + 2..at + length)
+        .map(Some)
+        .ok_or_else(premature)
+}
+
+/// The position of the first marker after entropy-coded data.
+fn skip_entropy_coded(bytes: &[u8], start: usize) -> Result<usize, PictureError> {
+    for offset in memchr::memchr_iter(0xff, &bytes[start..]) {
+        match bytes.get(start + offset + 1) {
+            None => return Err(premature()),
+            // A stuffed zero, a restart marker, a fill byte: the data goes on.
+            Some(0 | 0xd0..=0xd7 | 0xff) => {}
+            Some(_) => return Ok(start + offset),
+        }
+    }
+    Err(premature())
+}
+
+/// Puts a profile together from its numbered parts (ICC.1 annex B.4).
+fn join_profile(parts: &mut [(u8, u8, &[u8])], icc: &mut Vec<u8>) {
+    parts.sort_by_key(|(number, ..)| *number);
+    let whole = parts
+        .iter()
+        .zip(1..)
+        .all(|(&(number, count, _), expected)| {
+            i32::from(number) == expected && usize::from(count) == parts.len()
+        });
+    if whole {
+        for (.., part) in parts {
+            icc.extend_from_slice(part);
+        }
+    }
+}
+
+fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
+    let mut found = Probe {
+        format: Format::Png,
+        width: 0,
+        height: 0,
+        orientation: 1,
+    };
+    let mut at = PNG_SIGNATURE.len();
+    loop {
+        let Some((length, kind)) = bytes
+            .get(at..at + 8)
+            .and_then(|header| header.split_first_chunk::<4>())
+        else {
+            return Err(premature());
+        };
+        let length = u32::from_be_bytes(*length);
+        if length == 0 && kind == [0; 4] {
+            return Err(incomplete(
+                "the end is zeros: allocated, but not written yet",
+            ));
+        }
+        if !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX.unsigned_abs() {
+            return Err(bad(format!("damaged chunk header at byte {at}")));
+        }
+        let start = at + 8;
+        // Length, type and checksum are 12 bytes around the body.
+        let end = start.saturating_add(length as usize);
+        let next = end.saturating_add(4);
+        if next > bytes.len() {
+            return Err(premature());
+        }
+        match kind {
+            b"IHDR" if length >= 8 => {
+                let side = |at: usize| {
+                    bytes[at..at + 4]
+                        .iter()
+                        .fold(0, |side, &byte| side << 8 | u32::from(byte))
+                };
+                (found.width, found.height) = (side(start), side(start + 4));
+            }
+            b"eXIf" => found.orientation = exif::orientation(&bytes[start..end]),
+            b"IEND" => return Ok(found),
+            _ => {}
+        }
+        at = next;
+    }
+}
+
+fn premature() -> PictureError {
+    incomplete("premature end of data")
+}
+
+fn incomplete(cause: &str) -> PictureError {
+    PictureError::Incomplete {
+        step: Step::Decode,
+        cause: cause.to_owned(),
+    }
+}
+
+fn bad(cause: String) -> PictureError {
+    PictureError::Bad {
+        step: Step::Decode,
+        cause,
+    }
+}
+
+/// What else the bytes look like, for a person who wonders.
+fn resemblance(bytes: &[u8]) -> &'static str {
+    let inner = bytes.get(4..12).unwrap_or_default();
+    match bytes {
+        [b'G', b'I', b'F', b'8', ..] => "looks like GIF",
+        [b'R', b'I', b'F', b'F', ..] if inner.ends_with(b"WEBP") => "looks like WebP",
+        [b'B', b'M', ..] => "looks like BMP",
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => {
+            "looks like TIFF or a camera raw file"
+        }
+        _ if inner.starts_with(b"ftypavi") => "looks like AVIF",
+        _ if inner.starts_with(b"ftyphei") || inner.starts_with(b"ftypmif1") => "looks like HEIC",
+        _ if inner.starts_with(b"ftyp") => "looks like a video",
+        [0xff, 0x0a, ..] | [0, 0, 0, 0x0c, b'J', b'X', b'L', b' ', ..] => "looks like JPEG XL",
+        [0, 0, 0, 0x0c, b'j', b'P', b' ', b' ', ..] => "looks like JPEG 2000",
+        [b'8', b'B', b'P', b'S', ..] => "looks like Photoshop",
+        [b'%', b'P', b'D', b'F', ..] => "looks like PDF",
+        [b'P', b'K', 3, 4, ..] => "looks like ZIP",
+        [b'<', ..] => "looks like HTML, XML or SVG",
+        _ if bytes
+            .iter()
+            .take(512)
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) =>
+        {
+            "looks like text"
+        }
+        _ => "no known signature",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SOI, APP1 with orientation 6, SOF0 of 3×2, SOS, entropy-coded data with a stuffed byte and
+    /// a restart marker, EOI.
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = b"\xff\xd8\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        bytes.extend(b"\xff\xc0\x00\x0b\x08\x00\x02\x00\x03\x01\x01\x11\x00");
+        bytes.extend(b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00");
+        bytes.extend(b"\x12\xff\x00\x34\xff\xd0\x56\xff\xff\xd9");
+        bytes
+    }
+
+    fn png() -> Vec<u8> {
+        let mut bytes = PNG_SIGNATURE.to_vec();
+        bytes.extend(b"\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\0\0\0\0CRC!");
+        bytes.extend(b"\0\0\0\x04IDATdataCRC!");
+        bytes.extend(b"\0\0\0\0IENDCRC!");
+        bytes
+    }
+
+    #[test]
+    fn reads_size_and_orientation() {
+        let mut icc = Vec::new();
+        assert_eq!(
+            probe(&jpeg(), &mut icc).unwrap(),
+            Probe {
+                format: Format::Jpeg,
+                width: 3,
+                height: 2,
+                orientation: 6
+            }
+        );
+        assert_eq!(
+            probe(&png(), &mut icc).unwrap(),
+            Probe {
+                format: Format::Png,
+                width: 3,
+                height: 2,
+                orientation: 1
+            }
+        );
+    }
+
+    #[test]
+    fn every_prefix_is_incomplete() {
+        for whole in [jpeg(), png()] {
+            for end in 0..whole.len() {
+                let mut padded = whole[..end].to_vec();
+                for _ in 0..2 {
+                    let result = probe(&padded, &mut Vec::new());
+                    assert!(
+                        matches!(result, Err(PictureError::Incomplete { .. })),
+                        "{end} of {} bytes, {} with zeros: {result:?}",
+                        whole.len(),
+                        padded.len()
+                    );
+                    // The same with the rest allocated but not written, where it is not mistaken
+                    // for a length field of zero.
+                    if end < 8 || whole[..2] == [0xff, 0xd8] || ![16, 33, 45].contains(&end) {
+                        break;
+                    }
+                    padded.resize(whole.len() + 40, 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_do_no_harm() {
+        for mut whole in [jpeg(), png()] {
+            let expected = probe(&whole, &mut Vec::new()).unwrap();
+            whole.extend(b"\xff\xd8 a second picture of an MPO file");
+            assert_eq!(probe(&whole, &mut Vec::new()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn others_are_named() {
+        for (bytes, name) in [
+            (&b"GIF89a...."[..], "GIF"),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP"),
+            (b"hello, this is a note", "text"),
+            (b"\0\0\0\x20ftypheic\0\0", "HEIC"),
+        ] {
+            let error = probe(bytes, &mut Vec::new()).unwrap_err();
+            assert!(
+                matches!(&error, PictureError::Bad { cause, .. } if cause.contains(name)),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn zeros_are_incomplete() {
+        for length in [0, 1, 8, 4096] {
+            let result = probe(&vec![0; length], &mut Vec::new());
+            assert!(
+                matches!(result, Err(PictureError::Incomplete { .. })),
+                "{length} zeros: {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn joins_a_profile_of_several_parts() {
+        let mut bytes = b"\xff\xd8".to_vec();
+        for (number, part) in [(2u8, b"BBBB"), (1, b"AAAA")] {
+            bytes.extend(b"\xff\xe2\x00\x14");
+            bytes.extend(ICC_TAG);
+            bytes.extend([number, 2]);
+            bytes.extend(part);
+        }
+        bytes.extend(&jpeg()[2..]);
+        let mut icc = Vec::new();
+        probe(&bytes, &mut icc).unwrap();
+        assert_eq!(icc, b"AAAABBBB");
+    }
+}

@@ -1,0 +1,252 @@
+//! Scales to the output size: bicubic with a = -0.5 and antialiasing, as Pillow's BICUBIC.
+//!
+//! JPEG chroma samples stand in the middle of the pixels that they cover, so a plane maps onto
+//! another by its area alone, whatever the two samplings are.
+
+use fast_image_resize::images::{Image, ImageRef, TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::pixels::Pixels;
+use super::planes::{Plane, Planes, Sampling};
+
+/// The bicubic filter of Keys with a = -0.5.
+const BICUBIC: ResizeAlg = ResizeAlg::Convolution(FilterType::CatmullRom);
+
+/// Scales planes to a `width` × `height` picture of the given sampling. `wider` is room for a
+/// plane that must be extended.
+pub fn planes(
+    resizer: &mut Resizer,
+    wider: &mut Plane,
+    source: &Planes,
+    sampling: Sampling,
+    (width, height): (u32, u32),
+    target: &mut Planes,
+) -> Result<(), String> {
+    target.allocate(sampling, width, height);
+    for (from, to) in source.used().iter().zip(target.used_mut()) {
+        plane(resizer, wider, from, to)?;
+    }
+    Ok(())
+}
+
+fn plane(
+    resizer: &mut Resizer,
+    wider: &mut Plane,
+    from: &Plane,
+    to: &mut Plane,
+) -> Result<(), String> {
+    // The whole samples that touch the picture; beyond them is padding only.
+    let columns = ceiling(to.area.width, to.width)?;
+    let rows = ceiling(to.area.height, to.height)?;
+    let (left, top) = (from.area.left, from.area.top);
+    let width = stretched(from.area.width, f64::from(columns) / to.area.width);
+    let height = stretched(from.area.height, f64::from(rows) / to.area.height);
+    // At an odd size the last chroma sample reaches half a sample beyond the picture. Cutting that
+    // off instead would shift all colours a little, the more the farther right or down.
+    let from = extended(from, left + width, top + height, wider)?;
+    let options = ResizeOptions::new()
+        .resize_alg(BICUBIC)
+        .use_alpha(false)
+        .crop(left, top, width, height);
+    let source =
+        TypedImageRef::<U8>::from_buffer(side(from.width)?, side(from.height)?, &from.samples)
+            .map_err(|error| error.to_string())?;
+    let mut whole =
+        TypedImage::<U8>::from_buffer(side(to.width)?, side(to.height)?, &mut to.samples)
+            .map_err(|error| error.to_string())?;
+    let mut part = TypedCroppedImageMut::from_ref(&mut whole, 0, 0, columns, rows)
+        .map_err(|error| error.to_string())?;
+    resizer
+        .resize_typed(&source, &mut part, &options)
+        .map_err(|error| error.to_string())?;
+    pad(to, columns as usize, rows as usize);
+    Ok(())
+}
+
+/// The length of source under a target that reaches `stretch` times as far as the picture.
+fn stretched(length: f64, stretch: f64) -> f64 {
+    let wanted = length * stretch;
+    let whole = wanted.round();
+    // Rounding noise must not turn a copy into a convolution.
+    if (wanted - whole).abs() < 1e-6 {
+        whole
+    } else {
+        wanted
+    }
+}
+
+/// The plane, or a copy with its last column and row repeated where it ends too early.
+fn extended<'a>(
+    plane: &'a Plane,
+    right: f64,
+    bottom: f64,
+    wider: &'a mut Plane,
+) -> Result<&'a Plane, String> {
+    let limit = plane.width.max(plane.height) * 2 + 2;
+    let width = (ceiling(right, limit)? as usize).max(plane.width);
+    let height = (ceiling(bottom, limit)? as usize).max(plane.height);
+    if (width, height) == (plane.width, plane.height) {
+        return Ok(plane);
+    }
+    wider.samples.clear();
+    for row in plane.samples.chunks_exact(plane.width) {
+        wider.samples.extend_from_slice(row);
+        wider.samples.resize(
+            wider.samples.len() + width - plane.width,
+            row[plane.width - 1],
+        );
+    }
+    wider.samples.resize(width * height, 0);
+    (wider.width, wider.height, wider.area) = (width, height, plane.area);
+    pad(wider, width, plane.height);
+    Ok(wider)
+}
+
+/// Repeats the last column and row into the padding, so that it costs the encoder nothing.
+fn pad(plane: &mut Plane, columns: usize, rows: usize) {
+    if columns < plane.width {
+        for row in plane.samples.chunks_exact_mut(plane.width) {
+            let last = row[columns - 1];
+            row[columns..].fill(last);
+        }
+    }
+    for row in rows..plane.height {
+        plane.samples.copy_within(
+            (rows - 1) * plane.width..rows * plane.width,
+            row * plane.width,
+        );
+    }
+}
+
+/// Scales packed pixels; colour is weighted by alpha, so that invisible pixels do not bleed.
+pub fn pixels(
+    resizer: &mut Resizer,
+    source: &Pixels,
+    (width, height): (u32, u32),
+    target: &mut Pixels,
+) -> Result<(), String> {
+    target.allocate(width, height, source.channels, source.deep);
+    let kind = match (source.deep, source.channels) {
+        (false, 1) => PixelType::U8,
+        (false, 2) => PixelType::U8x2,
+        (false, 3) => PixelType::U8x3,
+        (false, _) => PixelType::U8x4,
+        (true, 1) => PixelType::U16,
+        (true, 2) => PixelType::U16x2,
+        (true, 3) => PixelType::U16x3,
+        (true, _) => PixelType::U16x4,
+    };
+    let from = ImageRef::new(source.width, source.height, source.bytes(), kind)
+        .map_err(|error| error.to_string())?;
+    let mut to = Image::from_slice_u8(width, height, target.bytes_mut(), kind)
+        .map_err(|error| error.to_string())?;
+    let options = ResizeOptions::new()
+        .resize_alg(BICUBIC)
+        .use_alpha(source.has_alpha());
+    resizer
+        .resize(&from, &mut to, &options)
+        .map_err(|error| error.to_string())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the length lies within 0..=limit, which came from a u32"
+)]
+fn ceiling(length: f64, limit: usize) -> Result<u32, String> {
+    Ok((length.ceil() as u32).clamp(1, side(limit)?.max(1)))
+}
+
+fn side(value: usize) -> Result<u32, String> {
+    u32::try_from(value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(sampling: Sampling, width: u32, height: u32) -> Planes {
+        let mut planes = Planes::default();
+        planes.allocate(sampling, width, height);
+        for plane in planes.used_mut() {
+            let columns = plane.width;
+            for row in plane.samples.chunks_exact_mut(columns) {
+                for (x, sample) in row.iter_mut().enumerate() {
+                    *sample = u8::try_from(x * 255 / columns.max(1)).unwrap();
+                }
+            }
+        }
+        planes
+    }
+
+    #[test]
+    fn same_size_and_sampling_is_a_copy() {
+        let source = ramp(Sampling::S420, 101, 33);
+        let mut target = Planes::default();
+        planes(
+            &mut Resizer::new(),
+            &mut Plane::default(),
+            &source,
+            Sampling::S420,
+            (101, 33),
+            &mut target,
+        )
+        .unwrap();
+        for (from, to) in source.used().iter().zip(target.used()).skip(1) {
+            assert_eq!(from.samples, to.samples);
+        }
+        let luma = &target.used()[0];
+        assert_eq!((luma.width, luma.height), (102, 34));
+        assert_eq!(luma.samples[100], source.used()[0].samples[100]);
+        assert_eq!(luma.samples[101], luma.samples[100]);
+    }
+
+    #[test]
+    fn odd_sizes_do_not_shift_colour() {
+        // Chroma samples of a ramp in their places: the last one half beyond the picture.
+        let source = ramp(Sampling::S422, 360, 40);
+        let mut target = Planes::default();
+        let room = &mut Plane::default();
+        planes(
+            &mut Resizer::new(),
+            room,
+            &source,
+            Sampling::S420,
+            (269, 31),
+            &mut target,
+        )
+        .unwrap();
+        let (luma, chroma) = (&target.used()[0], &target.used()[1]);
+        assert_eq!((chroma.width, chroma.height), (135, 16));
+        for x in 8..130 {
+            let (one, other) = (luma.samples[x * 2], chroma.samples[x]);
+            assert!(one.abs_diff(other) <= 1, "column {x}: {one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_ramp_stays_in_place_across_samplings() {
+        let source = ramp(Sampling::S411, 400, 40);
+        let mut target = Planes::default();
+        planes(
+            &mut Resizer::new(),
+            &mut Plane::default(),
+            &source,
+            Sampling::S444,
+            (200, 20),
+            &mut target,
+        )
+        .unwrap();
+        let luma = &target.used()[0].samples;
+        let chroma = &target.used()[1].samples;
+        for x in 8..192 {
+            assert!(
+                luma[x].abs_diff(chroma[x]) <= 3,
+                "column {x}: {} and {}",
+                luma[x],
+                chroma[x]
+            );
+        }
+    }
+}
