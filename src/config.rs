@@ -1,1 +1,598 @@
 //! The configuration: YAML in, validated values out.
+//!
+//! A `Config` is complete: its paths are absolute, its marks are loaded, its folders were there
+//! and do not feed each other. Nothing is made on disk. Everything that is wrong with a file is
+//! reported at once, so that it is mended in one go.
+
+mod error;
+mod folders;
+mod home;
+mod layout;
+mod recipe;
+mod section;
+mod settings;
+mod tree;
+mod value;
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use globset::GlobSet;
+use tracing::Level;
+
+use self::section::{Findings, Section};
+use self::tree::Node;
+use crate::picture::Recipe;
+
+pub use self::error::{ConfigError, Problem};
+pub use self::home::{default_log_dir, default_state_dir, locate};
+pub use self::recipe::default_recipe;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that was loaded, absolute.
+    pub file: PathBuf,
+    /// At least one.
+    pub folders: Vec<Folder>,
+    /// Threads of the pool, 1..=1024.
+    pub workers: NonZeroUsize,
+    /// Quiet time before a file is tried, at most 1 h.
+    pub settle: Duration,
+    /// The same once the file's writer closed or renamed it, at most 1 h.
+    pub settle_closed: Duration,
+    /// Scan interval of polled folders, at least 100 ms.
+    pub poll: Duration,
+    /// Interval of the safety scan of every folder, at least 1 s.
+    pub rescan: Duration,
+    pub retry: Retry,
+    /// The `SQLite` file; it and its directory need not exist.
+    pub ledger: PathBuf,
+    pub log: Log,
+}
+
+/// A drop folder and what becomes of its pictures.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Absolute; a readable directory when the file was loaded.
+    pub input: PathBuf,
+    /// Absolute; may be missing, but its parent is there.
+    pub output: PathBuf,
+    /// Whether subfolders are taken too, and mirrored in the output.
+    pub recursive: bool,
+    pub watch: Watch,
+    /// Extra globs; `Folder::ignores` matches them.
+    pub ignore: GlobSet,
+    pub recipe: Arc<Recipe>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Events where the file system has them, else polling.
+    Auto,
+    Events,
+    Poll,
+}
+
+/// Waits between tries after what may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// At least 100 ms.
+    pub first: Duration,
+    /// At least `first`.
+    pub max: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Absolute; need not exist.
+    pub dir: PathBuf,
+    pub rotation: Rotation,
+    /// Log files that are kept, 1..=10000.
+    pub keep: usize,
+    pub level: Level,
+    pub format: LogFormat,
+    /// Whether the log also goes to the console.
+    pub console: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    Hourly,
+    Daily,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Loads and checks `file`, its marks and its folders.
+pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    let failed = |problems| ConfigError {
+        file: file.to_owned(),
+        problems,
+    };
+    let io_failed =
+        |error: std::io::Error| failed(vec![Problem::of_file(format!("cannot read: {error}"))]);
+    let text = fs::read_to_string(file).map_err(io_failed)?;
+    let absolute = path::absolute(file).map_err(io_failed)?;
+    let root = tree::parse(&text).map_err(|problem| failed(vec![problem]))?;
+
+    let findings = Findings::default();
+    findings.add_duplicates(&root);
+    let config = read(&root, absolute, &findings);
+
+    let mut findings = findings.into_inner();
+    if findings.is_empty() {
+        return Ok(config);
+    }
+    findings.sort_by(|(a, _), (b, _)| a.order(b));
+    let problems = findings
+        .into_iter()
+        .map(|(place, cause)| Problem {
+            line: tree::line(&text, &place),
+            column: None,
+            key: place.key,
+            cause,
+        })
+        .collect();
+    Err(failed(problems))
+}
+
+/// What a file that names only a mark and a folder means.
+fn defaults(file: PathBuf) -> Config {
+    Config {
+        file,
+        folders: Vec::new(),
+        workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        settle: Duration::from_secs(2),
+        settle_closed: Duration::from_millis(100),
+        poll: Duration::from_secs(10),
+        rescan: Duration::from_secs(5 * 60),
+        retry: Retry {
+            first: Duration::from_secs(5),
+            max: Duration::from_secs(5 * 60),
+        },
+        ledger: PathBuf::new(),
+        log: Log {
+            dir: PathBuf::new(),
+            rotation: Rotation::Daily,
+            keep: 14,
+            level: Level::INFO,
+            format: LogFormat::Text,
+            console: true,
+        },
+    }
+}
+
+/// The config that `root` means; only to be used when there are no findings.
+fn read(root: &Node, file: PathBuf, findings: &Findings) -> Config {
+    let base = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut config = defaults(file);
+    let mut top = Section::of(root, findings);
+    settings::read(&mut top, &mut config, &base, findings);
+    let sites = folders::read(&mut top, &base, findings);
+    top.finish();
+    layout::check(&sites, findings);
+    config.folders = sites.into_iter().map(|site| site.folder).collect();
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::picture::{Anchor, Chroma, Length};
+
+    const EXAMPLE: &str = include_str!("../config.example.yaml");
+    const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
+
+    /// A folder with a mark and the inputs `in`, `in/sub` and `b`.
+    struct Sandbox(TempDir);
+
+    impl Sandbox {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir_all(dir.path().join("in/sub")).unwrap();
+            fs::create_dir(dir.path().join("b")).unwrap();
+            let mark = ndarray::Array3::<u8>::from_elem((2, 3, 4), 200);
+            ndarray_npy::write_npy(dir.path().join("mark.npy"), &mark).unwrap();
+            Self(dir)
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn load(&self, text: &str) -> Result<Config, ConfigError> {
+            let file = self.path("config.yaml");
+            fs::write(&file, text).unwrap();
+            load(&file)
+        }
+
+        fn good(&self, text: &str) -> Config {
+            self.load(text)
+                .unwrap_or_else(|error| panic!("{text}\nis refused:\n{error}"))
+        }
+
+        /// The problems without the path of the sandbox.
+        fn bad(&self, text: &str) -> String {
+            let Err(error) = self.load(text) else {
+                panic!("{text}\nis accepted");
+            };
+            let dir = format!("{}/", self.0.path().display());
+            error.to_string().replace(&dir, "")
+        }
+    }
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let sandbox = Sandbox::new();
+        let example = sandbox.good(EXAMPLE);
+        let minimal = sandbox.good(MINIMAL);
+        assert_eq!(format!("{example:#?}"), format!("{minimal:#?}"));
+
+        let recipe = &minimal.folders[0].recipe;
+        assert_eq!((recipe.output_height, recipe.quality), (1080, 30));
+        assert_eq!(minimal.settle, Duration::from_secs(2));
+        assert_eq!(minimal.ledger.file_name().unwrap(), "ledger.sqlite");
+        assert!(!sandbox.path("out").exists(), "a folder was made");
+    }
+
+    /// The parser itself names its keys when it meets one that is like none of them.
+    #[test]
+    fn the_example_has_every_key() {
+        let sandbox = Sandbox::new();
+        let problems = sandbox.bad(
+            "zzz: 1\nwatermark: {zzz: 1}\nfolders: [{zzz: 1, watermark: {zzz: 1}}]\n\
+             retry: {zzz: 1}\nlog: {zzz: 1}\nstatus: {zzz: 1}",
+        );
+        let known: Vec<&str> = problems
+            .lines()
+            .filter_map(|line| line.split_once("unknown key, known here are "))
+            .flat_map(|(_, keys)| keys.split(", "))
+            .collect();
+        assert_eq!(problems.matches("unknown key").count(), 7, "{problems}");
+        assert!(known.contains(&"workers") && known.contains(&"npy_path"));
+
+        let in_example: BTreeSet<&str> = EXAMPLE
+            .lines()
+            .filter_map(|line| line.trim_start_matches([' ', '#', '-']).split_once(':'))
+            .map(|(key, _)| key)
+            .collect();
+        for key in known {
+            let shown = in_example.contains(key) || EXAMPLE.contains(&format!("`{key}: "));
+            assert!(shown, "config.example.yaml has no {key}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_taken() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            r#"
+watermark: &base
+  npy_path: mark
+  opacity: 12.5
+  output_height: 65500
+  quality: 1
+  output_quality: 90
+  chroma: 444
+  upscale: false
+  position: bottom-right
+  margin: "2.5%"
+  scale: none
+  rotate: 0.0
+  spacing: 0%
+  min_picture: 64
+folders:
+  - input: ./in/
+    recursive: true
+    watch: poll
+    ignore: ["*.tmp.jpg", "drafts/*"]
+    after: keep
+    on_failure: keep
+    watermark: {opacity: 100, margin: 7, chroma: "420"}
+  - {input: b, output: elsewhere, watch: events, watermark: *base}
+workers: 1024
+settle: 0s
+settle_closed: 1.5s
+poll: 100ms
+rescan: 1h
+max_pixels: 4000000000
+retry: {first: 10m, max: 10m}
+ledger: books/l.sqlite
+log: {dir: logs, rotation: never, keep: 1, level: trace, format: json, console: false}
+status:
+"#,
+        );
+        assert_eq!(config.file, sandbox.path("config.yaml"));
+        assert_eq!(config.workers.get(), 1024);
+        let millis = [
+            config.settle,
+            config.settle_closed,
+            config.poll,
+            config.rescan,
+            config.retry.first,
+            config.retry.max,
+        ]
+        .map(|duration| duration.as_millis());
+        assert_eq!(millis, [0, 1500, 100, 3_600_000, 600_000, 600_000]);
+        assert_eq!(config.ledger, sandbox.path("books/l.sqlite"));
+        assert_eq!(config.log.dir, sandbox.path("logs"));
+        assert_eq!(
+            (config.log.rotation, config.log.keep, config.log.level),
+            (Rotation::Never, 1, Level::TRACE)
+        );
+        assert_eq!(
+            (config.log.format, config.log.console),
+            (LogFormat::Json, false)
+        );
+
+        let [a, b] = &config.folders[..] else {
+            panic!("{:?}", config.folders);
+        };
+        assert_eq!(a.input, sandbox.path("in"));
+        assert_eq!(a.output, sandbox.path("in/output"));
+        assert_eq!(b.output, sandbox.path("elsewhere"));
+        assert_eq!((a.recursive, b.recursive), (true, false));
+        assert_eq!((a.watch, b.watch), (Watch::Poll, Watch::Events));
+        let ignored = ["x.tmp.jpg", "s/x.tmp.jpg", "drafts/x.jpg"];
+        let taken = ["x.jpg", "s/drafts/x.jpg", "drafts/s/x.jpg", "drafts"];
+        assert!(ignored.iter().all(|path| a.ignores(Path::new(path))));
+        assert!(!taken.iter().any(|path| a.ignores(Path::new(path))));
+
+        assert!(
+            Arc::ptr_eq(&a.recipe.mark, &b.recipe.mark),
+            "a mark was loaded twice"
+        );
+        let treated = |recipe: &Recipe| (recipe.opacity, recipe.margin, recipe.chroma);
+        let overridden = (100.0, Length::Pixels(7), Chroma::Half);
+        assert_eq!(treated(&a.recipe), overridden);
+        let base = (12.5, Length::Percent(2.5), Chroma::Full);
+        assert_eq!(treated(&b.recipe), base);
+        for recipe in [&a.recipe, &b.recipe] {
+            let numbers = (recipe.output_height, recipe.quality, recipe.output_quality);
+            assert_eq!(numbers, (65_500, 1, 90));
+            assert_eq!((recipe.upscale, recipe.min_picture), (false, 64));
+            assert_eq!(recipe.anchor, Anchor::BottomRight);
+            assert_eq!(recipe.max_pixels, 4_000_000_000);
+        }
+    }
+
+    #[test]
+    fn the_original_form_is_one_folder() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            "watermark:\n  input_folder: in\n  npy_path: mark.npy\n  opacity: 60\n  \
+             quality: 40\n  output_height: 720\nworkers: 3\n",
+        );
+        let [folder] = &config.folders[..] else {
+            panic!("{:?}", config.folders);
+        };
+        assert_eq!(folder.input, sandbox.path("in"));
+        assert_eq!(folder.output, sandbox.path("in/output"));
+        let recipe = &folder.recipe;
+        assert_eq!((recipe.quality, recipe.output_height), (40, 720));
+        assert_eq!((recipe.opacity, config.workers.get()), (60.0, 3));
+    }
+
+    /// Each file with all that is reported of it, the name of the file left out.
+    const BAD: &[(&str, &[&str])] = &[
+        (
+            "",
+            &[": folders: required, but missing (or watermark.input_folder for a single folder)"],
+        ),
+        (
+            "# nothing\n",
+            &[": folders: required, but missing (or watermark.input_folder for a single folder)"],
+        ),
+        (
+            "- in\n",
+            &[
+                ": must be a mapping, found a list",
+                ": folders: required, but missing (or watermark.input_folder for a single folder)",
+            ],
+        ),
+        (
+            "watermark:\n  quality: 30\n quality: 3\n",
+            &[":3:2: did not find expected key, while parsing a block mapping"],
+        ),
+        (
+            "watermark: {npy_path: mark}\n",
+            &[": folders: required, but missing (or watermark.input_folder for a single folder)"],
+        ),
+        (
+            "watermark: {npy_path: mark}\nfolders: []\n",
+            &[":2: folders: must have at least one folder"],
+        ),
+        (
+            "watermark: {input_folder: in, npy_path: mark}\nfolders: [{input: b}]\n",
+            &[":1: watermark.input_folder: cannot be combined with folders: name it there"],
+        ),
+        (
+            "watermark:\n  input_folder: in\n",
+            &[":1: watermark.npy_path: required, but missing"],
+        ),
+        (
+            "folders:\n  - output: out\n  - input: in\n    watermark: {npy_path: mark}\n",
+            &[
+                ":2: folders[0].input: required, but missing",
+                ":2: folders[0].watermark.npy_path: required, but missing",
+            ],
+        ),
+        // Ranges, types and spelling, all at once and in the order of the lines.
+        (
+            r#"
+setle: 1s
+watermark:
+  npy_path: mark
+  opacity: 100.5
+  output_height: 0
+  quality: 130
+  quality: 30
+  output_quality: high
+  chroma: 422
+  upscale: "yes"
+  position: middle
+  margin: 51%
+  min_picture: -1
+  qualty: 3
+folders:
+  - input: in
+    recursive: 1
+    watch: always
+    ignore: ["*.a", "[", 3]
+    watermark:
+      opacity: .nan
+      input_folder: b
+  - input: b
+    watermark: 7
+    1: 2
+workers: 0
+settle: 2
+settle_closed: 61m
+poll: 99ms
+rescan: fast
+max_pixels: 0
+retry: {first: 1s, max: 500ms}
+ledger: 5
+log:
+  rotation: minutely
+  keep: 0
+  level: INFO
+  format: xml
+  console:
+  colour: true
+status: {listen: here}
+"#,
+            &[
+                ":2: setle: unknown key, did you mean settle?",
+                ":5: watermark.opacity: must be 0..100, found 100.5",
+                ":6: watermark.output_height: must be 1..65500, found 0",
+                ":7: watermark.quality: must be 1..100, found 130",
+                ":8: watermark.quality: duplicate key",
+                ":9: watermark.output_quality: must be a whole number 1..100, found \"high\"",
+                ":10: watermark.chroma: must be 420 or 444, found 422",
+                ":11: watermark.upscale: must be true or false, found \"yes\"",
+                ":12: watermark.position: must be top-left, top, top-right, left, center, right, \
+             bottom-left, bottom or bottom-right, found \"middle\"",
+                ":13: watermark.margin: must be pixels 0..65500 or \"0%\"..\"50%\", found \"51%\"",
+                ":14: watermark.min_picture: must be 0..65500, found -1",
+                ":15: watermark.qualty: unknown key, did you mean quality?",
+                ":18: folders[0].recursive: must be true or false, found 1",
+                ":19: folders[0].watch: must be auto, events or poll, found \"always\"",
+                ":20: folders[0].ignore[1]: error parsing glob '[': unclosed character class; \
+             missing ']'",
+                ":20: folders[0].ignore[2]: must be a text, found 3",
+                ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
+                ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, margin, \
+             metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
+             quality, rotate, scale, spacing, upscale",
+                ":25: folders[1].watermark: must be a mapping, found 7",
+                ":26: folders[1].1: unknown key, known here are after, ignore, input, on_failure, \
+             output, recursive, watch, watermark",
+                ":27: workers: must be 1..1024, found 0",
+                ":28: settle: must be a duration such as 500ms, 2s, 5m or 1h, found 2",
+                ":29: settle_closed: must be 0s..1h, found \"61m\"",
+                ":30: poll: must be 100ms..8760h, found \"99ms\"",
+                ":31: rescan: must be a duration such as 500ms, 2s, 5m or 1h, found \"fast\"",
+                ":32: max_pixels: must be 1..4000000000, found 0",
+                ":33: retry.max: must be at least retry.first, 1s, found 500ms",
+                ":34: ledger: must be a path, found 5",
+                ":36: log.rotation: must be hourly, daily or never, found \"minutely\"",
+                ":37: log.keep: must be 1..10000, found 0",
+                ":38: log.level: must be trace, debug, info, warn or error, found \"INFO\"",
+                ":39: log.format: must be text or json, found \"xml\"",
+                ":40: log.console: must be true or false, found nothing",
+                ":41: log.colour: unknown key, known here are console, dir, format, keep, level, rotation",
+                ":42: status.listen: must be null or an address such as 127.0.0.1:9470, \
+             found \"here\"",
+            ],
+        ),
+        // What comes later is told apart from what is wrong.
+        (
+            r#"
+watermark:
+  npy_path: mark
+  position: tile
+  scale: 20%
+  rotate: 45
+  spacing: 5%
+  metadata: copyright
+folders:
+  - input: in
+    after: delete
+    on_failure: {move_to: failed}
+  - input: b
+    after: {move: done}
+    on_failure: delete
+    watermark: {metadata: all, scale: 2, rotate: left}
+max_memory: auto
+ledger: postgres://user:secret@host/db
+status: {listen: "127.0.0.1:9470"}
+"#,
+            &[
+                ":4: watermark.position: \"tile\" is not supported yet",
+                ":5: watermark.scale: \"20%\" is not supported yet",
+                ":6: watermark.rotate: 45 is not supported yet",
+                ":7: watermark.spacing: \"5%\" is not supported yet",
+                ":8: watermark.metadata: \"copyright\" is not supported yet",
+                ":11: folders[0].after: \"delete\" is not supported yet",
+                ":12: folders[0].on_failure: move_to is not supported yet",
+                ":14: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":15: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
+                ":16: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
+                ":16: folders[1].watermark.scale: must be none or a percentage like \"20%\", found 2",
+                ":16: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
+                ":17: max_memory: \"auto\" is not supported yet",
+                ":18: ledger: postgres is not supported yet",
+                ":19: status.listen: \"127.0.0.1:9470\" is not supported yet",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn all_that_is_wrong_with_a_file_is_reported_with_its_line() {
+        let sandbox = Sandbox::new();
+        for (text, problems) in BAD {
+            let expected: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("config.yaml{problem}"))
+                .collect();
+            assert_eq!(sandbox.bad(text), expected.join("\n"), "of\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_wrong_once_and_where_it_is_named() {
+        let sandbox = Sandbox::new();
+        let text = "watermark:\n  npy_path: gone\nfolders:\n- input: in\n- input: b\n  \
+                    watermark:\n    npy_path: config.yaml\n";
+        let problems = sandbox.load(text).unwrap_err().problems;
+        let [gone, no_mark] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        let at = |problem: &Problem| (problem.line, problem.key.clone());
+        assert_eq!(at(gone), (Some(2), "watermark.npy_path".to_owned()));
+        assert!(gone.cause.contains("gone"), "{gone:?}");
+        let key = "folders[1].watermark.npy_path";
+        assert_eq!(at(no_mark), (Some(7), key.to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = load(Path::new("gone/config.yaml")).unwrap_err();
+        let expected = "gone/config.yaml: cannot read: No such file or directory (os error 2)";
+        assert_eq!(error.to_string(), expected);
+    }
+}

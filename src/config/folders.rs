@@ -1,0 +1,226 @@
+//! `folders:`, or the original tool's single folder.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::layout::Site;
+use super::recipe::{self, Marks};
+use super::section::{Findings, Section};
+use super::tree::{Node, Value};
+use super::value;
+use super::{Folder, Watch};
+
+/// The folders of either form.
+pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site> {
+    let mut marks = Marks {
+        base,
+        loaded: HashMap::new(),
+    };
+    let max_pixels = top.get("max_pixels", value::whole(1..=4_000_000_000));
+    let mut watermark = top.section("watermark");
+    let old_input = watermark.get("input_folder", value::path);
+    let old_form = watermark.node("input_folder").is_some();
+    let list = top.node("folders");
+
+    let mut sites = Vec::new();
+    // Read for itself too: a key may be wrong though every folder overrides it.
+    recipe::read(&mut watermark, &mut marks, max_pixels);
+    match list {
+        Some(_) if old_form => findings.add(
+            &watermark.place_of("input_folder"),
+            "cannot be combined with folders: name it there",
+        ),
+        Some(Node {
+            value: Value::List(nodes),
+            place,
+        }) => {
+            if nodes.is_empty() {
+                findings.add(place, "must have at least one folder");
+            }
+            sites.extend(
+                nodes.iter().filter_map(|node| {
+                    read_one(node, &watermark, &mut marks, max_pixels, findings)
+                }),
+            );
+        }
+        Some(Node { value, place }) => {
+            findings.add(place, value::wanted("a list of folders", value));
+        }
+        None if old_form => {
+            sites.extend(
+                old_input.map(|input| {
+                    read_old(&input, &mut watermark, &mut marks, max_pixels, findings)
+                }),
+            );
+        }
+        None => findings.add(
+            &top.place.key("folders"),
+            "required, but missing (or watermark.input_folder for a single folder)",
+        ),
+    }
+    watermark.finish();
+    sites
+}
+
+/// One entry of `folders`; `None` when it has no input.
+fn read_one(
+    node: &Node,
+    watermark: &Section<'_>,
+    marks: &mut Marks<'_>,
+    max_pixels: Option<u64>,
+    findings: &Findings,
+) -> Option<Site> {
+    let mut section = Section::of(node, findings);
+    let input = section.get("input", value::path);
+    if section.node("input").is_none() {
+        findings.add(&section.place.key("input"), "required, but missing");
+    }
+    let output = section.get("output", value::path);
+    let mut recursive = false;
+    section.set("recursive", &mut recursive, value::switch);
+    let mut watch = Watch::Auto;
+    section.set(
+        "watch",
+        &mut watch,
+        value::choice(&[
+            ("auto", Watch::Auto),
+            ("events", Watch::Events),
+            ("poll", Watch::Poll),
+        ]),
+    );
+    let ignore = ignore(section.node("ignore"), findings);
+    section.get("after", after);
+    section.get("on_failure", on_failure);
+
+    let mut own = section.section("watermark").over(watermark);
+    let recipe = recipe::read(&mut own, marks, max_pixels);
+    recipe::require_mark(&mut own, findings);
+    own.finish();
+
+    let input_at = section.place_of("input");
+    let output_at = section.place_of("output");
+    let output_given = section.node("output").is_some();
+    section.finish();
+
+    let input = value::below(marks.base, &input?);
+    Some(Site {
+        folder: Folder {
+            output: output.map_or_else(
+                || input.join("output"),
+                |path| value::below(marks.base, &path),
+            ),
+            input,
+            recursive,
+            watch,
+            ignore,
+            recipe: Arc::new(recipe),
+        },
+        input_at,
+        output_at,
+        output_given,
+    })
+}
+
+/// The folder of the original tool's form.
+fn read_old(
+    input: &Path,
+    watermark: &mut Section<'_>,
+    marks: &mut Marks<'_>,
+    max_pixels: Option<u64>,
+    findings: &Findings,
+) -> Site {
+    let recipe = recipe::read(watermark, marks, max_pixels);
+    recipe::require_mark(watermark, findings);
+    let input = value::below(marks.base, input);
+    let at = watermark.place_of("input_folder");
+    Site {
+        folder: Folder {
+            output: input.join("output"),
+            input,
+            recursive: false,
+            watch: Watch::Auto,
+            ignore: GlobSet::empty(),
+            recipe: Arc::new(recipe),
+        },
+        output_at: at.clone(),
+        input_at: at,
+        output_given: false,
+    }
+}
+
+impl Folder {
+    /// Whether an extra glob excludes the file at `relative` to the input. A glob without a slash
+    /// is matched against the file name, at any depth; any glob against the whole relative path,
+    /// where `*` stops at a slash and `**` does not. Case counts, except on Windows.
+    #[must_use]
+    pub fn ignores(&self, relative: &Path) -> bool {
+        self.ignore.is_match(relative)
+            || relative
+                .file_name()
+                .is_some_and(|name| self.ignore.is_match(name))
+    }
+}
+
+fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
+    let globs = match node {
+        None => &[][..],
+        Some(Node {
+            value: Value::List(globs),
+            ..
+        }) => globs,
+        Some(Node { place, value }) => {
+            findings.add(place, value::wanted("a list of globs", value));
+            &[]
+        }
+    };
+    let mut set = GlobSetBuilder::new();
+    for Node { place, value } in globs {
+        let glob = value::text(value).and_then(|text| {
+            GlobBuilder::new(text)
+                .literal_separator(true)
+                .case_insensitive(cfg!(windows))
+                .build()
+                .map_err(|error| error.to_string())
+        });
+        match glob {
+            Ok(glob) => {
+                set.add(glob);
+            }
+            Err(cause) => findings.add(place, cause),
+        }
+    }
+    set.build().unwrap_or_else(|error| {
+        // Each glob is sound; together they may be too large.
+        if let Some(node) = node {
+            findings.add(&node.place, error.to_string());
+        }
+        GlobSet::empty()
+    })
+}
+
+fn after(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Text(text) if text == "keep" => Ok(()),
+        Value::Text(text) if text == "delete" => value::unsupported(value),
+        other => move_to(other, "keep, delete or {move_to: FOLDER}"),
+    }
+}
+
+fn on_failure(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Text(text) if text == "keep" => Ok(()),
+        other => move_to(other, "keep or {move_to: FOLDER}"),
+    }
+}
+
+fn move_to(value: &Value, choices: &str) -> Result<(), String> {
+    match value {
+        Value::Map(entries) if matches!(&entries[..], [(key, Node { value: Value::Text(_), .. })] if key == "move_to") => {
+            Err("move_to is not supported yet".to_owned())
+        }
+        other => Err(value::wanted(choices, other)),
+    }
+}

@@ -1,0 +1,120 @@
+//! Where the configuration is looked for, and where state and log go when it does not say.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use super::{ConfigError, Problem};
+
+/// The file to load: `explicit`, else `$WATERMARKD_CONFIG`, else the first that exists of the
+/// platform's places. What is named is taken even if it is missing, so that a typing error in it
+/// is not answered with another file.
+pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let mut places = Vec::new();
+    if let Some(dirs) = project_dirs() {
+        places.push(dirs.config_dir().join("config.yaml"));
+    }
+    if cfg!(target_os = "linux") {
+        places.push(PathBuf::from("/etc/watermarkd/config.yaml"));
+    }
+    let named = env::var_os("WATERMARKD_CONFIG");
+    locate_among(explicit, named.as_deref(), &places)
+}
+
+/// The directory of the ledger: `$STATE_DIRECTORY` (systemd), else the platform's; `None` without
+/// a home directory.
+#[must_use]
+pub fn default_state_dir() -> Option<PathBuf> {
+    first_path(env::var_os("STATE_DIRECTORY").as_deref()).or_else(|| {
+        let dirs = project_dirs()?;
+        Some(
+            dirs.state_dir()
+                .unwrap_or_else(|| dirs.data_local_dir())
+                .to_owned(),
+        )
+    })
+}
+
+/// The directory of the log: `$LOGS_DIRECTORY` (systemd), else `log` in the state directory.
+#[must_use]
+pub fn default_log_dir() -> Option<PathBuf> {
+    first_path(env::var_os("LOGS_DIRECTORY").as_deref())
+        .or_else(|| Some(default_state_dir()?.join("log")))
+}
+
+fn project_dirs() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "watermarkd")
+}
+
+/// systemd joins several directories with colons; the first one is ours.
+fn first_path(list: Option<&OsStr>) -> Option<PathBuf> {
+    env::split_paths(list?)
+        .next()
+        .filter(|path| !path.as_os_str().is_empty())
+}
+
+fn locate_among(
+    explicit: Option<&Path>,
+    named: Option<&OsStr>,
+    places: &[PathBuf],
+) -> Result<PathBuf, ConfigError> {
+    if let Some(file) = explicit {
+        return Ok(file.to_owned());
+    }
+    if let Some(file) = named.filter(|file| !file.is_empty()) {
+        return Ok(file.into());
+    }
+    if let Some(file) = places.iter().find(|file| file.exists()) {
+        return Ok(file.clone());
+    }
+    let mut cause = "not found: no -c, $WATERMARKD_CONFIG is not set".to_owned();
+    for place in places {
+        cause = format!("{cause}, no {}", place.display());
+    }
+    Err(ConfigError {
+        file: "config.yaml".into(),
+        problems: vec![Problem::of_file(cause)],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_is_named_or_exists_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("there.yaml");
+        std::fs::write(&there, "").unwrap();
+        let places = [dir.path().join("gone.yaml"), there.clone()];
+        let explicit = Path::new("c.yaml");
+        let named = Some(OsStr::new("named.yaml"));
+
+        let locate = |explicit, named| locate_among(explicit, named, &places).unwrap();
+        assert_eq!(locate(Some(explicit), named), explicit);
+        assert_eq!(locate(None, named), Path::new("named.yaml"));
+        assert_eq!(locate(None, Some(OsStr::new(""))), there);
+        assert_eq!(locate(None, None), there);
+
+        let error = locate_among(None, None, &["/a/config.yaml".into(), "/b".into()]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "config.yaml: not found: no -c, $WATERMARKD_CONFIG is not set, \
+             no /a/config.yaml, no /b"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn of_several_directories_of_systemd_the_first_is_ours() {
+        let first = |list: &str| first_path(Some(OsStr::new(list)));
+        assert_eq!(
+            first("/var/lib/a:/var/lib/b"),
+            Some(PathBuf::from("/var/lib/a"))
+        );
+        assert_eq!(first(""), None);
+        assert_eq!(first_path(None), None);
+    }
+}

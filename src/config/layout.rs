@@ -1,0 +1,290 @@
+//! How the folders lie on disk: what must hold so that no picture is taken twice and no output is
+//! taken for input.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Folder;
+use super::section::Findings;
+use super::tree::Place;
+
+/// A folder of the file and where its two paths stand in it.
+pub struct Site {
+    pub folder: Folder,
+    pub input_at: Place,
+    pub output_at: Place,
+    /// Whether the file names the output.
+    pub output_given: bool,
+}
+
+/// A directory, whatever it is called: symlinks are resolved, and bind mounts have an identity.
+struct Location {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Location {
+    fn same(&self, other: &Self) -> bool {
+        self.path == other.path || (self.identity.is_some() && self.identity == other.identity)
+    }
+
+    fn inside(&self, other: &Self) -> bool {
+        self.path != other.path && self.path.starts_with(&other.path)
+    }
+}
+
+/// Checks the directories on disk and how they lie to each other. Only the outputs themselves are
+/// compared, not the trees that recursive folders mirror below them: whether two of those meet
+/// depends on subfolders that may come and go.
+pub fn check(sites: &[Site], findings: &Findings) {
+    let located: Vec<_> = sites
+        .iter()
+        .map(|site| {
+            let input = locate_input(&site.folder.input)
+                .map_err(|cause| findings.add(&site.input_at, cause))
+                .ok();
+            // The default output of an input that cannot be read would be reported twice.
+            let output = (site.output_given || input.is_some())
+                .then(|| locate_output(&site.folder.output))
+                .and_then(|located| {
+                    located
+                        .map_err(|cause| findings.add(&site.output_at, cause))
+                        .ok()
+                });
+            (site, input, output)
+        })
+        .collect();
+
+    for (index, (site, input, output)) in located.iter().enumerate() {
+        if let (Some(input), Some(output)) = (input, output) {
+            if output.same(input) {
+                let cause = format!("is the input itself, {}", input.path.display());
+                findings.add(&site.output_at, cause);
+            } else if site.folder.recursive && input.inside(output) {
+                // The mirror of a subfolder could be the input.
+                let cause = format!("holds the input, {}", input.path.display());
+                findings.add(&site.output_at, cause);
+            }
+        }
+        for (other_index, (other, other_input, other_output)) in located.iter().enumerate() {
+            if index == other_index {
+                continue;
+            }
+            let earlier = other_index < index;
+            if let (Some(input), Some(other_input)) = (input, other_input) {
+                let name = &other.input_at.key;
+                if earlier && input.same(other_input) {
+                    findings.add(&site.input_at, format!("is the same folder as {name}"));
+                } else if other.folder.recursive && input.inside(other_input) {
+                    let cause = format!("lies inside {name}, which is recursive");
+                    findings.add(&site.input_at, cause);
+                }
+            }
+            if let (Some(output), Some(other_output)) = (output, other_output)
+                && earlier
+                && output.same(other_output)
+            {
+                let name = &other.output_at.key;
+                findings.add(&site.output_at, format!("is the same folder as {name}"));
+            }
+            if let (Some(output), Some(other_input)) = (output, other_input) {
+                let name = &other.input_at.key;
+                // A folder's own output is never taken, nor is what others put into it.
+                let excluded = other_output.as_ref().is_some_and(|other_output| {
+                    other_output.inside(other_input)
+                        && (output.same(other_output) || output.inside(other_output))
+                });
+                if output.same(other_input) {
+                    findings.add(&site.output_at, format!("is the folder of {name}"));
+                } else if other.folder.recursive && output.inside(other_input) && !excluded {
+                    let cause = format!("lies inside {name}, which is recursive");
+                    findings.add(&site.output_at, cause);
+                } else if site.folder.recursive && other_input.inside(output) {
+                    findings.add(&site.output_at, format!("holds {name}"));
+                }
+            }
+        }
+    }
+}
+
+fn locate_input(input: &Path) -> Result<Location, String> {
+    let located = || {
+        fs::read_dir(input)?;
+        Ok(Location {
+            path: fs::canonicalize(input)?,
+            identity: identity(input)?,
+        })
+    };
+    located().map_err(|error: io::Error| format!("cannot read {}: {error}", input.display()))
+}
+
+/// An output need not exist, as the daemon makes it; its parent must.
+fn locate_output(output: &Path) -> Result<Location, String> {
+    let failed = |path: &Path, error: &io::Error| format!("cannot use {}: {error}", path.display());
+    match fs::canonicalize(output) {
+        Ok(path) if path.is_dir() => Ok(Location {
+            identity: identity(&path).map_err(|error| failed(output, &error))?,
+            path,
+        }),
+        Ok(_) => Err(failed(output, &io::ErrorKind::NotADirectory.into())),
+        Err(error) => match (error.kind(), output.parent(), output.file_name()) {
+            (io::ErrorKind::NotFound, Some(parent), Some(name))
+                if fs::symlink_metadata(output).is_err() =>
+            {
+                let parent = fs::canonicalize(parent).map_err(|error| failed(parent, &error))?;
+                if !parent.is_dir() {
+                    return Err(failed(&parent, &io::ErrorKind::NotADirectory.into()));
+                }
+                Ok(Location {
+                    path: parent.join(name),
+                    identity: None,
+                })
+            }
+            // Among others a link that leads nowhere, which could not be made a directory.
+            _ => Err(failed(output, &error)),
+        },
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = fs::metadata(path)?;
+    Ok(Some((metadata.dev(), metadata.ino())))
+}
+
+#[cfg(not(unix))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the shape of the other platform's"
+)]
+fn identity(_path: &Path) -> io::Result<Option<(u64, u64)>> {
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// Folders as (input, output, recursive), and what is reported of them.
+    type Layout = (
+        &'static [(&'static str, &'static str, bool)],
+        &'static [&'static str],
+    );
+
+    const LAYOUTS: &[Layout] = &[
+        (&[("a", "out", false), ("b", "b/output", true)], &[]),
+        // An output above the input is harmless as long as no tree is mirrored into it.
+        (&[("a/in", "a", false)], &[]),
+        (&[("a/in", "a", true)], &["0.output: holds the input, a/in"]),
+        // What others put into a folder's own output is not taken.
+        (&[("a", "a/in", true), ("b", "a/in/b", true)], &[]),
+        (
+            &[("gone", "out", false)],
+            &["0.input: cannot read gone: No such file or directory (os error 2)"],
+        ),
+        (
+            &[("file", "out", false)],
+            &["0.input: cannot read file: Not a directory (os error 20)"],
+        ),
+        (
+            &[("a", "gone/out", false)],
+            &["0.output: cannot use gone: No such file or directory (os error 2)"],
+        ),
+        (
+            &[("a", "file", false)],
+            &["0.output: cannot use file: not a directory"],
+        ),
+        (
+            &[("a", "file/out", false)],
+            &["0.output: cannot use file/out: Not a directory (os error 20)"],
+        ),
+        (
+            &[("a", "dangling", false)],
+            &["0.output: cannot use dangling: No such file or directory (os error 2)"],
+        ),
+        (&[("a", "a", false)], &["0.output: is the input itself, a"]),
+        (
+            &[("a", "a/in/..", false)],
+            &["0.output: is the input itself, a"],
+        ),
+        (
+            &[("a", "link", false)],
+            &["0.output: is the input itself, a"],
+        ),
+        (
+            &[("link", "a", true)],
+            &["0.output: is the input itself, a"],
+        ),
+        (
+            &[("a", "out", false), ("link", "b/out", false)],
+            &["1.input: is the same folder as folders[0].input"],
+        ),
+        (
+            &[("a", "out", true), ("a/in", "b/out", false)],
+            &["1.input: lies inside folders[0].input, which is recursive"],
+        ),
+        (&[("a", "out", false), ("a/in", "b/out", true)], &[]),
+        (
+            &[("a", "out", false), ("b", "./out", false)],
+            &["1.output: is the same folder as folders[0].output"],
+        ),
+        (
+            &[("a", "b", false), ("b", "link", false)],
+            &[
+                "0.output: is the folder of folders[1].input",
+                "1.output: is the folder of folders[0].input",
+            ],
+        ),
+        (
+            &[("a", "out", true), ("b", "link/in/out", false)],
+            &["1.output: lies inside folders[0].input, which is recursive"],
+        ),
+        (&[("a", "out", false), ("b", "a/in/out", false)], &[]),
+        (
+            &[("b", "a", true), ("a/in", "out", false)],
+            &["0.output: holds folders[1].input"],
+        ),
+        (&[("b", "a", false), ("a/in", "out", false)], &[]),
+    ];
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_that_feed_each_other_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(root.join("a/in")).unwrap();
+        fs::create_dir(root.join("b")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
+        let mark = ndarray::Array3::<u8>::from_elem((1, 1, 4), 200);
+        ndarray_npy::write_npy(root.join("mark.npy"), &mark).unwrap();
+
+        for (folders, expected) in LAYOUTS {
+            let mut text = "watermark: {npy_path: mark.npy}\nfolders:\n".to_owned();
+            for (input, output, recursive) in *folders {
+                let folder =
+                    format!("{{input: {input}, output: {output}, recursive: {recursive}}}");
+                text = format!("{text}- {folder}\n");
+            }
+            fs::write(root.join("config.yaml"), &text).unwrap();
+            let problems = match config::load(&root.join("config.yaml")) {
+                Ok(_) => Vec::new(),
+                Err(error) => error.problems,
+            };
+            let found: Vec<String> = problems
+                .iter()
+                .map(|problem| {
+                    let key = problem.key.replace("folders[", "").replace(']', "");
+                    let cause = problem.cause.replace(&format!("{}/", root.display()), "");
+                    format!("{key}: {cause}")
+                })
+                .collect();
+            assert_eq!(found, *expected, "of\n{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `watermark:` as a recipe, for the whole file or overridden by a folder.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::section::{Findings, Section};
+use super::tree::Value;
+use super::value;
+use crate::mark::{self, Mark};
+use crate::picture::{Anchor, Chroma, Length, Recipe};
+
+/// The marks of a file by their path; each is loaded once however many folders use it.
+pub struct Marks<'a> {
+    /// What relative paths are relative to.
+    pub base: &'a Path,
+    pub loaded: HashMap<PathBuf, Result<Arc<Mark>, String>>,
+}
+
+/// What `mark` is treated with when the file says nothing else.
+#[must_use]
+pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
+    Recipe {
+        mark,
+        opacity: 100.0,
+        output_height: 1080,
+        quality: 30,
+        output_quality: 100,
+        chroma: Chroma::Half,
+        upscale: true,
+        anchor: Anchor::TopLeft,
+        margin: Length::Pixels(0),
+        min_picture: 0,
+        max_pixels: 100_000_000,
+    }
+}
+
+/// Takes the keys of a recipe from `section`. When no mark can be had the recipe has a
+/// transparent one, so that its other keys are checked all the same; the finding keeps such a
+/// recipe from leaving this module.
+pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option<u64>) -> Recipe {
+    let mark = section.get("npy_path", |value| marks.get(&value::path(value)?));
+    let mut recipe = default_recipe(mark.unwrap_or_else(|| {
+        Arc::new(Mark {
+            width: 1,
+            height: 1,
+            rgba: vec![0; 4],
+        })
+    }));
+    section.set("opacity", &mut recipe.opacity, value::percent);
+    section.set(
+        "output_height",
+        &mut recipe.output_height,
+        value::whole(1..=65_500),
+    );
+    section.set("quality", &mut recipe.quality, value::whole(1..=100));
+    section.set(
+        "output_quality",
+        &mut recipe.output_quality,
+        value::whole(1..=100),
+    );
+    section.set("chroma", &mut recipe.chroma, chroma);
+    section.set("upscale", &mut recipe.upscale, value::switch);
+    section.set("position", &mut recipe.anchor, anchor);
+    section.set("margin", &mut recipe.margin, value::length(50.0));
+    section.set(
+        "min_picture",
+        &mut recipe.min_picture,
+        value::whole(0..=65_500),
+    );
+    recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
+
+    section.get("scale", scale);
+    section.get("rotate", rotate);
+    section.get("spacing", spacing);
+    section.get("metadata", metadata);
+    recipe
+}
+
+/// Notes that a recipe has no mark.
+pub fn require_mark(section: &mut Section<'_>, findings: &Findings) {
+    if section.node("npy_path").is_none() {
+        findings.add(&section.place.key("npy_path"), "required, but missing");
+    }
+}
+
+impl Marks<'_> {
+    fn get(&mut self, path: &Path) -> Result<Arc<Mark>, String> {
+        let path = value::below(self.base, path);
+        if let Some(mark) = self.loaded.get(&path) {
+            return mark.clone();
+        }
+        let mark = mark::load(&path)
+            .map(Arc::new)
+            .map_err(|error| causes(&error));
+        self.loaded.insert(path, mark.clone());
+        mark
+    }
+}
+
+/// The message and those of its causes that it does not repeat itself.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn chroma(value: &Value) -> Result<Chroma, String> {
+    match value {
+        // The quotes are easily forgotten, and nothing else can be meant.
+        Value::Whole(420) => Ok(Chroma::Half),
+        Value::Whole(444) => Ok(Chroma::Full),
+        other => value::choice(&[("420", Chroma::Half), ("444", Chroma::Full)])(other),
+    }
+}
+
+fn anchor(value: &Value) -> Result<Anchor, String> {
+    match value {
+        Value::Text(text) if text == "tile" => value::unsupported(value),
+        other => value::choice(&[
+            ("top-left", Anchor::TopLeft),
+            ("top", Anchor::Top),
+            ("top-right", Anchor::TopRight),
+            ("left", Anchor::Left),
+            ("center", Anchor::Center),
+            ("right", Anchor::Right),
+            ("bottom-left", Anchor::BottomLeft),
+            ("bottom", Anchor::Bottom),
+            ("bottom-right", Anchor::BottomRight),
+        ])(other),
+    }
+}
+
+fn scale(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Text(text) if text == "none" => Ok(()),
+        other => match value::length(100.0)(other) {
+            Ok(Length::Percent(_)) => value::unsupported(value),
+            _ => Err(value::wanted("none or a percentage like \"20%\"", value)),
+        },
+    }
+}
+
+fn rotate(value: &Value) -> Result<(), String> {
+    match value::number(value) {
+        Some(0.0) => Ok(()),
+        Some(_) => value::unsupported(value),
+        None => Err(value::wanted("a number of degrees", value)),
+    }
+}
+
+fn spacing(value: &Value) -> Result<(), String> {
+    match value::length(100.0)(value)? {
+        Length::Pixels(0) | Length::Percent(0.0) => Ok(()),
+        _ => value::unsupported(value),
+    }
+}
+
+/// Nothing reads or keeps metadata, so that no value is true, the default included.
+fn metadata(value: &Value) -> Result<(), String> {
+    value::choice(&[("keep", ()), ("copyright", ()), ("strip", ())])(value)?;
+    value::unsupported(value)
+}

@@ -1,0 +1,186 @@
+//! Readers of single values. Each error says what is wanted and what was found.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::tree::Value;
+use crate::picture::Length;
+
+pub fn switch(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Switch(on) => Ok(*on),
+        other => Err(wanted("true or false", other)),
+    }
+}
+
+pub fn whole<T>(range: RangeInclusive<T>) -> impl FnOnce(&Value) -> Result<T, String>
+where
+    T: Copy + Display + PartialOrd + TryFrom<i128>,
+{
+    move |value| {
+        let limits = format!("{}..{}", range.start(), range.end());
+        match value {
+            Value::Whole(number) => T::try_from(*number)
+                .ok()
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| wanted(&limits, value)),
+            other => Err(wanted(&format!("a whole number {limits}"), other)),
+        }
+    }
+}
+
+/// A number 0..=100, fractions allowed.
+pub fn percent(value: &Value) -> Result<f32, String> {
+    number(value)
+        .ok_or_else(|| wanted("a number 0..100", value))
+        .and_then(|number| match number {
+            0.0..=100.0 => Ok(number),
+            _ => Err(wanted("0..100", value)),
+        })
+}
+
+pub fn number(value: &Value) -> Option<f32> {
+    match value {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "beyond 24 bits it is out of every range"
+        )]
+        Value::Whole(number) => Some(*number as f32),
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no key needs more than 24 bits"
+        )]
+        Value::Fraction(number) => Some(*number as f32),
+        _ => None,
+    }
+}
+
+/// Pixels 0..=65500, or a text like "2%" up to `most` percent.
+pub fn length(most: f32) -> impl FnOnce(&Value) -> Result<Length, String> {
+    move |value| {
+        match value {
+            Value::Whole(pixels) => u32::try_from(*pixels)
+                .ok()
+                .filter(|pixels| *pixels <= 65_500)
+                .map(Length::Pixels),
+            Value::Text(text) => text
+                .strip_suffix('%')
+                .filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))
+                .and_then(|digits| digits.parse().ok())
+                .filter(|percent| (0.0..=most).contains(percent))
+                .map(Length::Percent),
+            _ => None,
+        }
+        .ok_or_else(|| wanted(&format!("pixels 0..65500 or \"0%\"..\"{most}%\""), value))
+    }
+}
+
+/// A text that is not empty.
+pub fn text(value: &Value) -> Result<&str, String> {
+    match value {
+        Value::Text(text) if !text.is_empty() => Ok(text),
+        other => Err(wanted("a text", other)),
+    }
+}
+
+/// As written; `below` makes it absolute.
+pub fn path(value: &Value) -> Result<PathBuf, String> {
+    match value {
+        Value::Text(text) if !text.is_empty() => Ok(text.into()),
+        other => Err(wanted("a path", other)),
+    }
+}
+
+/// `path` as seen from the absolute `base`, without "./" and a slash at the end.
+pub fn below(base: &Path, path: &Path) -> PathBuf {
+    base.join(path).components().collect()
+}
+
+/// `None` for "auto".
+pub fn path_or_auto(value: &Value) -> Result<Option<PathBuf>, String> {
+    match value {
+        Value::Text(text) if text == "auto" => Ok(None),
+        other => path(other).map(Some),
+    }
+}
+
+/// One of the given words.
+pub fn choice<T>(choices: &[(&str, T)]) -> impl FnOnce(&Value) -> Result<T, String>
+where
+    T: Copy,
+{
+    move |value| {
+        choices
+            .iter()
+            .find(|(word, _)| matches!(value, Value::Text(text) if text == word))
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| {
+                let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+                wanted(&either(&words), value)
+            })
+    }
+}
+
+/// A text such as "1.5s". Crate `humantime` refuses fractions and takes years, so the few lines
+/// are our own.
+pub fn duration(
+    range: RangeInclusive<Duration>,
+) -> impl FnOnce(&Value) -> Result<Duration, String> {
+    move |value| {
+        let duration = match value {
+            Value::Text(text) => parse_duration(text),
+            _ => None,
+        }
+        .ok_or_else(|| wanted("a duration such as 500ms, 2s, 5m or 1h", value))?;
+        if range.contains(&duration) {
+            Ok(duration)
+        } else {
+            let limits = format!("{}..{}", spell(*range.start()), spell(*range.end()));
+            Err(wanted(&limits, value))
+        }
+    }
+}
+
+/// A duration as it is written in the file.
+pub fn spell(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match [(3_600_000, "h"), (60_000, "m"), (1000, "s")]
+        .into_iter()
+        .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
+    {
+        Some((unit, name)) => format!("{}{name}", millis / unit),
+        None if millis == 0 => "0s".to_owned(),
+        None => format!("{millis}ms"),
+    }
+}
+
+pub fn wanted(what: &str, found: &Value) -> String {
+    format!("must be {what}, found {found}")
+}
+
+/// The operator is told apart from a typing error that the feature is on its way.
+pub fn unsupported<T>(value: &Value) -> Result<T, String> {
+    Err(format!("{value} is not supported yet"))
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(unit);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}
+
+fn either(words: &[&str]) -> String {
+    match words {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        words => words.concat(),
+    }
+}
