@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: arguments to command to exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    watermarkd::cli::run()
+}

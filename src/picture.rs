@@ -269,6 +269,11 @@ pub struct Treated<'a> {
     pub warning: Option<String>,
 }
 
+/// Whether a file with this beginning, of 8 bytes or more, can be a picture at all.
+pub fn may_be_picture(head: &[u8]) -> bool {
+    probe::sniff(head).is_some()
+}
+
 /// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
 /// `after_step` is called after each step that was needed.
 pub fn treat<'a>(

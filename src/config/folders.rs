@@ -151,19 +151,6 @@ fn read_old(
     }
 }
 
-impl Folder {
-    /// Whether an extra glob excludes the file at `relative` to the input. A glob without a slash
-    /// is matched against the file name, at any depth; any glob against the whole relative path,
-    /// where `*` stops at a slash and `**` does not. Case counts, except on Windows.
-    #[must_use]
-    pub fn ignores(&self, relative: &Path) -> bool {
-        self.ignore.is_match(relative)
-            || relative
-                .file_name()
-                .is_some_and(|name| self.ignore.is_match(name))
-    }
-}
-
 fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
     let globs = match node {
         None => &[][..],

@@ -23,6 +23,17 @@ pub struct Probe {
     pub orientation: u8,
 }
 
+/// The format that the signature tells.
+pub fn sniff(bytes: &[u8]) -> Option<Format> {
+    if bytes.starts_with(JPEG_SIGNATURE) {
+        Some(Format::Jpeg)
+    } else if bytes.starts_with(PNG_SIGNATURE) {
+        Some(Format::Png)
+    } else {
+        None
+    }
+}
+
 /// Probes a picture. A JPEG's ICC profile is collected into `icc`, which is left empty when there
 /// is none or a part of it is missing.
 pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {

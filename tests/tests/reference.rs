@@ -1,8 +1,6 @@
 //! The picture path against what the original tool's steps make of the same sources in Pillow
 //! (`reference/make.py`): decoded outputs must agree within 36 dB.
 
-#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
-
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

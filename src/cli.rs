@@ -1,0 +1,289 @@
+//! The command line.
+
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::{error, info};
+
+use crate::{
+    config::{self, Config, ConfigError},
+    daemon, log, mark,
+    picture::{self, Chroma, Recipe, Scratch},
+    publish,
+    queue::Until,
+    signal,
+    watch::{self, Mode},
+};
+
+/// Exit codes, besides 0 for fine and clap's 2 for usage.
+const FAILED: u8 = 1;
+const BAD_CONFIG: u8 = 78;
+
+/// Watches folders and publishes every picture dropped into them scaled, recompressed and
+/// watermarked.
+///
+/// Exit codes: 0 fine; 1 a runtime failure, or pictures that failed in `run --once`; 2 usage;
+/// 78 bad configuration.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration, SIGUSR1
+    /// logs the report.
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Take what is in the folders now, print the report, and end.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Validate the configuration, open its marks and folders, and print what would be done.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Write a commented configuration, a sample mark and the folders, so that `run` works at once.
+    Init {
+        /// The folder to write to; made if it is missing. Nothing in it is overwritten.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Put one picture through the recipe of the folder it lies in, or of the first folder.
+    Preview {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The picture.
+        file: PathBuf,
+        /// Where to write the result: .jpg, .jpeg or .png.
+        #[arg(short, long, value_name = "OUT")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file. Without it: $WATERMARKD_CONFIG, then config.yaml in the user's
+    /// configuration folder for watermarkd, then (Linux) /etc/watermarkd/config.yaml.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, ConfigError> {
+        config::load(&config::locate(self.config.as_deref())?)
+    }
+}
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run { config, once } => run_daemon(&config, once),
+        Command::Check { config } => check(&config),
+        Command::Init { directory } => init(&directory),
+        Command::Preview {
+            config,
+            file,
+            output,
+        } => preview(&config, &file, &output),
+    };
+    match result {
+        Ok(code) => code,
+        Err(cause) => {
+            let code = if cause.is::<ConfigError>() {
+                BAD_CONFIG
+            } else {
+                FAILED
+            };
+            complain(&cause);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
+    let config = file.load()?;
+    let bar = if once && io::stderr().is_terminal() {
+        progress_bar()?
+    } else {
+        ProgressBar::hidden()
+    };
+    // From here on no signal ends the process without the log being written.
+    let signals = signal::listen().context("cannot listen to signals")?;
+    let log = log::start(&config.log, &bar)?;
+    log.flush_on_panic();
+    info!(version = env!("CARGO_PKG_VERSION"), config = %config.file.display(), ledger = %config.ledger.display(), "starting");
+    let until = if once { Until::AllDone } else { Until::Stopped };
+    let result = daemon::run(config, until, &signals, &log, &bar);
+    bar.finish_and_clear();
+    let code = match result {
+        Ok(ending) => {
+            if once {
+                write!(io::stdout(), "{}", ending.report.table())?;
+            }
+            let failed = !ending.complete || (once && ending.report.failures > 0);
+            if failed {
+                ExitCode::from(FAILED)
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+        Err(cause) => {
+            error!(cause = format!("{cause:#}"), "ended by a failure");
+            ExitCode::from(FAILED)
+        }
+    };
+    log.flush();
+    Ok(code)
+}
+
+fn progress_bar() -> anyhow::Result<ProgressBar> {
+    let style =
+        ProgressStyle::with_template("{bar:32} {pos}/{len} pictures, {per_sec}, {eta} left")?;
+    Ok(ProgressBar::new(0).with_style(style))
+}
+
+fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let config = file.load()?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}: fine", config.file.display())?;
+    writeln!(out, "workers: {}", config.workers)?;
+    writeln!(out, "ledger: {}", config.ledger.display())?;
+    writeln!(out, "log: {}", config.log.dir.display())?;
+    for folder in &config.folders {
+        let (mode, why) = watch::choose_mode(folder);
+        let mode = match mode {
+            Mode::Events => "events",
+            Mode::Poll => "poll",
+        };
+        let depth = if folder.recursive {
+            ", with subfolders"
+        } else {
+            ""
+        };
+        writeln!(out, "folder {}", folder.input.display())?;
+        writeln!(out, "  watch: {mode} ({why}){depth}")?;
+        writeln!(out, "  output: {}", folder.output.display())?;
+        writeln!(out, "  recipe: {}", describe(&folder.recipe))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A recipe in one line, in the words of the configuration.
+fn describe(recipe: &Recipe) -> String {
+    let chroma = match recipe.chroma {
+        Chroma::Half => "420",
+        Chroma::Full => "444",
+    };
+    format!(
+        "output_height {}{}, quality {}, mark {}x{} at {} % opacity, output_quality {}, chroma {chroma}",
+        recipe.output_height,
+        if recipe.upscale { "" } else { " at most" },
+        recipe.quality,
+        recipe.mark.width,
+        recipe.mark.height,
+        recipe.opacity,
+        recipe.output_quality,
+    )
+}
+
+/// The example is the commented configuration: one text, which the tests hold against the parser.
+const EXAMPLE: &str = include_str!("../config.example.yaml");
+
+fn init(directory: &Path) -> anyhow::Result<ExitCode> {
+    let config = directory.join("config.yaml");
+    let mark_file = directory.join("mark.npy");
+    for path in [&config, &mark_file] {
+        if path
+            .try_exists()
+            .with_context(|| format!("cannot look at {}", path.display()))?
+        {
+            bail!("{} exists, nothing was written", path.display());
+        }
+    }
+    for folder in [directory.join("in"), directory.join("out")] {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create folder {}", folder.display()))?;
+    }
+    mark::save(&mark::sample(), &mark_file)?;
+    File::create_new(&config)
+        .and_then(|mut file| file.write_all(EXAMPLE.as_bytes()))
+        .with_context(|| format!("cannot write {}", config.display()))?;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "wrote {} and {}",
+        config.display(),
+        mark_file.display()
+    )?;
+    writeln!(out, "next: watermarkd run -c {}", config.display())?;
+    writeln!(
+        out,
+        "then drop pictures into {}",
+        directory.join("in").display()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn preview(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<ExitCode> {
+    let config = config.load()?;
+    let Some(wanted) = watch::promised_format(output) else {
+        bail!(
+            "{}: the name must end in .jpg, .jpeg or .png",
+            output.display()
+        );
+    };
+    let absolute = file
+        .canonicalize()
+        .with_context(|| format!("cannot open {}", file.display()))?;
+    if output.canonicalize().is_ok_and(|output| output == absolute) {
+        bail!("{}: the output would replace the picture", output.display());
+    }
+    let inside = |folder: &&config::Folder| {
+        folder
+            .input
+            .canonicalize()
+            .is_ok_and(|input| absolute.starts_with(input))
+    };
+    let folder = config
+        .folders
+        .iter()
+        .find(inside)
+        .or(config.folders.first());
+    let Some(folder) = folder else {
+        bail!("the configuration has no folder")
+    };
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut scratch = Scratch::new()?;
+    let treated = picture::treat(&bytes, wanted, &folder.recipe, &mut scratch, &mut |_| {})
+        .with_context(|| file.display().to_string())?;
+    publish::write(output, treated.bytes)?;
+    let (width, height) = (treated.width, treated.height);
+    writeln!(
+        io::stdout(),
+        "{}: {width}x{height}, {} bytes",
+        output.display(),
+        treated.bytes.len()
+    )?;
+    if let Some(warning) = treated.warning {
+        complain(&anyhow::anyhow!("{}: damaged: {warning}", file.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an error to standard error; with that closed there is nobody to tell.
+fn complain(cause: &anyhow::Error) {
+    drop(writeln!(io::stderr(), "watermarkd: {cause:#}"));
+}

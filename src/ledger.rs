@@ -1,0 +1,397 @@
+//! The durable memory of every file's fate, in SQLite.
+//!
+//! A row is written when a worker takes a file in hand (claimed) and when its fate is known (done,
+//! or failed with step and reason). A file is the same as long as its folder, relative path, length
+//! and mtime are; inode numbers are reused and so prove nothing. Claims that a crash left behind
+//! are given back at start, and the scan finds their files again: the folder is the queue.
+//!
+//! The journal is a write-ahead log with `synchronous = NORMAL`: a row survives any end of the
+//! process; a power cut may take back the last ones, which repeats work and loses none, because
+//! "done" is only written once the picture itself is on the disk.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, bail};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput};
+
+use crate::watch::{FileKey, FolderId, Stamp};
+
+/// The schema's number, kept in SQLite's `user_version`.
+const SCHEMA: i64 = 1;
+const CREATE: &str = include_str!("ledger/schema.sql");
+
+pub struct Ledger {
+    connection: Mutex<Connection>,
+    /// Held for as long as the ledger is open: one daemon a ledger.
+    _lock: File,
+}
+
+/// A file's fate, as it is written.
+#[derive(Debug)]
+pub enum Fate<'a> {
+    Done {
+        output: &'a Path,
+        bytes: u64,
+        took: Duration,
+    },
+    Failed {
+        step: &'a str,
+        reason: &'a str,
+    },
+    /// Nothing was decided: the file is given back.
+    Released,
+}
+
+impl Ledger {
+    /// Opens the ledger, making it if it is missing, and keeps other processes out.
+    pub fn open(path: &Path) -> anyhow::Result<Ledger> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).with_context(|| {
+            format!("cannot create the ledger's folder {}", directory.display())
+        })?;
+        let lock = lock(path)?;
+        let connection = open_database(path)
+            .with_context(|| format!("cannot open ledger {}", path.display()))?;
+        Ok(Ledger {
+            connection: Mutex::new(connection),
+            _lock: lock,
+        })
+    }
+
+    /// The lasting number of a folder.
+    pub fn folder(&self, input: &Path) -> anyhow::Result<FolderId> {
+        let connection = self.connection();
+        connection.execute(
+            "INSERT OR IGNORE INTO folder (input) VALUES (?1)",
+            [Name(input)],
+        )?;
+        let id = connection.query_row(
+            "SELECT id FROM folder WHERE input = ?1",
+            [Name(input)],
+            |row| row.get(0),
+        )?;
+        Ok(FolderId(id))
+    }
+
+    /// Gives back what an earlier process had in hand when it ended. Returns how many files.
+    pub fn recover(&self) -> anyhow::Result<usize> {
+        let connection = self.connection();
+        let sql =
+            "UPDATE file SET state = 'released', crashes = crashes + 1 WHERE state = 'claimed'";
+        connection
+            .execute(sql, [])
+            .context("cannot give back unfinished files")
+    }
+
+    /// Whether the file, as it is now, has been dealt with.
+    pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
+        let connection = self.connection();
+        let mut select = connection.prepare_cached(
+            "SELECT 1 FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
+             AND state IN ('done', 'failed')",
+        )?;
+        let row = params![
+            file.folder.0,
+            Name(&file.path),
+            length(stamp),
+            stamp.mtime_ns
+        ];
+        let known = select.query_row(row, |_| Ok(())).optional();
+        Ok(known.context("cannot ask the ledger")?.is_some())
+    }
+
+    /// Notes that a worker takes the file in hand.
+    pub fn claim(&self, file: &FileKey, stamp: Stamp, recipe: u64) -> anyhow::Result<()> {
+        let connection = self.connection();
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6)
+             ON CONFLICT (folder, path) DO UPDATE SET
+               length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
+               state = excluded.state, changed_ms = excluded.changed_ms,
+               crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
+                         THEN crashes ELSE 0 END,
+               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL",
+        )?;
+        let row = params![
+            file.folder.0,
+            Name(&file.path),
+            length(stamp),
+            stamp.mtime_ns,
+            recipe.cast_signed(),
+            now_ms()
+        ];
+        insert
+            .execute(row)
+            .context("cannot claim the file in the ledger")?;
+        Ok(())
+    }
+
+    /// Writes the fates of a group of files in one transaction.
+    pub fn finish<'a>(
+        &self,
+        fates: impl IntoIterator<Item = (&'a FileKey, Fate<'a>)>,
+    ) -> anyhow::Result<()> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction()
+            .context("cannot write to the ledger")?;
+        {
+            let mut update = transaction.prepare_cached(
+                "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
+                 took_ms = ?8, changed_ms = ?9,
+                 crashes = CASE WHEN ?3 = 'released' THEN crashes ELSE 0 END
+                 WHERE folder = ?1 AND path = ?2",
+            )?;
+            for (file, fate) in fates {
+                let (state, step, reason, output, bytes, took) = match fate {
+                    Fate::Done {
+                        output,
+                        bytes,
+                        took,
+                    } => (
+                        "done",
+                        None,
+                        None,
+                        Some(Name(output)),
+                        Some(bytes),
+                        Some(took),
+                    ),
+                    Fate::Failed { step, reason } => {
+                        ("failed", Some(step), Some(reason), None, None, None)
+                    }
+                    Fate::Released => ("released", None, None, None, None, None),
+                };
+                let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+                let took = took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+                update
+                    .execute(params![
+                        file.folder.0,
+                        Name(&file.path),
+                        state,
+                        step,
+                        reason,
+                        output,
+                        bytes,
+                        took,
+                        now_ms()
+                    ])
+                    .context("cannot write to the ledger")?;
+            }
+        }
+        transaction.commit().context("cannot write to the ledger")
+    }
+
+    /// A poisoned lock means that a thread panicked between two statements; SQLite has rolled its
+    /// transaction back, so the connection is sound.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_database(path: &Path) -> anyhow::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.set_prepared_statement_cache_capacity(16);
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        0 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(CREATE)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+            transaction.commit()?;
+        }
+        SCHEMA => {}
+        newer => bail!(
+            "it has schema {newer}, this program knows {SCHEMA}: use the newer program, or name another file as `ledger`"
+        ),
+    }
+    Ok(connection)
+}
+
+/// Locks the file beside the ledger, and writes our pid into another one for the next who asks: on
+/// Windows a locked file cannot be read.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let (lock_path, pid_path) = (beside(".lock"), beside(".pid"));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .with_context(|| format!("cannot open {}", lock_path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let pid = fs::read_to_string(&pid_path).unwrap_or_default();
+            let pid = if pid.trim().is_empty() {
+                "unknown"
+            } else {
+                pid.trim()
+            };
+            bail!(
+                "ledger {} is in use by another watermarkd, pid {pid}",
+                path.display()
+            );
+        }
+        Err(TryLockError::Error(cause)) => {
+            return Err(cause).with_context(|| format!("cannot lock {}", lock_path.display()));
+        }
+    }
+    File::create(&pid_path)
+        .and_then(|mut pid| writeln!(pid, "{}", std::process::id()))
+        .with_context(|| format!("cannot write {}", pid_path.display()))?;
+    Ok(file)
+}
+
+/// A path as SQLite keeps it: text where it is UTF-8, so that people can read it, else its bytes.
+struct Name<'a>(&'a Path);
+
+impl ToSql for Name<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self.0.to_str() {
+            Some(text) => Ok(ToSqlOutput::from(text)),
+            None => Ok(ToSqlOutput::from(self.0.as_os_str().as_encoded_bytes())),
+        }
+    }
+}
+
+fn length(stamp: Stamp) -> i64 {
+    i64::try_from(stamp.length).unwrap_or(i64::MAX)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn stamp(length: u64) -> Stamp {
+        Stamp {
+            length,
+            mtime_ns: -3,
+        }
+    }
+
+    fn key(folder: FolderId, name: &str) -> FileKey {
+        FileKey {
+            folder,
+            path: Arc::from(Path::new(name)),
+        }
+    }
+
+    #[test]
+    fn a_fate_lasts_until_the_file_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let folder = ledger.folder(Path::new("/in")).unwrap();
+        let other = ledger.folder(Path::new("/other")).unwrap();
+        assert_ne!(folder, other);
+        let (good, bad) = (key(folder, "good.jpg"), key(folder, "bad.jpg"));
+        ledger.claim(&good, stamp(1), u64::MAX).unwrap();
+        ledger.claim(&bad, stamp(2), 5).unwrap();
+        assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
+        let done = Fate::Done {
+            output: Path::new("/out/good.jpg"),
+            bytes: 9,
+            took: Duration::ZERO,
+        };
+        let failed = Fate::Failed {
+            step: "decode",
+            reason: "no picture",
+        };
+        ledger.finish([(&good, done), (&bad, failed)]).unwrap();
+        drop(ledger);
+
+        let ledger = Ledger::open(&path).unwrap();
+        assert_eq!(ledger.recover().unwrap(), 0);
+        assert_eq!(ledger.folder(Path::new("/in")).unwrap(), folder);
+        assert!(ledger.has_fate(&good, stamp(1)).unwrap());
+        assert!(ledger.has_fate(&bad, stamp(2)).unwrap());
+        assert!(!ledger.has_fate(&good, stamp(7)).unwrap());
+        assert!(!ledger.has_fate(&key(other, "good.jpg"), stamp(1)).unwrap());
+        ledger.claim(&good, stamp(7), 5).unwrap();
+        assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
+    }
+
+    #[test]
+    fn claims_left_behind_are_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
+        ledger.claim(&file, stamp(1), 5).unwrap();
+        drop(ledger);
+        let ledger = Ledger::open(&path).unwrap();
+        assert_eq!(ledger.recover().unwrap(), 1);
+        assert_eq!(ledger.recover().unwrap(), 0);
+        assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
+    }
+
+    #[test]
+    fn a_second_process_and_a_newer_schema_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let refused = format!("{:#}", Ledger::open(&path).err().unwrap());
+        assert!(
+            refused.contains(&format!("pid {}", std::process::id())),
+            "{refused}"
+        );
+        ledger
+            .connection()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        drop(ledger);
+        let refused = format!("{:#}", Ledger::open(&path).err().unwrap());
+        assert!(refused.contains("schema 99"), "{refused}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_of_any_bytes_are_kept_apart() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&directory.path().join("ledger.sqlite")).unwrap();
+        let folder = ledger.folder(Path::new("/in")).unwrap();
+        let raw = |bytes: &[u8]| FileKey {
+            folder,
+            path: Arc::from(Path::new(OsStr::from_bytes(bytes))),
+        };
+        let (one, two) = (raw(b"\xff1.jpg"), raw(b"\xfe1.jpg"));
+        ledger.claim(&one, stamp(1), 0).unwrap();
+        ledger
+            .finish([(
+                &one,
+                Fate::Failed {
+                    step: "read",
+                    reason: "x",
+                },
+            )])
+            .unwrap();
+        assert!(ledger.has_fate(&one, stamp(1)).unwrap());
+        assert!(!ledger.has_fate(&two, stamp(1)).unwrap());
+    }
+}

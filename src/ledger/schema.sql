@@ -1,0 +1,21 @@
+-- Schema 1. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+CREATE TABLE folder (
+    id    INTEGER PRIMARY KEY,
+    input ANY NOT NULL UNIQUE               -- absolute path
+) STRICT;
+CREATE TABLE file (
+    folder     INTEGER NOT NULL REFERENCES folder (id),
+    path       ANY     NOT NULL,            -- relative to the folder's input
+    length     INTEGER NOT NULL,            -- bytes
+    mtime_ns   INTEGER NOT NULL,            -- nanoseconds since 1970
+    recipe     INTEGER NOT NULL,            -- fingerprint of the recipe it was treated with
+    state      TEXT    NOT NULL,            -- claimed, done, failed, released
+    changed_ms INTEGER NOT NULL,            -- when the state was entered
+    crashes    INTEGER NOT NULL DEFAULT 0,  -- how often a process ended with this file in hand
+    step       TEXT,                        -- failed: in which step
+    reason     TEXT,                        -- failed: why
+    output     ANY,                         -- done: absolute path of the published picture
+    bytes      INTEGER,                     -- done: its length
+    took_ms    INTEGER,                     -- done: from claim to published
+    PRIMARY KEY (folder, path)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,264 @@
+//! One log for all threads: to the console and to rotating files.
+//!
+//! Both go through a thread of their own, so that a slow terminal or disk does not hold up a
+//! picture, and through a bounded buffer that makes writers wait rather than drop a record. On
+//! every way out [`Log::flush`] waits until what was logged has been written.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use tracing::{Level, level_filters::LevelFilter};
+use tracing_appender::{
+    non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard},
+    rolling::{self, RollingFileAppender},
+};
+use tracing_subscriber::{
+    Layer, Registry, filter::Filtered, fmt::MakeWriter, layer::SubscriberExt, registry, reload,
+    util::SubscriberInitExt,
+};
+
+use crate::config::{self, LogFormat, Rotation};
+
+/// Lines that may wait to be written.
+const BUFFERED_LINES: usize = 4096;
+/// Longest wait for a disk that does not take the log any more.
+const FLUSH_AT_MOST: Duration = Duration::from_secs(5);
+/// Names of the files: `watermarkd.DATE.log`. Old ones are removed by this prefix, so the folder
+/// must not hold others of the kind.
+const PREFIX: &str = "watermarkd";
+
+/// The running log. Dropping it flushes.
+pub struct Log {
+    level: reload::Handle<LevelFilter, Registry>,
+    progress: Arc<[Progress]>,
+    _guards: Vec<WorkerGuard>,
+}
+
+/// Lines handed to a writer's thread, and lines that it is through with.
+#[derive(Clone, Default)]
+struct Progress {
+    handed: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
+}
+
+/// Starts the log. With a visible progress bar the console shows warnings and errors only.
+pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
+    let mut guards = Vec::new();
+    let mut progress = Vec::new();
+    let mut writer = |inner: Box<dyn Write + Send>| {
+        let counts = Progress::default();
+        let written = Arc::clone(&counts.written);
+        let (inner, guard) = NonBlockingBuilder::default()
+            .lossy(false)
+            .buffered_lines_limit(BUFFERED_LINES)
+            .thread_name("log")
+            .finish(Counted {
+                inner,
+                written,
+                lost: 0,
+            });
+        guards.push(guard);
+        progress.push(counts.clone());
+        Handing { inner, counts }
+    };
+
+    fs::create_dir_all(&settings.dir)
+        .with_context(|| format!("cannot create the log folder {}", settings.dir.display()))?;
+    let file = writer(Box::new(rotating(settings)?));
+    let file = match settings.format {
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_thread_names(true)
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(file)
+            .boxed(),
+        LogFormat::Json => json_layer(file),
+    };
+
+    let console = settings.console.then(|| {
+        let terminal = io::stderr().is_terminal();
+        let least = if bar.is_hidden() {
+            LevelFilter::TRACE
+        } else {
+            LevelFilter::WARN
+        };
+        let writer = writer(Box::new(Console { bar: bar.clone() }));
+        let text = tracing_subscriber::fmt::layer()
+            .with_thread_names(true)
+            .with_target(false)
+            .with_ansi(terminal && env::var_os("NO_COLOR").is_none())
+            .with_writer(writer.clone());
+        let layer: Box<dyn Layer<_> + Send + Sync> = match settings.format {
+            LogFormat::Json => json_layer(writer),
+            // The journal puts its own time before each line.
+            LogFormat::Text if env::var_os("JOURNAL_STREAM").is_some() => {
+                text.without_time().boxed()
+            }
+            LogFormat::Text => text.boxed(),
+        };
+        Filtered::new(layer, least)
+    });
+
+    let (level, handle) = reload::Layer::new(LevelFilter::from_level(settings.level));
+    registry()
+        .with(level)
+        .with(file)
+        .with(console)
+        .try_init()
+        .context("cannot start the log")?;
+    Ok(Log {
+        level: handle,
+        progress: progress.into(),
+        _guards: guards,
+    })
+}
+
+impl Log {
+    /// Changes the level from now on.
+    pub fn set_level(&self, level: Level) -> anyhow::Result<()> {
+        self.level
+            .reload(LevelFilter::from_level(level))
+            .context("cannot change the log level")
+    }
+
+    /// Waits until everything logged so far has been written.
+    pub fn flush(&self) {
+        flush(&self.progress);
+    }
+
+    /// Flushes the log when a thread panics, for it may be the last thing that happens.
+    pub fn flush_on_panic(&self) {
+        let progress = Arc::clone(&self.progress);
+        std::panic::set_hook(Box::new(move |panic| {
+            tracing::error!(cause = %panic, "panic");
+            flush(&progress);
+        }));
+    }
+}
+
+fn flush(progress: &[Progress]) {
+    let deadline = Instant::now() + FLUSH_AT_MOST;
+    for Progress { handed, written } in progress {
+        let wanted = handed.load(Ordering::Acquire);
+        // The writer's thread offers nothing to wait on; this runs once, at the end.
+        while written.load(Ordering::Acquire) < wanted && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn rotating(settings: &config::Log) -> anyhow::Result<RollingFileAppender> {
+    let rotation = match settings.rotation {
+        Rotation::Hourly => rolling::Rotation::HOURLY,
+        Rotation::Daily => rolling::Rotation::DAILY,
+        Rotation::Never => rolling::Rotation::NEVER,
+    };
+    RollingFileAppender::builder()
+        .rotation(rotation)
+        .filename_prefix(PREFIX)
+        .filename_suffix("log")
+        .max_log_files(settings.keep)
+        .build(&settings.dir)
+        .with_context(|| format!("cannot open a log file in {}", settings.dir.display()))
+}
+
+fn json_layer<S>(writer: Handing) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_thread_names(true)
+        .with_target(false)
+        .with_writer(writer)
+        .boxed()
+}
+
+/// Hands lines to a writer's thread and counts them.
+#[derive(Clone)]
+struct Handing {
+    inner: NonBlocking,
+    counts: Progress,
+}
+
+impl Write for Handing {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.counts.handed.fetch_add(1, Ordering::AcqRel);
+        self.inner.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Handing {
+    type Writer = Handing;
+
+    fn make_writer(&'a self) -> Handing {
+        self.clone()
+    }
+}
+
+/// Writes lines on the writer's thread, whole, and counts them. A line that cannot be written, as
+/// on a full disk, is counted as lost, and the loss is told with the next one that can.
+struct Counted {
+    inner: Box<dyn Write + Send>,
+    written: Arc<AtomicU64>,
+    lost: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut attempt = || {
+            if self.lost > 0 {
+                writeln!(
+                    self.inner,
+                    "{} log lines before this one could not be written",
+                    self.lost
+                )?;
+            }
+            self.inner.write_all(line)?;
+            self.inner.flush()
+        };
+        self.lost = match attempt() {
+            Ok(()) => 0,
+            Err(_) => self.lost + 1,
+        };
+        self.written.fetch_add(1, Ordering::AcqRel);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Standard error, around the progress bar.
+struct Console {
+    bar: ProgressBar,
+}
+
+impl Write for Console {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.bar.suspend(|| io::stderr().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

@@ -1,0 +1,388 @@
+//! Makes pictures visible: a complete file under its final name, durable before anybody is told.
+//!
+//! A picture is first written under a temporary name in its own directory. The `publish` thread
+//! takes what is ready as one group: it syncs each file, renames it, syncs every directory once,
+//! and writes the ledger in one transaction. Only then does a picture count as done.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use anyhow::{Context, anyhow, bail};
+use crossbeam_channel::{Receiver, Sender};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    ledger::{Fate, Ledger},
+    os,
+    report::Times,
+    settle::History,
+    watch::{FileKey, Root, Stamp, TEMP_PREFIX},
+    worker::{Failure, Finished, Made},
+};
+
+/// Pictures that share one round of syncs at most.
+const GROUP: usize = 64;
+
+/// What became of a job; its file is no longer in flight.
+#[derive(Debug)]
+pub struct Outcome {
+    pub file: FileKey,
+    pub history: History,
+    pub stamp: Stamp,
+    pub times: Times,
+    pub result: Result<Published, Failure>,
+}
+
+#[derive(Debug)]
+pub struct Published {
+    /// Bytes of the source and of the written picture.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// A picture under its temporary name, removed again unless it lands.
+#[derive(Debug)]
+pub struct Staged {
+    file: Option<File>,
+    temp: PathBuf,
+    target: PathBuf,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            drop(file);
+            if let Err(cause) = fs::remove_file(&self.temp) {
+                // The sweep at the next start gets it.
+                debug!(path = %self.temp.display(), %cause, "temporary file stays behind");
+            }
+        }
+    }
+}
+
+/// Writes a picture under a temporary name beside its target.
+pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let directory = target.parent().unwrap_or(Path::new("."));
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temp = directory.join(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
+        let file = match os::create_new(&temp) {
+            Ok(file) => file,
+            // Left behind by a crashed process that had our pid.
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(cause) => return Err(cause),
+        };
+        let mut staged = Staged {
+            file: Some(file),
+            temp,
+            target,
+        };
+        if let Some(file) = &mut staged.file {
+            file.write_all(bytes)?;
+        }
+        return Ok(staged);
+    }
+}
+
+/// Publishes one picture on its own, durably: for commands outside the daemon.
+pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let attempt = || {
+        let directory = land(stage(std::path::absolute(target)?, bytes)?)?;
+        os::sync_directory(&directory)
+    };
+    attempt().with_context(|| format!("cannot write {}", target.display()))
+}
+
+/// Where an output folder stood at start. Below an unmounted mount point it would be made again,
+/// and filled, on the wrong disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputPlace {
+    /// File system of the folder that it stands in; None where the platform does not tell.
+    parent: Option<u64>,
+    /// The output folder is itself a mount point.
+    mounted: bool,
+}
+
+/// Makes an output folder if only it is missing, and remembers where it stands.
+pub fn prepare_output(output: &Path) -> anyhow::Result<OutputPlace> {
+    if !output.is_dir() {
+        make_directory(output)?;
+    }
+    place(output).with_context(|| format!("cannot look at output folder {}", output.display()))
+}
+
+fn place(output: &Path) -> io::Result<OutputPlace> {
+    let parent = os::device(output.parent().unwrap_or(output))?;
+    Ok(OutputPlace {
+        parent,
+        mounted: os::device(output)? != parent,
+    })
+}
+
+/// The path of a picture in its root's output; makes the folders on the way that are missing.
+pub fn target(root: &Root, relative: &Path) -> anyhow::Result<PathBuf> {
+    let output = &root.folder.output;
+    if !output.is_dir() {
+        let parent = os::device(output.parent().unwrap_or(output))
+            .with_context(|| format!("output folder {} is gone", output.display()))?;
+        if parent != root.output.parent || root.output.mounted {
+            bail!("output folder {} is gone with its mount", output.display());
+        }
+        make_directory(output)?;
+    }
+    let now = place(output)
+        .with_context(|| format!("cannot look at output folder {}", output.display()))?;
+    if root.output.mounted && !now.mounted {
+        bail!(
+            "nothing is mounted on output folder {} any more",
+            output.display()
+        );
+    }
+    let mut directory = output.clone();
+    for part in relative.parent().into_iter().flatten() {
+        directory.push(part);
+        if !directory.is_dir() {
+            make_directory(&directory)?;
+        }
+    }
+    Ok(output.join(relative))
+}
+
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    let made = fs::create_dir(path).or_else(|cause| {
+        // Another worker was quicker.
+        if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
+            Ok(())
+        } else {
+            Err(cause)
+        }
+    });
+    made.and_then(|()| os::sync_directory(path.parent().unwrap_or(path)))
+        .with_context(|| format!("cannot create folder {}", path.display()))
+}
+
+/// Removes what a crash left in an output folder.
+pub fn sweep(output: &Path, recursive: bool) {
+    let mut directories = vec![output.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(cause) => {
+                warn!(path = %directory.display(), %cause, "cannot look for leftovers");
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let temporary = entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMP_PREFIX.as_bytes());
+            if kind.is_dir() && recursive {
+                directories.push(entry.path());
+            } else if kind.is_file() && temporary {
+                match fs::remove_file(entry.path()) {
+                    Ok(()) => info!(path = %entry.path().display(), "leftover removed"),
+                    Err(cause) => {
+                        warn!(path = %entry.path().display(), %cause, "leftover stays");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs the `publish` thread until all workers are gone.
+pub fn run(finished: &Receiver<Finished>, outcomes: &Sender<Outcome>, ledger: &Ledger) {
+    let mut group = Vec::with_capacity(GROUP);
+    while let Ok(first) = finished.recv() {
+        group.push(first);
+        group.extend(finished.try_iter().take(GROUP - 1));
+        for outcome in publish(&mut group, ledger) {
+            if outcomes.send(outcome).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A job of the group on its way.
+struct Landing {
+    finished: Finished,
+    result: Result<Landed, Failure>,
+}
+
+struct Landed {
+    made: Made,
+    target: PathBuf,
+    directory: PathBuf,
+}
+
+fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
+    let started = Instant::now();
+    let mut landings: Vec<Landing> = group
+        .drain(..)
+        .map(|mut finished| {
+            let result = finished.take_result().and_then(|(staged, made)| {
+                let target = staged.target.clone();
+                match land(staged) {
+                    Ok(directory) => Ok(Landed {
+                        made,
+                        target,
+                        directory,
+                    }),
+                    Err(cause) => Err(failed_to_publish(&target, cause)),
+                }
+            });
+            Landing { finished, result }
+        })
+        .collect();
+    sync_directories(&mut landings);
+    if let Err(cause) = write_fates(&landings, ledger) {
+        for landing in &mut landings {
+            landing.result = Err(Failure::Transient {
+                step: "ledger",
+                cause: anyhow!("{cause:#}"),
+            });
+        }
+    }
+    let took = started.elapsed();
+    landings
+        .into_iter()
+        .map(
+            |Landing {
+                 mut finished,
+                 result,
+             }| {
+                finished.times.add("publish", took);
+                conclude(finished, result)
+            },
+        )
+        .collect()
+}
+
+/// Syncs a staged picture and gives it its name. Returns the directory that is to be synced.
+fn land(mut staged: Staged) -> io::Result<PathBuf> {
+    if let Some(file) = &staged.file {
+        file.sync_all()?;
+    }
+    fs::rename(&staged.temp, &staged.target)?;
+    staged.file = None;
+    Ok(staged.target.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+fn sync_directories(landings: &mut [Landing]) {
+    let directories: HashSet<PathBuf> = landings
+        .iter()
+        .filter_map(|landing| landing.result.as_ref().ok())
+        .map(|landed| landed.directory.clone())
+        .collect();
+    let failures: BTreeMap<PathBuf, io::Error> = directories
+        .into_iter()
+        .filter_map(|directory| {
+            let cause = os::sync_directory(&directory).err()?;
+            Some((directory, cause))
+        })
+        .collect();
+    for landing in landings {
+        if let Ok(landed) = &landing.result
+            && let Some(cause) = failures.get(&landed.directory)
+        {
+            let cause = io::Error::new(cause.kind(), cause.to_string());
+            landing.result = Err(failed_to_publish(&landed.target, cause));
+        }
+    }
+}
+
+fn failed_to_publish(target: &Path, cause: io::Error) -> Failure {
+    let cause = anyhow::Error::new(cause).context(format!("cannot publish {}", target.display()));
+    Failure::Transient {
+        step: "publish",
+        cause,
+    }
+}
+
+fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
+    let reasons: Vec<String> = landings
+        .iter()
+        .map(|landing| match &landing.result {
+            Err(Failure::Permanent { cause, .. }) => cause.clone(),
+            _ => String::new(),
+        })
+        .collect();
+    ledger.finish(landings.iter().zip(&reasons).map(|(landing, reason)| {
+        let fate = match &landing.result {
+            Ok(landed) => Fate::Done {
+                output: &landed.target,
+                bytes: landed.made.bytes_out,
+                took: landing.finished.claimed.elapsed(),
+            },
+            Err(Failure::Permanent { step, .. }) => Fate::Failed { step, reason },
+            Err(_) => Fate::Released,
+        };
+        (&landing.finished.job.file, fate)
+    }))
+}
+
+/// Tells the log, where every fate is told once.
+fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
+    let Finished {
+        job,
+        worker,
+        claimed,
+        times,
+        ..
+    } = finished;
+    let path = job.source();
+    let path = path.display();
+    let worker = &*worker;
+    let result = match result {
+        Ok(Landed { made, target, .. }) => {
+            let ms = millis(claimed.elapsed());
+            let size = format!("{}x{}", made.width, made.height);
+            info!(%path, output = %target.display(), size, bytes = made.bytes_out, ms, worker, "processed");
+            if let Some(warning) = made.warning {
+                warn!(%path, warning, "the picture is damaged, published as far as it goes");
+            }
+            Ok(Published {
+                bytes_in: job.stamp.length,
+                bytes_out: made.bytes_out,
+            })
+        }
+        Err(failure) => {
+            match &failure {
+                Failure::Gone => debug!(%path, "went away"),
+                Failure::Changed => debug!(%path, "still being written"),
+                Failure::Incomplete { cause, .. } => debug!(%path, cause, "not yet complete"),
+                Failure::Transient { step, cause } => {
+                    debug!(%path, step, cause = format!("{cause:#}"), "failed for now");
+                }
+                Failure::Permanent { step, cause } => {
+                    error!(%path, step, cause, worker, "failed");
+                }
+            }
+            Err(failure)
+        }
+    };
+    Outcome {
+        file: job.file,
+        history: job.history,
+        stamp: job.stamp,
+        times,
+        result,
+    }
+}
+
+/// Milliseconds with one decimal.
+fn millis(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}

@@ -1,0 +1,370 @@
+//! The window on the folders: files that have settled go, a few at a time, into a bounded channel,
+//! and are in flight until their outcome comes back.
+//!
+//! The `settle` thread runs this loop. It never waits on a full queue, because it waits on
+//! everything at once; that is what keeps the ring settle → workers → publish → settle from
+//! locking up.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Select, Sender};
+use indicatif::ProgressBar;
+use tracing::{debug, error, warn};
+
+use crate::{
+    ledger::{Fate, Ledger},
+    publish::Outcome,
+    report::Report,
+    settle::{History, Settle, Settled, Verdict, Waits},
+    watch::{FileEvent, FileKey, Hint, Root, Stamp},
+    worker::Failure,
+};
+
+/// A file for a worker, with everything that it was queued with: a reload does not touch it.
+#[derive(Debug)]
+pub struct Job {
+    pub file: FileKey,
+    pub root: Arc<Root>,
+    /// Length and mtime at the look that found it settled.
+    pub stamp: Stamp,
+    pub history: History,
+    pub queued: Instant,
+}
+
+impl Job {
+    /// The file's absolute path.
+    #[must_use]
+    pub fn source(&self) -> PathBuf {
+        self.root.folder.input.join(&self.file.path)
+    }
+}
+
+/// What the `settle` thread works on; a reload replaces it whole.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub roots: Vec<Arc<Root>>,
+    pub waits: Waits,
+}
+
+#[derive(Debug)]
+pub enum Control {
+    Adopt(Plan),
+    /// Write the report now.
+    Report,
+}
+
+/// When the loop ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// When it is told to stop.
+    Stopped,
+    /// When every file that the scan found has its fate; what may pass is not waited for.
+    AllDone,
+}
+
+/// The channels of the `settle` thread.
+pub struct Ends {
+    pub events: Receiver<FileEvent>,
+    /// Its end is the order to stop.
+    pub control: Receiver<Control>,
+    pub jobs: Sender<Job>,
+    pub outcomes: Receiver<Outcome>,
+}
+
+/// A burst that does not end is reported in between.
+const LONGEST_BURST: Duration = Duration::from_secs(600);
+/// Looks at due files in a row before events are attended to again.
+const LOOKS: usize = 256;
+
+/// Runs the `settle` thread. Returns the report over everything.
+pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &ProgressBar) -> Report {
+    let Ends {
+        events,
+        control,
+        jobs,
+        outcomes,
+    } = ends;
+    let mut queue = Queue {
+        settle: Settle::new(plan.waits),
+        roots: plan.roots,
+        in_flight: HashMap::new(),
+        until,
+        ledger,
+        burst: Report::default(),
+        total: Report::default(),
+    };
+    let mut next: Option<Job> = None;
+    let mut events_open = true;
+    loop {
+        if next.is_none() {
+            next = queue.next_job();
+        }
+        let waiting = queue.settle.len() + queue.in_flight.len() + usize::from(next.is_some());
+        if until == Until::AllDone {
+            let done = queue.total.pictures + queue.total.failures;
+            bar.set_length(done + waiting as u64);
+            bar.set_position(done);
+            if waiting == 0 && !events_open {
+                break;
+            }
+        }
+        if next.is_none() && queue.in_flight.is_empty() && queue.settle.fresh() == 0 {
+            queue.end_burst();
+        }
+
+        let mut select = Select::new();
+        let outcome_ready = select.recv(&outcomes);
+        let control_ready = select.recv(&control);
+        let event_ready = events_open.then(|| select.recv(&events));
+        let job_ready = next.is_some().then(|| select.send(&jobs));
+        let ready = match queue.settle.next_deadline() {
+            Some(deadline) if next.is_none() => select.select_deadline(deadline),
+            _ => Ok(select.select()),
+        };
+        let Ok(ready) = ready else { continue };
+        let index = ready.index();
+        if index == outcome_ready {
+            match ready.recv(&outcomes) {
+                Ok(outcome) => queue.conclude(outcome),
+                // Publishing has ended before us: the process is going down.
+                Err(_) => break,
+            }
+        } else if index == control_ready {
+            match ready.recv(&control) {
+                Ok(Control::Adopt(plan)) => queue.adopt(plan),
+                Ok(Control::Report) => queue.report_now(),
+                Err(_) => break,
+            }
+        } else if Some(index) == event_ready {
+            match ready.recv(&events) {
+                Ok(event) => queue.observe(event),
+                Err(_) => events_open = false,
+            }
+        } else if Some(index) == job_ready
+            && let Some(job) = next.take()
+        {
+            let flight = Flight {
+                stamp: job.stamp,
+                hint: None,
+            };
+            queue.in_flight.insert(job.file.clone(), flight);
+            queue.burst.start(job.queued);
+            queue.total.start(job.queued);
+            if ready.send(&jobs, job).is_err() {
+                break;
+            }
+        } else {
+            // The loop must complete what it selected; there is nothing else to select.
+            unreachable!("an operation that was not selected is ready");
+        }
+    }
+    // Stopping runs down the channels: no more jobs, and what is in hand comes back.
+    drop((jobs, next));
+    for outcome in &outcomes {
+        queue.conclude(outcome);
+    }
+    queue.end_burst();
+    queue.total
+}
+
+/// A file that is queued or being worked on.
+struct Flight {
+    stamp: Stamp,
+    /// A sign of life that came in meanwhile.
+    hint: Option<Hint>,
+}
+
+struct Queue<'a> {
+    settle: Settle,
+    roots: Vec<Arc<Root>>,
+    in_flight: HashMap<FileKey, Flight>,
+    until: Until,
+    ledger: &'a Ledger,
+    /// Since the last report.
+    burst: Report,
+    total: Report,
+}
+
+impl Queue<'_> {
+    fn observe(&mut self, event: FileEvent) {
+        let FileEvent { file, hint } = event;
+        if let Some(flight) = self.in_flight.get_mut(&file) {
+            let news = match hint {
+                Hint::Found { stamp, .. } => stamp != flight.stamp,
+                Hint::Changed | Hint::Closed => true,
+            };
+            if news {
+                flight.hint = Some(hint);
+            }
+            return;
+        }
+        let path = Arc::clone(&file.path);
+        if let Some(age) = self.settle.observe(file, hint, Instant::now()) {
+            let minutes = age.as_secs() / 60;
+            warn!(path = %path.display(), minutes, "file has been changing for long, still waiting");
+        }
+    }
+
+    /// The next file that has settled, is there, and has no fate yet.
+    fn next_job(&mut self) -> Option<Job> {
+        for _ in 0..LOOKS {
+            let Settled { file, history } = self.settle.pop_due(Instant::now())?;
+            let Some(root) = self.roots.iter().find(|root| root.id == file.folder) else {
+                continue;
+            };
+            let path = root.folder.input.join(&file.path);
+            let metadata = match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_file() => metadata,
+                Ok(_) => continue,
+                Err(gone)
+                    if matches!(
+                        gone.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
+                    continue;
+                }
+                Err(cause) => {
+                    self.put_off(file, history, "look", &anyhow::Error::new(cause));
+                    continue;
+                }
+            };
+            let stamp = Stamp::of(&metadata);
+            if history.stamp.is_some_and(|before| before != stamp) {
+                self.settle
+                    .changed(file, history, Some(stamp), Instant::now());
+                continue;
+            }
+            match self.ledger.has_fate(&file, stamp) {
+                Ok(true) => debug!(path = %path.display(), "dealt with before"),
+                Ok(false) => {
+                    let history = History {
+                        stamp: Some(stamp),
+                        ..history
+                    };
+                    let root = Arc::clone(root);
+                    return Some(Job {
+                        file,
+                        root,
+                        stamp,
+                        history,
+                        queued: Instant::now(),
+                    });
+                }
+                Err(cause) => self.put_off(file, history, "ledger", &cause),
+            }
+        }
+        None
+    }
+
+    fn conclude(&mut self, outcome: Outcome) {
+        let now = Instant::now();
+        self.burst.count(&outcome, now);
+        self.total.count(&outcome, now);
+        let Outcome {
+            file,
+            history,
+            stamp,
+            result,
+            ..
+        } = outcome;
+        let hint = self.in_flight.remove(&file).and_then(|flight| flight.hint);
+        if let (Some(hint), Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone)) =
+            (hint, &result)
+        {
+            self.observe(FileEvent { file, hint });
+            return;
+        }
+        match result {
+            Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone) => {}
+            Err(Failure::Changed) => self.settle.changed(file, history, None, now),
+            Err(Failure::Incomplete { step, cause }) => {
+                if hint.is_some() {
+                    self.settle.changed(file, history, None, now);
+                } else if self.settle.incomplete(file.clone(), history, stamp, now)
+                    == Verdict::GiveUp
+                {
+                    self.give_up(file, history, step, &cause);
+                }
+            }
+            Err(Failure::Transient { step, cause }) => self.put_off(file, history, step, &cause),
+        }
+        if self.burst.wall() >= LONGEST_BURST {
+            self.end_burst();
+        }
+    }
+
+    /// A file that stayed incomplete has failed, until it changes.
+    fn give_up(&mut self, file: FileKey, history: History, step: &'static str, cause: &str) {
+        let reason = format!("{cause}; the file has not changed since");
+        let fate = Fate::Failed {
+            step,
+            reason: &reason,
+        };
+        if let Err(cause) = self.ledger.finish([(&file, fate)]) {
+            self.put_off(file, history, "ledger", &cause);
+            return;
+        }
+        error!(path = %self.path(&file).display(), step, cause = reason, "failed");
+        self.count_failure();
+    }
+
+    /// Something failed that may pass.
+    fn put_off(&mut self, file: FileKey, history: History, step: &str, cause: &anyhow::Error) {
+        let path = self.path(&file);
+        let path = path.display();
+        let cause = format!("{cause:#}");
+        if self.until == Until::AllDone {
+            error!(%path, step, cause, "failed for now, the next run tries again");
+            self.count_failure();
+            return;
+        }
+        let wait = self.settle.retry(file, history, Instant::now());
+        if history.tries == 0 {
+            warn!(%path, step, cause, next_try_s = wait.as_secs_f64(), "failed for now, trying again until it works");
+        } else {
+            debug!(%path, step, cause, next_try_s = wait.as_secs_f64(), "failed again");
+        }
+    }
+
+    fn count_failure(&mut self) {
+        let now = Instant::now();
+        self.burst.count_given_up(now);
+        self.total.count_given_up(now);
+    }
+
+    fn adopt(&mut self, plan: Plan) {
+        self.settle.set_waits(plan.waits);
+        self.roots = plan.roots;
+        let roots = &self.roots;
+        self.settle
+            .retain_folders(|id| roots.iter().any(|root| root.id == id));
+    }
+
+    fn end_burst(&mut self) {
+        if !self.burst.is_empty() {
+            self.burst.log("batch");
+            self.burst = Report::default();
+        }
+    }
+
+    fn report_now(&self) {
+        let (waiting, in_flight) = (self.settle.len(), self.in_flight.len());
+        tracing::info!(waiting, in_flight, "now");
+        self.total.log("since start");
+    }
+
+    fn path(&self, file: &FileKey) -> PathBuf {
+        let root = self.roots.iter().find(|root| root.id == file.folder);
+        root.map_or_else(
+            || file.path.to_path_buf(),
+            |root| root.folder.input.join(&file.path),
+        )
+    }
+}

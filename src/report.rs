@@ -1,0 +1,200 @@
+//! What a burst of pictures cost: counts, bytes and the time of every step.
+
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+use tracing::info;
+
+use crate::{publish::Outcome, worker::Failure};
+
+/// The steps in the order of the data.
+const STEPS: [&str; 9] = [
+    "wait",
+    "read",
+    "decode",
+    "orient",
+    "resize",
+    "recompress",
+    "overlay",
+    "encode",
+    "publish",
+];
+
+/// How long each step of one picture took; a step may not have run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times([Option<Duration>; STEPS.len()]);
+
+impl Times {
+    /// Adds to a step's time. A name that is not a step's is a mistake of ours and is not counted.
+    pub fn add(&mut self, step: &str, took: Duration) {
+        let slot = STEPS.iter().position(|name| *name == step);
+        debug_assert!(slot.is_some(), "no step {step}");
+        if let Some(slot) = slot {
+            let before = self.0[slot].unwrap_or_default();
+            self.0[slot] = Some(before + took);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    count: u32,
+    sum: Duration,
+    max: Duration,
+}
+
+/// Counts of one burst, or of a whole run.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub pictures: u64,
+    pub failures: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    started: Option<Instant>,
+    ended: Option<Instant>,
+    steps: [Column; STEPS.len()],
+}
+
+impl Report {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pictures == 0 && self.failures == 0
+    }
+
+    /// The first job is on its way at `now`.
+    pub fn start(&mut self, now: Instant) {
+        self.started.get_or_insert(now);
+    }
+
+    /// Counts an outcome that settles a file's fate; the others are counted when they do.
+    pub fn count(&mut self, outcome: &Outcome, now: Instant) {
+        match &outcome.result {
+            Ok(published) => {
+                self.pictures += 1;
+                self.bytes_in += published.bytes_in;
+                self.bytes_out += published.bytes_out;
+            }
+            Err(Failure::Permanent { .. }) => self.failures += 1,
+            Err(_) => return,
+        }
+        self.ended = Some(now);
+        for (column, took) in self.steps.iter_mut().zip(outcome.times.0) {
+            if let Some(took) = took {
+                column.count += 1;
+                column.sum += took;
+                column.max = column.max.max(took);
+            }
+        }
+    }
+
+    /// Counts a file that was given up after several tries.
+    pub fn count_given_up(&mut self, now: Instant) {
+        self.failures += 1;
+        self.ended = Some(now);
+    }
+
+    #[must_use]
+    pub fn wall(&self) -> Duration {
+        match (self.started, self.ended) {
+            (Some(started), Some(ended)) => ended - started,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Pictures a second over the wall time.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let seconds = self.wall().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no 2^53 pictures")]
+        let pictures = self.pictures as f64;
+        if seconds > 0.0 {
+            pictures / seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// Writes the report as one record.
+    pub fn log(&self, message: &str) {
+        let step = |name: &str| {
+            let slot = STEPS
+                .iter()
+                .position(|step| *step == name)
+                .unwrap_or_default();
+            self.steps[slot].summary()
+        };
+        info!(
+            pictures = self.pictures,
+            failures = self.failures,
+            bytes_in = self.bytes_in,
+            bytes_out = self.bytes_out,
+            wall_ms = round(self.wall().as_secs_f64() * 1000.0),
+            pictures_per_s = round(self.rate()),
+            wait = step("wait"),
+            read = step("read"),
+            decode = step("decode"),
+            orient = step("orient"),
+            resize = step("resize"),
+            recompress = step("recompress"),
+            overlay = step("overlay"),
+            encode = step("encode"),
+            publish = step("publish"),
+            "{message}"
+        );
+    }
+
+    /// The report as a table for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = format!(
+            "{} pictures, {} failed, {} in, {} out, {:.2} s, {:.1} pictures/s\n",
+            self.pictures,
+            self.failures,
+            indicatif::HumanBytes(self.bytes_in),
+            indicatif::HumanBytes(self.bytes_out),
+            self.wall().as_secs_f64(),
+            self.rate()
+        );
+        if self.steps.iter().any(|column| column.count > 0) {
+            table.push_str("step           count   mean ms    max ms\n");
+        }
+        for (name, column) in STEPS
+            .iter()
+            .zip(&self.steps)
+            .filter(|(_, column)| column.count > 0)
+        {
+            let (mean, max) = (
+                column.mean().as_secs_f64() * 1e3,
+                column.max.as_secs_f64() * 1e3,
+            );
+            let count = column.count;
+            // Writing to a string cannot fail.
+            if writeln!(table, "{name:<12}{count:>8}{mean:>10.1}{max:>10.1}").is_err() {
+                break;
+            }
+        }
+        table
+    }
+}
+
+impl Column {
+    fn mean(&self) -> Duration {
+        self.sum.checked_div(self.count).unwrap_or_default()
+    }
+
+    fn summary(&self) -> String {
+        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        format!(
+            "count={} mean={:.1}ms max={:.1}ms",
+            self.count,
+            ms(self.mean()),
+            ms(self.max)
+        )
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}

@@ -1,0 +1,524 @@
+//! Decides when a file has been quiet for long enough to be tried. Pure: time comes in as an
+//! argument, no file is touched, nothing is sent.
+//!
+//! Two clocks run for every pending file. `last_change` decides when the file is due; `first_seen`
+//! only tells an operator about a writer that never ends. A file leaves by [`Settle::pop_due`] and
+//! comes back, with its [`History`], through one of the methods that say why it must wait.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    time::{Duration, Instant},
+};
+
+use crate::watch::{FileKey, FolderId, Hint, Stamp};
+
+/// The waits of a running daemon.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// Quiet time after a change.
+    pub settle: Duration,
+    /// Quiet time after the writer closed the file or renamed it in.
+    pub settle_closed: Duration,
+    /// How long an incomplete file may stay unchanged before it is reported as failed.
+    pub patience: Duration,
+    /// First and longest wait after a failure that may pass.
+    pub retry_first: Duration,
+    pub retry_max: Duration,
+}
+
+/// First and longest wait between two tries of an incomplete file.
+const INCOMPLETE_FIRST: Duration = Duration::from_secs(1);
+const INCOMPLETE_MAX: Duration = Duration::from_secs(30);
+/// How long a file may go on changing before the operator is told, once.
+const ENDLESS: Duration = Duration::from_secs(600);
+
+/// What is remembered of a file from its first sight to its fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    pub first_seen: Instant,
+    pub last_change: Instant,
+    /// Length and mtime at the last look, if there was one.
+    pub stamp: Option<Stamp>,
+    /// Tries so far that ended in a wait.
+    pub tries: u32,
+    /// The operator has been told that its writer does not end.
+    pub endless: bool,
+}
+
+impl History {
+    fn new(now: Instant, stamp: Option<Stamp>) -> History {
+        History {
+            first_seen: now,
+            last_change: now,
+            stamp,
+            tries: 0,
+            endless: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Pending {
+    history: History,
+    due: Instant,
+    /// The instant under which the entry stands in `deadlines`; never later than `due`.
+    queued: Instant,
+    /// It was tried before and waits for another try, so it does not keep a burst open.
+    waits: bool,
+}
+
+/// A file that has been quiet for long enough.
+#[derive(Debug)]
+pub struct Settled {
+    pub file: FileKey,
+    pub history: History,
+}
+
+/// What becomes of an incomplete file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried again after this wait, or earlier if it changes.
+    Again(Duration),
+    /// It has not changed for `patience`.
+    GiveUp,
+}
+
+#[derive(Debug)]
+pub struct Settle {
+    waits: Waits,
+    pending: HashMap<FileKey, Pending>,
+    /// Lazy: an entry whose `due` moved later is re-queued only when its old deadline comes up.
+    deadlines: BinaryHeap<Reverse<(Instant, FileKey)>>,
+    /// Pending files that have not been tried yet.
+    fresh: usize,
+}
+
+impl Settle {
+    #[must_use]
+    pub fn new(waits: Waits) -> Settle {
+        Settle {
+            waits,
+            pending: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            fresh: 0,
+        }
+    }
+
+    /// Later observations use the new waits; deadlines already set stay.
+    pub fn set_waits(&mut self, waits: Waits) {
+        self.waits = waits;
+    }
+
+    /// Takes note of a sign of life of a file. Returns, once a file, for how long it has been
+    /// changing without ever being quiet, if that is remarkably long.
+    pub fn observe(&mut self, file: FileKey, hint: Hint, now: Instant) -> Option<Duration> {
+        let quiet = match hint {
+            Hint::Closed => self.waits.settle_closed,
+            Hint::Changed | Hint::Found { .. } => self.waits.settle,
+        };
+        let known = self.pending.get(&file).map(|entry| entry.history);
+        let history = match (known, hint) {
+            // A scan that finds what is known already is no change: it must not push the
+            // deadline away, or a folder polled faster than `settle` would never settle.
+            (Some(known), Hint::Found { stamp, .. }) if known.stamp == Some(stamp) => return None,
+            (Some(known), Hint::Found { stamp, .. }) => {
+                // The first look after events tells nothing about a change either.
+                if known.stamp.is_none() {
+                    if let Some(entry) = self.pending.get_mut(&file) {
+                        entry.history.stamp = Some(stamp);
+                    }
+                    return None;
+                }
+                History {
+                    last_change: now,
+                    stamp: Some(stamp),
+                    ..known
+                }
+            }
+            // After an event the last look is out of date: the next one starts afresh.
+            (Some(known), Hint::Changed | Hint::Closed) => History {
+                last_change: now,
+                stamp: None,
+                ..known
+            },
+            (None, Hint::Found { stamp, quiet_for }) => {
+                let last_change = now.checked_sub(quiet_for.min(self.waits.patience));
+                let history = History {
+                    last_change: last_change.unwrap_or(now),
+                    ..History::new(now, Some(stamp))
+                };
+                self.arm(file, history, now + quiet.saturating_sub(quiet_for), false);
+                return None;
+            }
+            (None, Hint::Changed | Hint::Closed) => History::new(now, None),
+        };
+        let age = now - history.first_seen;
+        let endless = !history.endless && age >= ENDLESS;
+        let history = History {
+            endless: history.endless || endless,
+            ..history
+        };
+        self.arm(file, history, now + quiet, false);
+        endless.then_some(age)
+    }
+
+    /// The file whose quiet time has passed longest ago, if any has.
+    pub fn pop_due(&mut self, now: Instant) -> Option<Settled> {
+        loop {
+            self.drop_stale_deadlines();
+            if self.deadlines.peek()?.0.0 > now {
+                return None;
+            }
+            let Reverse((_, file)) = self.deadlines.pop()?;
+            if let Some(entry) = self.pending.remove(&file) {
+                self.fresh -= usize::from(!entry.waits);
+                return Some(Settled {
+                    file,
+                    history: entry.history,
+                });
+            }
+        }
+    }
+
+    /// When [`Settle::pop_due`] has something next.
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        self.drop_stale_deadlines();
+        self.deadlines.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// A look at the file showed that it is still being written.
+    pub fn changed(&mut self, file: FileKey, history: History, stamp: Option<Stamp>, now: Instant) {
+        let history = History {
+            last_change: now,
+            stamp,
+            ..history
+        };
+        self.arm(file, history, now + self.waits.settle, false);
+    }
+
+    /// The picture's bytes, read under `stamp`, end too early.
+    pub fn incomplete(
+        &mut self,
+        file: FileKey,
+        history: History,
+        stamp: Stamp,
+        now: Instant,
+    ) -> Verdict {
+        let last_change = match history.stamp {
+            Some(before) if before != stamp => now,
+            _ => history.last_change,
+        };
+        let give_up = last_change + self.waits.patience;
+        if now >= give_up {
+            return Verdict::GiveUp;
+        }
+        let wait = growing(INCOMPLETE_FIRST, INCOMPLETE_MAX, history.tries).min(give_up - now);
+        let tries = history.tries.saturating_add(1);
+        let history = History {
+            last_change,
+            stamp: Some(stamp),
+            tries,
+            ..history
+        };
+        self.arm(file, history, now + wait, true);
+        Verdict::Again(wait)
+    }
+
+    /// Something failed that may pass. Returns the wait until the next try.
+    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> Duration {
+        let wait = growing(self.waits.retry_first, self.waits.retry_max, history.tries);
+        let tries = history.tries.saturating_add(1);
+        self.arm(file, History { tries, ..history }, now + wait, true);
+        wait
+    }
+
+    /// Forgets the files of folders that are no longer configured.
+    pub fn retain_folders(&mut self, keep: impl Fn(FolderId) -> bool) {
+        self.pending.retain(|file, _| keep(file.folder));
+        self.fresh = self.pending.values().filter(|entry| !entry.waits).count();
+    }
+
+    /// Files that wait for anything.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Files that have not been tried yet since they last changed.
+    #[must_use]
+    pub fn fresh(&self) -> usize {
+        self.fresh
+    }
+
+    fn arm(&mut self, file: FileKey, history: History, due: Instant, waits: bool) {
+        let before = self
+            .pending
+            .get(&file)
+            .map(|entry| (entry.queued, entry.waits));
+        let queued = match before {
+            Some((queued, _)) if queued <= due => queued,
+            _ => {
+                self.deadlines.push(Reverse((due, file.clone())));
+                due
+            }
+        };
+        self.fresh += usize::from(!waits);
+        self.fresh -= usize::from(matches!(before, Some((_, false))));
+        self.pending.insert(
+            file,
+            Pending {
+                history,
+                due,
+                queued,
+                waits,
+            },
+        );
+    }
+
+    /// Afterwards the top of the heap is the true deadline of a pending file, or nothing.
+    fn drop_stale_deadlines(&mut self) {
+        while let Some(Reverse((at, file))) = self.deadlines.peek() {
+            match self.pending.get_mut(file) {
+                Some(entry) if entry.queued == *at => {
+                    if entry.due <= *at {
+                        return;
+                    }
+                    entry.queued = entry.due;
+                    let moved = Reverse((entry.due, file.clone()));
+                    self.deadlines.pop();
+                    self.deadlines.push(moved);
+                }
+                _ => {
+                    self.deadlines.pop();
+                }
+            }
+        }
+    }
+}
+
+/// Doubles from `first` with every try, up to `max`.
+fn growing(first: Duration, max: Duration, tries: u32) -> Duration {
+    first
+        .saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX))
+        .min(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+
+    const WAITS: Waits = Waits {
+        settle: Duration::from_secs(2),
+        settle_closed: Duration::from_millis(100),
+        patience: Duration::from_secs(60),
+        retry_first: Duration::from_secs(5),
+        retry_max: Duration::from_secs(300),
+    };
+
+    fn file(name: &str) -> FileKey {
+        FileKey {
+            folder: FolderId(1),
+            path: Arc::from(Path::new(name)),
+        }
+    }
+
+    fn stamp(length: u64) -> Stamp {
+        Stamp {
+            length,
+            mtime_ns: 7,
+        }
+    }
+
+    fn found(length: u64) -> Hint {
+        Hint::Found {
+            stamp: stamp(length),
+            quiet_for: Duration::ZERO,
+        }
+    }
+
+    /// Plays hints at given milliseconds and returns when the file comes out.
+    fn due_after(hints: &[(u64, Hint)]) -> u64 {
+        let start = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        for &(at, hint) in hints {
+            let now = start + Duration::from_millis(at);
+            assert!(
+                settle.pop_due(now).is_none(),
+                "due before the hint at {at} ms"
+            );
+            settle.observe(file("a.jpg"), hint, now);
+        }
+        let due = settle.next_deadline().expect("something is pending");
+        assert!(
+            settle
+                .pop_due(due.checked_sub(Duration::from_millis(1)).unwrap())
+                .is_none()
+        );
+        assert!(settle.pop_due(due).is_some());
+        assert!(settle.is_empty() && settle.next_deadline().is_none());
+        u64::try_from((due - start).as_millis()).unwrap()
+    }
+
+    #[test]
+    fn quiet_times() {
+        use Hint::{Changed, Closed};
+        let aged = Hint::Found {
+            stamp: stamp(1),
+            quiet_for: Duration::from_millis(1500),
+        };
+        let ancient = Hint::Found {
+            stamp: stamp(1),
+            quiet_for: Duration::from_secs(9_999),
+        };
+        for (name, hints, due) in [
+            (
+                "create, write, close",
+                &[(0, Changed), (5, Changed), (9, Closed)][..],
+                109,
+            ),
+            ("rename in", &[(0, Closed)], 100),
+            ("no close event", &[(0, Changed), (1900, Changed)], 3900),
+            (
+                "close of the empty file, then the data",
+                &[(0, Closed), (50, Changed)],
+                2050,
+            ),
+            (
+                "append reopened",
+                &[(0, Changed), (1, Closed), (90, Changed), (95, Closed)],
+                195,
+            ),
+            ("scan only", &[(0, found(1))], 2000),
+            ("scan of a file known to be quiet", &[(0, aged)], 500),
+            ("scan of an old file", &[(0, ancient)], 0),
+            (
+                "same in every scan",
+                &[(0, found(1)), (900, found(1)), (1800, found(1))],
+                2000,
+            ),
+            (
+                "grows between scans",
+                &[(0, found(1)), (900, found(2)), (1800, found(2))],
+                2900,
+            ),
+            (
+                "scan after an event",
+                &[(0, Changed), (1500, found(4))],
+                2000,
+            ),
+            ("scan after a close", &[(0, Closed), (50, found(4))], 100),
+        ] {
+            assert_eq!(due_after(hints), due, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_incomplete_file_is_tried_at_growing_waits_and_given_up_after_patience() {
+        let start = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        settle.observe(file("a.jpg"), Hint::Closed, start);
+        let mut tried = Vec::new();
+        let gave_up = loop {
+            let now = settle.next_deadline().unwrap();
+            let Settled { file, history } = settle.pop_due(now).unwrap();
+            tried.push((now - start).as_millis());
+            if settle.incomplete(file, history, stamp(5), now) == Verdict::GiveUp {
+                break now - start;
+            }
+            assert_eq!(
+                settle.fresh(),
+                0,
+                "a file that waits does not keep a burst open"
+            );
+        };
+        assert_eq!(tried, [100, 1100, 3100, 7100, 15_100, 31_100, 60_000]);
+        assert_eq!(gave_up, WAITS.patience);
+    }
+
+    #[test]
+    fn a_change_restarts_patience_and_brings_the_next_try_forward() {
+        let start = Instant::now();
+        let at = |s: u64| start + Duration::from_secs(s);
+        let mut settle = Settle::new(WAITS);
+        settle.observe(file("a.jpg"), Hint::Closed, start);
+        let settled = settle.pop_due(at(1)).unwrap();
+        settle.incomplete(settled.file, settled.history, stamp(5), at(1));
+        settle.observe(file("a.jpg"), Hint::Closed, at(50));
+        let settled = settle.pop_due(at(51)).unwrap();
+        let verdict = settle.incomplete(settled.file, settled.history, stamp(6), at(51));
+        assert!(matches!(verdict, Verdict::Again(_)), "{verdict:?}");
+        let settled = settle.pop_due(at(100)).unwrap();
+        assert!(matches!(
+            settle.incomplete(settled.file, settled.history, stamp(7), at(100)),
+            Verdict::Again(_)
+        ));
+        let settled = settle.pop_due(at(160)).unwrap();
+        assert_eq!(
+            settle.incomplete(settled.file, settled.history, stamp(7), at(160)),
+            Verdict::GiveUp
+        );
+    }
+
+    #[test]
+    fn retries_back_off_to_the_maximum_and_never_end() {
+        let mut now = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        settle.observe(file("a.jpg"), Hint::Closed, now);
+        let mut waits = Vec::new();
+        for _ in 0..50 {
+            now = settle.next_deadline().unwrap();
+            let Settled { file, history } = settle.pop_due(now).unwrap();
+            waits.push(settle.retry(file, history, now).as_secs());
+        }
+        assert_eq!(waits[..8], [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert!(waits[8..].iter().all(|&wait| wait == 300));
+    }
+
+    #[test]
+    fn files_come_out_in_the_order_of_their_deadlines() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut settle = Settle::new(WAITS);
+        settle.observe(file("slow.jpg"), Hint::Changed, start);
+        settle.observe(file("b.jpg"), Hint::Closed, start + ms(2));
+        settle.observe(file("a.jpg"), Hint::Closed, start + ms(1));
+        settle.observe(file("a.jpg"), Hint::Closed, start + ms(5));
+        let order: Vec<_> = std::iter::from_fn(|| settle.pop_due(start + ms(5000)))
+            .map(|settled| settled.file.path.display().to_string())
+            .collect();
+        assert_eq!(order, ["b.jpg", "a.jpg", "slow.jpg"]);
+    }
+
+    #[test]
+    fn an_endless_writer_is_told_of_once() {
+        let start = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        let told: Vec<u64> = (0..1300)
+            .filter(|&second| {
+                let now = start + Duration::from_secs(second);
+                settle.observe(file("a.jpg"), Hint::Changed, now).is_some()
+            })
+            .collect();
+        assert_eq!(told, [600]);
+        assert_eq!(settle.len(), 1);
+    }
+
+    #[test]
+    fn folders_that_are_gone_are_forgotten() {
+        let now = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        settle.observe(file("a.jpg"), Hint::Closed, now);
+        settle.retain_folders(|id| id != FolderId(1));
+        assert!(settle.is_empty() && settle.fresh() == 0);
+        assert_eq!(settle.next_deadline(), None);
+        assert!(settle.pop_due(now + Duration::from_secs(9)).is_none());
+    }
+}

@@ -1,0 +1,267 @@
+//! The fixed pool. A worker takes one job from claim to a staged picture, with scratch buffers that
+//! live as long as the worker; a panic inside a picture costs that picture and the buffers, never
+//! the worker.
+
+use std::{
+    any::Any,
+    fs,
+    io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender, never, select};
+
+use crate::{
+    ledger::Ledger,
+    os,
+    picture::{self, PictureError, Scratch},
+    publish::{self, Staged},
+    queue::Job,
+    report::Times,
+    watch::{Stamp, promised_format},
+};
+
+/// A job that a worker is done with.
+#[derive(Debug)]
+pub struct Finished {
+    pub job: Job,
+    /// The worker's name.
+    pub worker: Arc<str>,
+    pub claimed: Instant,
+    pub times: Times,
+    result: Option<Result<(Staged, Made), Failure>>,
+}
+
+impl Finished {
+    /// The result, once: publishing consumes it.
+    pub fn take_result(&mut self) -> Result<(Staged, Made), Failure> {
+        self.result.take().unwrap_or(Err(Failure::Gone))
+    }
+}
+
+/// What is told of a picture that was made.
+#[derive(Debug)]
+pub struct Made {
+    pub bytes_out: u64,
+    /// Pixels.
+    pub width: u32,
+    pub height: u32,
+    pub warning: Option<String>,
+}
+
+/// Why there is no picture.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file is no longer there, or no longer a file.
+    Gone,
+    /// It is being written to.
+    Changed,
+    /// It ends too early.
+    Incomplete { step: &'static str, cause: String },
+    /// Something that may pass: a full disk, a vanished folder, a ledger that is away.
+    Transient {
+        step: &'static str,
+        cause: anyhow::Error,
+    },
+    /// It will fail again until the file changes.
+    Permanent { step: &'static str, cause: String },
+}
+
+/// Runs a worker until the queue ends or it is sent home.
+pub fn run(
+    name: &Arc<str>,
+    jobs: &Receiver<Job>,
+    mut retire: Receiver<()>,
+    finished: &Sender<Finished>,
+    ledger: &Ledger,
+) {
+    let mut buffers = Buffers::default();
+    loop {
+        let job = select! {
+            recv(jobs) -> job => job,
+            recv(retire) -> message => {
+                if message.is_ok() {
+                    return;
+                }
+                // Nobody will send it home before the queue ends.
+                retire = never();
+                continue;
+            }
+        };
+        let Ok(job) = job else { return };
+        let mut times = Times::default();
+        times.add("wait", job.queued.elapsed());
+        let claimed = Instant::now();
+        let result = Some(take_in_hand(&job, &mut buffers, &mut times, ledger));
+        let worker = Arc::clone(name);
+        if finished
+            .send(Finished {
+                job,
+                worker,
+                claimed,
+                times,
+                result,
+            })
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Buffers of one worker; they grow to what its pictures need and stay.
+#[derive(Default)]
+struct Buffers {
+    source: Vec<u8>,
+    /// None before the first picture and after a panic.
+    scratch: Option<Scratch>,
+}
+
+fn take_in_hand(
+    job: &Job,
+    buffers: &mut Buffers,
+    times: &mut Times,
+    ledger: &Ledger,
+) -> Result<(Staged, Made), Failure> {
+    let started = Instant::now();
+    let recipe = &job.root.folder.recipe;
+    ledger
+        .claim(&job.file, job.stamp, job.root.recipe_id)
+        .map_err(|cause| Failure::Transient {
+            step: "claim",
+            cause,
+        })?;
+    read(job, &mut buffers.source)?;
+    times.add("read", started.elapsed());
+
+    let Buffers { source, scratch } = buffers;
+    let Some(wanted) = promised_format(&job.file.path) else {
+        return Err(Failure::Gone);
+    };
+    let mut last = Instant::now();
+    let treated = catch_unwind(AssertUnwindSafe(|| {
+        let scratch = match scratch {
+            Some(scratch) => scratch,
+            None => scratch.insert(Scratch::new()?),
+        };
+        let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
+            let now = Instant::now();
+            times.add(step.name(), now - last);
+            last = now;
+        })?;
+        let made = Made {
+            bytes_out: treated.bytes.len() as u64,
+            width: treated.width,
+            height: treated.height,
+            warning: treated.warning,
+        };
+        let staged = publish::target(&job.root, &job.file.path).and_then(|target| {
+            let context = format!("cannot write {}", target.display());
+            publish::stage(target, treated.bytes).context(context)
+        });
+        Ok::<_, PictureError>((staged, made))
+    }));
+    match treated {
+        Ok(Ok((Ok(staged), made))) => {
+            times.add("publish", last.elapsed());
+            Ok((staged, made))
+        }
+        Ok(Ok((Err(cause), _))) => Err(Failure::Transient {
+            step: "publish",
+            cause,
+        }),
+        Ok(Err(PictureError::Incomplete { step, cause })) => Err(Failure::Incomplete {
+            step: step.name(),
+            cause,
+        }),
+        Ok(Err(PictureError::Bad { step, cause })) => Err(Failure::Permanent {
+            step: step.name(),
+            cause,
+        }),
+        Err(panic) => {
+            // The buffers may be in any state.
+            *scratch = None;
+            let cause = format!("the program panicked on it: {}", panic_message(&*panic));
+            Err(Failure::Permanent {
+                step: "picture",
+                cause,
+            })
+        }
+    }
+}
+
+/// Reads the whole file, and only if it is before and after what the job says it is.
+fn read(job: &Job, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+    let path = job.source();
+    let failed = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::Gone,
+        _ => {
+            let cause =
+                anyhow::Error::new(cause).context(format!("cannot read {}", path.display()));
+            Failure::Transient {
+                step: "read",
+                cause,
+            }
+        }
+    };
+    let mut file = os::open_regular(&path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(Failure::Gone);
+    }
+    if Stamp::of(&metadata) != job.stamp {
+        return Err(Failure::Changed);
+    }
+    let limit = longest_source(job.root.folder.recipe.max_pixels);
+    if job.stamp.length > limit {
+        let cause = format!(
+            "the file has {} bytes, more than a picture of max_pixels can have ({limit})",
+            job.stamp.length
+        );
+        return Err(Failure::Permanent {
+            step: "read",
+            cause,
+        });
+    }
+    let length = usize::try_from(job.stamp.length).unwrap_or(usize::MAX);
+    buffer.clear();
+    buffer.try_reserve(length).map_err(|cause| {
+        let cause = anyhow::Error::new(cause).context("no memory for the file");
+        Failure::Transient {
+            step: "read",
+            cause,
+        }
+    })?;
+    // What only looks like a picture by its name may be large: its head tells.
+    let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
+    if picture::may_be_picture(&buffer[..head]) {
+        file.take(job.stamp.length.saturating_sub(head as u64) + 1)
+            .read_to_end(buffer)
+            .map_err(failed)?;
+        if buffer.len() as u64 != job.stamp.length {
+            return Err(Failure::Changed);
+        }
+    }
+    let metadata = fs::symlink_metadata(&path).map_err(failed)?;
+    if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
+        return Err(Failure::Changed);
+    }
+    Ok(())
+}
+
+/// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,
+/// stored rather than compressed, and 64 MiB for everything beside the pixels.
+fn longest_source(max_pixels: u64) -> u64 {
+    max_pixels.saturating_mul(8).saturating_add(64 << 20)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,31 @@
+//! The real binary in real temporary folders with real signals. Modules stand in the order of the
+//! data.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has said what it had to say"
+)]
+
+#[path = "tests/command.rs"]
+mod command;
+#[path = "tests/ledger.rs"]
+mod ledger;
+#[path = "tests/log.rs"]
+mod log;
+#[path = "tests/pictures.rs"]
+mod pictures;
+#[path = "tests/pool.rs"]
+mod pool;
+#[path = "tests/publish.rs"]
+mod publish;
+#[path = "tests/reference.rs"]
+mod reference;
+#[path = "tests/reload.rs"]
+mod reload;
+#[path = "tests/sandbox.rs"]
+mod sandbox;
+#[path = "tests/settle.rs"]
+mod settle;
+#[path = "tests/watch.rs"]
+mod watch;

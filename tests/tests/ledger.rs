@@ -1,0 +1,118 @@
+use std::{fs, time::Duration};
+
+use super::{
+    pictures::{jpeg, size},
+    sandbox::Sandbox,
+};
+
+#[test]
+fn what_is_done_is_not_done_again_until_it_changes() {
+    let sandbox = Sandbox::new();
+    for picture in 0..5 {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(90, 90, picture));
+    }
+    sandbox.once_expecting(5, 0);
+    sandbox.once_expecting(0, 0);
+    // A new recipe applies to what comes from now on.
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    sandbox.write(
+        "config.yaml",
+        config
+            .replace("output_height: 48", "output_height: 24")
+            .as_bytes(),
+    );
+    sandbox.once_expecting(0, 0);
+    sandbox.write("in/1.jpg", &jpeg(120, 90, 77));
+    let file = fs::File::options()
+        .write(true)
+        .open(sandbox.path("in/2.jpg"))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(1000))
+        .unwrap();
+    sandbox.once_expecting(2, 0);
+    assert_eq!(
+        size(&fs::read(sandbox.path("out/1.jpg")).unwrap()),
+        (32, 24)
+    );
+    assert_eq!(
+        size(&fs::read(sandbox.path("out/3.jpg")).unwrap()),
+        (48, 48)
+    );
+}
+
+#[test]
+fn killed_in_the_middle_five_times_nothing_is_lost() {
+    const PICTURES: u32 = 100;
+    let mut sandbox = Sandbox::new();
+    for picture in 0..PICTURES {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(500, 400, picture));
+    }
+    for round in 1..=5 {
+        sandbox.start_without_waiting();
+        let enough = usize::try_from(PICTURES).unwrap() * round / 7;
+        sandbox.wait_for("some pictures", |sandbox| {
+            sandbox.names("out").len() >= enough
+        });
+        sandbox.kill();
+        assert!(
+            sandbox.names("out").len() < 100,
+            "killed too late to prove anything"
+        );
+        for name in sandbox
+            .names("out")
+            .iter()
+            .filter(|name| !name.starts_with('.'))
+        {
+            size(&fs::read(sandbox.path("out").join(name)).unwrap());
+        }
+    }
+    sandbox.start();
+    sandbox.wait_for("all pictures", |sandbox| sandbox.names("out").len() == 100);
+    sandbox.stop();
+    for picture in 0..PICTURES {
+        size(&fs::read(sandbox.path(format!("out/{picture}.jpg"))).unwrap());
+    }
+    assert!(
+        sandbox
+            .names("out")
+            .iter()
+            .all(|name| !name.starts_with('.')),
+        "leftovers"
+    );
+    sandbox.once_expecting(0, 0);
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_told_of_the_first() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let output = sandbox.once();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains(&format!("pid {}", sandbox.pid())), "{told}");
+}
+
+#[test]
+fn the_python_tools_configuration_works_unchanged() {
+    let sandbox = Sandbox::new();
+    let config = "watermark:\n  input_folder: in\n  npy_path: mark\n  opacity: 60\n  quality: 30\n  output_height: 40\n";
+    sandbox.write("config.yaml", config.as_bytes());
+    sandbox.write("in/a.jpg", &jpeg(90, 90, 1));
+    let output = sandbox
+        .command(&["run", "--once"])
+        .env("STATE_DIRECTORY", sandbox.path("state"))
+        .env("LOGS_DIRECTORY", sandbox.path("log"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        size(&fs::read(sandbox.path("in/output/a.jpg")).unwrap()),
+        (40, 40)
+    );
+    assert!(sandbox.path("state/ledger.sqlite").exists());
+}

@@ -1,0 +1,93 @@
+use std::{fs, thread};
+
+use rustix::process::Signal;
+
+use super::{
+    pictures::{jpeg, size},
+    sandbox::{FOLDERS, Sandbox},
+};
+
+#[test]
+fn folders_marks_and_level_follow_a_good_configuration() {
+    let mut sandbox = Sandbox::new();
+    for folder in ["in2", "in3"] {
+        fs::create_dir(sandbox.path(folder)).unwrap();
+    }
+    sandbox.start();
+    sandbox.write("in2/before.jpg", &jpeg(90, 90, 1));
+    sandbox.configure(
+        "folders: [{input: in2, output: out2}, {input: in3, output: out3, watermark: {output_height: 30}}]\n",
+    );
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    sandbox.write(
+        "config.yaml",
+        config.replace("level: debug", "level: info").as_bytes(),
+    );
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_picture("out2/before.jpg");
+    sandbox.write("in3/after.jpg", &jpeg(90, 90, 1));
+    assert_eq!(size(&sandbox.wait_for_picture("out3/after.jpg")), (30, 30));
+    // The first folder is no longer watched.
+    sandbox.write("in/late.jpg", &jpeg(90, 90, 1));
+    sandbox.write("in2/late.jpg", &jpeg(90, 90, 1));
+    sandbox.wait_for_picture("out2/late.jpg");
+    sandbox.stop();
+    assert!(sandbox.names("out").is_empty());
+    let log = sandbox.log();
+    let (_, after) = log.split_once("configuration reloaded").unwrap();
+    assert!(!after.contains("DEBUG"), "{}", sandbox.tail());
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing_and_is_told_with_all_reasons() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    sandbox.write(
+        "config.yaml",
+        b"watermark: {npy_path: missing.npy, quality: 300}\nfolders: [{input: in, output: in}]\nwrokers: 3\n",
+    );
+    sandbox.signal(Signal::HUP);
+    for reason in ["missing.npy", "300", "wrokers", "folders[0].output"] {
+        sandbox.wait_for_line(&["ERROR", "reload rejected", reason]);
+    }
+    sandbox.write("in/a.jpg", &jpeg(90, 90, 1));
+    assert_eq!(size(&sandbox.wait_for_picture("out/a.jpg")), (48, 48));
+    sandbox.configure(FOLDERS);
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_line(&["configuration reloaded"]);
+    sandbox.stop();
+}
+
+#[test]
+fn reloads_good_and_bad_under_load_lose_nothing() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let good = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    thread::scope(|scope| {
+        let sandbox = &sandbox;
+        scope.spawn(move || {
+            for picture in 0..120 {
+                sandbox.rename_in(&format!("in/{picture}.jpg"), &jpeg(300, 200, picture));
+            }
+        });
+        for round in 0..10 {
+            sandbox.write(
+                "config.yaml",
+                if round % 2 == 0 {
+                    b"watermark: ["
+                } else {
+                    good.as_bytes()
+                },
+            );
+            sandbox.signal(Signal::HUP);
+            let (rejected, taken) = (round / 2 + 1, (round + 1) / 2);
+            sandbox.wait_for("the answer to the signal", |sandbox| {
+                sandbox.lines("reload rejected").len() >= rejected
+                    && sandbox.lines("configuration reloaded").len() >= taken
+            });
+        }
+    });
+    sandbox.wait_for("all pictures", |sandbox| sandbox.names("out").len() == 120);
+    sandbox.stop();
+    assert_eq!(sandbox.lines("processed").len(), 120, "{}", sandbox.tail());
+}

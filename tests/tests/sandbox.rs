@@ -1,0 +1,251 @@
+//! A temporary home with a drop folder and a daemon, which is killed when the test ends.
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// The start of every configuration: small pictures, short waits, everything inside the sandbox.
+pub const COMMON: &str = "\
+settle: 300ms
+settle_closed: 30ms
+workers: 2
+ledger: state/ledger.sqlite
+log: {dir: log, console: true, level: debug}
+";
+const WATERMARK: &str = "watermark: {npy_path: mark.npy, output_height: 48, quality: 80}\n";
+pub const FOLDERS: &str = "folders: [{input: in, output: out}]\n";
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Sandbox {
+    home: TempDir,
+    daemon: Option<Child>,
+    /// Bytes of the log that were written before the running daemon was started.
+    logged_before: usize,
+}
+
+impl Sandbox {
+    /// With folders `in` and `out`, a mark, and a configuration of one folder.
+    pub fn new() -> Sandbox {
+        Sandbox::with(FOLDERS)
+    }
+
+    /// With other folders than usual, or more keys.
+    pub fn with(config: &str) -> Sandbox {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["in", "out"] {
+            fs::create_dir(home.path().join(folder)).unwrap();
+        }
+        watermarkd::mark::save(&watermarkd::mark::sample(), &home.path().join("mark.npy")).unwrap();
+        let sandbox = Sandbox {
+            home,
+            daemon: None,
+            logged_before: 0,
+        };
+        sandbox.configure(config);
+        sandbox
+    }
+
+    pub fn configure(&self, config: &str) {
+        self.write(
+            "config.yaml",
+            format!("{COMMON}{WATERMARK}{config}").as_bytes(),
+        );
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Writes a file in place, as `cp` does.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Writes a file beside the folder and renames it in, as `rsync` does.
+    pub fn rename_in(&self, name: &str, bytes: &[u8]) {
+        self.write("beside", bytes);
+        fs::rename(self.path("beside"), self.path(name)).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watermarkd"));
+        command
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env_remove("WATERMARKD_CONFIG")
+            .env("WATERMARKD_CONFIG", self.path("config.yaml"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn once(&self) -> Output {
+        self.command(&["run", "--once"]).output().unwrap()
+    }
+
+    /// Runs once and asserts the exit code and the numbers of done and failed pictures.
+    pub fn once_expecting(&self, done: usize, failed: usize) {
+        let output = self.once();
+        let table = String::from_utf8_lossy(&output.stdout).into_owned();
+        let counts = format!("{done} pictures, {failed} failed");
+        assert!(
+            table.starts_with(&counts),
+            "wanted {counts}\n{table}{}",
+            self.tail()
+        );
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(failed > 0)),
+            "{}",
+            self.tail()
+        );
+    }
+
+    /// Starts the daemon and waits until it watches.
+    pub fn start(&mut self) {
+        self.start_without_waiting();
+        self.wait_for("ready", |sandbox| sandbox.new_log().contains(" ready "));
+    }
+
+    pub fn start_without_waiting(&mut self) {
+        assert!(self.daemon.is_none(), "already started");
+        self.logged_before = self.log().len();
+        let error = fs::File::create(self.path("console")).unwrap();
+        let child = self.command(&["run"]).stderr(error).spawn().unwrap();
+        self.daemon = Some(child);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.as_ref().expect("started").id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end, which must be a clean one.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.wait_for_end();
+        assert_eq!(status.code(), Some(0), "{}", self.tail());
+    }
+
+    /// Ends the daemon as a crash would.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.wait_for_end().signal(), Some(9));
+    }
+
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        let mut child = self.daemon.take().expect("started");
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("the daemon does not end\n{}", self.tail());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until a condition holds, looking often.
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Sandbox) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for: {what}\n{}",
+                self.tail()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for an output and returns its bytes, which must be a whole picture at first sight.
+    pub fn wait_for_picture(&self, name: &str) -> Vec<u8> {
+        self.wait_for(name, |sandbox| sandbox.path(name).exists());
+        let bytes = fs::read(self.path(name)).unwrap();
+        super::pictures::size(&bytes);
+        bytes
+    }
+
+    /// Waits until a line with all the given parts is in the log.
+    pub fn wait_for_line(&self, parts: &[&str]) {
+        self.wait_for(&format!("a log line with {parts:?}"), |sandbox| {
+            sandbox
+                .new_log()
+                .lines()
+                .any(|line| parts.iter().all(|part| line.contains(part)))
+        });
+    }
+
+    /// Lines of the running or last daemon that contain `part`.
+    pub fn lines(&self, part: &str) -> Vec<String> {
+        self.new_log()
+            .lines()
+            .filter(|line| line.contains(part))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn log(&self) -> String {
+        let Ok(files) = fs::read_dir(self.path("log")) else {
+            return String::new();
+        };
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+            .iter()
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect()
+    }
+
+    fn new_log(&self) -> String {
+        self.log().split_off(self.logged_before)
+    }
+
+    /// Names in a folder, sorted.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// What a failed test shows.
+    pub fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let console = fs::read_to_string(self.path("console")).unwrap_or_default();
+        let console = if log.is_empty() { console.as_str() } else { "" };
+        format!(
+            "{console}{}",
+            lines[lines.len().saturating_sub(40)..].join("\n")
+        )
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.daemon.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use std::{fs, io::Write, thread, time::Duration};
+
+use super::{
+    pictures::{jpeg, png},
+    sandbox::Sandbox,
+};
+
+/// Longer than `settle`, so that the file is tried while its writer pauses.
+const PAUSE: Duration = Duration::from_millis(700);
+
+#[test]
+fn a_writer_that_pauses_never_leads_to_a_partial_picture() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    for (name, bytes) in [
+        ("slow.jpg", jpeg(640, 480, 1)),
+        ("slow.png", png(320, 240, 2)),
+    ] {
+        sandbox.write(&format!("in/whole-{name}"), &bytes);
+        let whole = sandbox.wait_for_picture(&format!("out/whole-{name}"));
+
+        let path = format!("in/{name}");
+        let mut file = fs::File::create(sandbox.path(&path)).unwrap();
+        for part in bytes.chunks(bytes.len() / 3 + 1) {
+            assert!(
+                !sandbox.path(format!("out/{name}")).exists(),
+                "published too early"
+            );
+            file.write_all(part).unwrap();
+            // The writer keeps the file open: what is waited for is that the daemon tries.
+            thread::sleep(PAUSE);
+        }
+        drop(file);
+        assert!(
+            whole == sandbox.wait_for_picture(&format!("out/{name}")),
+            "{name} differs"
+        );
+        assert!(
+            !sandbox.lines("not yet complete").is_empty(),
+            "it was never tried early"
+        );
+    }
+    assert!(sandbox.lines("ERROR").is_empty(), "{}", sandbox.tail());
+}
+
+#[test]
+fn an_empty_or_preallocated_file_waits_for_its_bytes() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let bytes = jpeg(200, 200, 1);
+    sandbox.write("in/empty.jpg", b"");
+    sandbox.write("in/zeros.jpg", &vec![0; bytes.len()]);
+    let mut tail_missing = bytes.clone();
+    tail_missing[bytes.len() / 2..].fill(0);
+    sandbox.write("in/half.jpg", &tail_missing);
+    for name in ["empty.jpg", "zeros.jpg", "half.jpg"] {
+        sandbox.wait_for_line(&["not yet complete", name]);
+    }
+    assert!(sandbox.names("out").is_empty());
+    for name in ["empty.jpg", "zeros.jpg", "half.jpg"] {
+        sandbox.write(&format!("in/{name}"), &bytes);
+        sandbox.wait_for_picture(&format!("out/{name}"));
+    }
+    assert!(sandbox.lines("ERROR").is_empty(), "{}", sandbox.tail());
+}
+
+#[test]
+fn a_picture_that_stays_truncated_fails_and_is_taken_up_when_it_changes() {
+    let sandbox = Sandbox::new();
+    let bytes = jpeg(200, 200, 1);
+    sandbox.write("in/a.jpg", &bytes[..bytes.len() / 2]);
+    sandbox.once_expecting(0, 1);
+    assert!(
+        sandbox.log().contains("premature end"),
+        "{}",
+        sandbox.tail()
+    );
+    assert!(sandbox.names("out").is_empty());
+    sandbox.once_expecting(0, 0);
+    sandbox.write("in/a.jpg", &bytes);
+    sandbox.once_expecting(1, 0);
+}
