@@ -41,7 +41,7 @@ pub fn choose(_input: &Path) -> (Mode, String) {
 }
 
 /// The file system type of the deepest mount that `path` lies on; of two on the same mount point
-/// the later one covers the earlier. The format is that of proc_pid_mountinfo(5).
+/// the later one covers the earlier. The format is that of `proc_pid_mountinfo(5)`.
 #[cfg(target_os = "linux")]
 fn file_system_of(path: &Path, table: &[u8]) -> Option<String> {
     use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
