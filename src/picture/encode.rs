@@ -75,12 +75,19 @@ pub fn png(
     writer.finish().map_err(|error| error.to_string())
 }
 
-/// The deflate level for a quality: 100 → 0 (the fastest, made for PNG), 99 → 1 … 1 → 9. PNG is
-/// lossless at all of them.
+/// The deflate level for a quality; PNG is lossless at all of them. 0 stands for fdeflate, which
+/// was made for PNG.
+///
+/// Measured on 1620×1080, milliseconds and size against fdeflate's: on photographs fdeflate 11,
+/// level 4 86 and 99 %, level 6 186 and 98 %, level 9 1196 and 97 %; on text and flat colours
+/// 4, 15 and 79 %, 17 and 78 %. Levels 1 to 3 are slower than fdeflate and larger on photographs,
+/// so they are not used.
 fn effort(quality: u8) -> u8 {
     match quality {
-        100.. => 0,
-        quality => 1 + (99 - quality.max(1)) / 11,
+        50.. => 0,
+        20.. => 4,
+        10.. => 6,
+        _ => 9,
     }
 }
 
@@ -100,19 +107,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn effort_covers_all_levels() {
-        for (quality, level) in [
-            (100, 0),
-            (99, 1),
-            (89, 1),
-            (88, 2),
-            (50, 5),
-            (30, 7),
-            (11, 9),
-            (1, 9),
-        ] {
-            assert_eq!(effort(quality), level, "quality {quality}");
-        }
+    fn effort_grows_as_quality_falls() {
+        let efforts: Vec<_> = (1..=100).map(effort).collect();
+        assert!(efforts.is_sorted_by(|lower, higher| lower >= higher));
+        assert_eq!((effort(100), effort(30), effort(1)), (0, 4, 9));
     }
 
     #[test]
