@@ -10,6 +10,7 @@ mod convert;
 mod decode;
 mod encode;
 mod exif;
+mod fingerprint;
 mod geometry;
 mod orient;
 mod overlay;
@@ -18,23 +19,16 @@ mod planes;
 mod probe;
 mod recompress;
 mod resize;
+mod scratch;
 mod turbo;
 
 use std::fmt;
-use std::mem::swap;
 use std::sync::Arc;
 
-use fast_image_resize::Resizer;
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::mark::Mark;
-use decode::PngColour;
-use geometry::Geometry;
-use overlay::Stamps;
-use pixels::Pixels;
-use planes::{Plane, Planes, Sampling};
-use probe::Probe;
-use turbo::{Compressor, Decompressor};
+use planes::Sampling;
+
+pub use scratch::Scratch;
 
 /// How pictures are treated. Every field is validated by whoever builds it.
 #[derive(Debug, Clone)]
@@ -150,110 +144,6 @@ impl PictureError {
     }
 }
 
-impl Recipe {
-    /// A number that is the same for equal recipes on every machine and in every build, and
-    /// differs for different ones: XXH3 over every field in a fixed form.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        // Every field is named, so that a new one cannot be forgotten.
-        let Self {
-            mark,
-            opacity,
-            output_height,
-            quality,
-            output_quality,
-            chroma,
-            upscale,
-            anchor,
-            margin,
-            min_picture,
-            max_pixels,
-        } = self;
-        let (margin_unit, margin_bits) = match *margin {
-            Length::Pixels(pixels) => (0, pixels),
-            Length::Percent(percent) => (1, percent.to_bits()),
-        };
-        let chroma = match chroma {
-            Chroma::Half => 0,
-            Chroma::Full => 1,
-        };
-        let anchor = match anchor {
-            Anchor::TopLeft => 0,
-            Anchor::Top => 1,
-            Anchor::TopRight => 2,
-            Anchor::Left => 3,
-            Anchor::Center => 4,
-            Anchor::Right => 5,
-            Anchor::BottomLeft => 6,
-            Anchor::Bottom => 7,
-            Anchor::BottomRight => 8,
-        };
-        let mut hash = Xxh3::new();
-        hash.update(&[
-            *quality,
-            *output_quality,
-            chroma,
-            u8::from(*upscale),
-            anchor,
-            margin_unit,
-        ]);
-        for number in [
-            opacity.to_bits(),
-            *output_height,
-            margin_bits,
-            *min_picture,
-            mark.width,
-            mark.height,
-        ] {
-            hash.update(&number.to_le_bytes());
-        }
-        hash.update(&max_pixels.to_le_bytes());
-        hash.update(&mark.rgba);
-        hash.digest()
-    }
-}
-
-/// A worker's buffers and codecs, used for one picture after another.
-pub struct Scratch {
-    decompressor: Decompressor,
-    compressor: Compressor,
-    resizer: Resizer,
-    planes: Planes,
-    spare_planes: Planes,
-    wider_plane: Plane,
-    pixels: Pixels,
-    spare_pixels: Pixels,
-    /// 8-bit packed pixels on their way between the forms.
-    packed: Vec<u8>,
-    icc: Vec<u8>,
-    colour: PngColour,
-    stamps: Stamps,
-    /// As long as the worst case; the JPEG is its beginning.
-    jpeg: Vec<u8>,
-    png: Vec<u8>,
-}
-
-impl Scratch {
-    pub fn new() -> Result<Self, PictureError> {
-        Ok(Self {
-            decompressor: Decompressor::new().map_err(bad(Step::Decode))?,
-            compressor: Compressor::new().map_err(bad(Step::Encode))?,
-            resizer: Resizer::new(),
-            planes: Planes::default(),
-            spare_planes: Planes::default(),
-            wider_plane: Plane::default(),
-            pixels: Pixels::default(),
-            spare_pixels: Pixels::default(),
-            packed: Vec::new(),
-            icc: Vec::new(),
-            colour: PngColour::default(),
-            stamps: Stamps::default(),
-            jpeg: Vec::new(),
-            png: Vec::new(),
-        })
-    }
-}
-
 /// A finished picture, in the worker's buffer.
 #[derive(Debug)]
 pub struct Treated<'a> {
@@ -286,23 +176,23 @@ pub fn treat<'a>(
     let source = probe::probe(bytes, &mut scratch.icc)?;
     let geometry = geometry::plan(&source, wanted, recipe)?;
 
-    let warning = decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
+    let warning = scratch::decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
     after_step(Step::Decode);
     if source.orientation != 1 {
-        orient(&source, scratch);
+        scratch::orient(&source, scratch);
         after_step(Step::Orient);
     }
-    resize(&source, wanted, recipe, &geometry, scratch).map_err(bad(Step::Resize))?;
+    scratch::resize(&source, wanted, recipe, &geometry, scratch).map_err(bad(Step::Resize))?;
     after_step(Step::Resize);
     if wanted == Format::Jpeg && recipe.quality < 100 {
-        recompress(recipe.quality, &geometry, scratch).map_err(bad(Step::Recompress))?;
+        scratch::recompress(recipe.quality, &geometry, scratch).map_err(bad(Step::Recompress))?;
         after_step(Step::Recompress);
     }
     if geometry.marked {
-        overlay(wanted, recipe, &geometry, scratch);
+        scratch::overlay(wanted, recipe, &geometry, scratch);
         after_step(Step::Overlay);
     }
-    let bytes = encode(wanted, recipe, &geometry, scratch).map_err(bad(Step::Encode))?;
+    let bytes = scratch::encode(wanted, recipe, &geometry, scratch).map_err(bad(Step::Encode))?;
     after_step(Step::Encode);
 
     Ok(Treated {
@@ -316,185 +206,6 @@ pub fn treat<'a>(
     })
 }
 
-fn decode(
-    bytes: &[u8],
-    source: &Probe,
-    geometry: &Geometry,
-    scratch: &mut Scratch,
-) -> Result<Option<String>, String> {
-    scratch.colour = PngColour::default();
-    match source.format {
-        Format::Jpeg => decode::jpeg(
-            &mut scratch.decompressor,
-            &mut scratch.compressor,
-            bytes,
-            decode::eighths(geometry.source_height, geometry.height),
-            geometry.height > geometry.source_height,
-            &mut scratch.packed,
-            &mut scratch.planes,
-        ),
-        Format::Png => {
-            scratch.colour = decode::png(bytes, &mut scratch.icc, &mut scratch.pixels)?;
-            Ok(None)
-        }
-    }
-}
-
-fn orient(source: &Probe, scratch: &mut Scratch) {
-    match source.format {
-        Format::Jpeg => {
-            orient::planes(
-                &scratch.planes,
-                source.orientation,
-                &mut scratch.spare_planes,
-            );
-            swap(&mut scratch.planes, &mut scratch.spare_planes);
-        }
-        Format::Png => {
-            orient::pixels(
-                &scratch.pixels,
-                source.orientation,
-                &mut scratch.spare_pixels,
-            );
-            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
-        }
-    }
-}
-
-/// Scales, and from here on the picture has the form that belongs to the wanted format.
-fn resize(
-    source: &Probe,
-    wanted: Format,
-    recipe: &Recipe,
-    geometry: &Geometry,
-    scratch: &mut Scratch,
-) -> Result<(), String> {
-    let size = (geometry.width, geometry.height);
-    let sampling = match (wanted, recipe.chroma) {
-        (Format::Jpeg, Chroma::Half) => Sampling::S420,
-        (Format::Jpeg, Chroma::Full) | (Format::Png, _) => Sampling::S444,
-    };
-    match source.format {
-        Format::Jpeg => {
-            let grey = scratch.planes.sampling == Sampling::Grey;
-            let sampling = if grey { Sampling::Grey } else { sampling };
-            resize::planes(
-                &mut scratch.resizer,
-                &mut scratch.wider_plane,
-                &scratch.planes,
-                sampling,
-                size,
-                &mut scratch.spare_planes,
-            )?;
-            swap(&mut scratch.planes, &mut scratch.spare_planes);
-            if wanted == Format::Png {
-                convert::to_pixels(
-                    &mut scratch.decompressor,
-                    &scratch.planes,
-                    size,
-                    &mut scratch.pixels,
-                )?;
-            }
-        }
-        Format::Png => {
-            resize::pixels(
-                &mut scratch.resizer,
-                &scratch.pixels,
-                size,
-                &mut scratch.spare_pixels,
-            )?;
-            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
-            if wanted == Format::Jpeg {
-                convert::to_planes(
-                    &mut scratch.compressor,
-                    &scratch.pixels,
-                    sampling,
-                    &mut scratch.packed,
-                    &mut scratch.planes,
-                )?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn recompress(quality: u8, geometry: &Geometry, scratch: &mut Scratch) -> Result<(), String> {
-    recompress::planes(
-        &mut scratch.compressor,
-        &mut scratch.decompressor,
-        &scratch.planes,
-        (geometry.width, geometry.height),
-        quality,
-        &mut scratch.jpeg,
-        &mut scratch.spare_planes,
-    )?;
-    swap(&mut scratch.planes, &mut scratch.spare_planes);
-    Ok(())
-}
-
-fn overlay(wanted: Format, recipe: &Recipe, geometry: &Geometry, scratch: &mut Scratch) {
-    let place = geometry.place;
-    let (width, height) = (geometry.width, geometry.height);
-    let coloured = || overlay::is_coloured(&recipe.mark);
-    match wanted {
-        Format::Jpeg => {
-            if scratch.planes.sampling == Sampling::Grey && coloured() {
-                let sampling = match recipe.chroma {
-                    Chroma::Half => Sampling::S420,
-                    Chroma::Full => Sampling::S444,
-                };
-                scratch.planes.colour(sampling, width, height);
-            }
-            let planes = &mut scratch.planes;
-            overlay::planes(
-                &mut scratch.stamps,
-                &recipe.mark,
-                place,
-                (width, height),
-                planes,
-            );
-        }
-        Format::Png => {
-            if scratch.pixels.channels <= 2 && coloured() {
-                convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
-                swap(&mut scratch.pixels, &mut scratch.spare_pixels);
-            }
-            overlay::pixels(&recipe.mark, place, &mut scratch.pixels);
-        }
-    }
-}
-
-fn encode<'a>(
-    wanted: Format,
-    recipe: &Recipe,
-    geometry: &Geometry,
-    scratch: &'a mut Scratch,
-) -> Result<&'a [u8], String> {
-    match wanted {
-        Format::Jpeg => {
-            let length = encode::jpeg(
-                &mut scratch.compressor,
-                &scratch.planes,
-                (geometry.width, geometry.height),
-                recipe.output_quality,
-                &scratch.icc,
-                &mut scratch.jpeg,
-            )?;
-            Ok(&scratch.jpeg[..length])
-        }
-        Format::Png => {
-            encode::png(
-                &mut scratch.pixels,
-                recipe.quality,
-                &scratch.icc,
-                &scratch.colour,
-                &mut scratch.png,
-            )?;
-            Ok(&scratch.png)
-        }
-    }
-}
-
 /// Decodes a picture upright to 8-bit R G B A, for marks given as pictures; refused above
 /// `max_pixels`.
 pub(crate) fn open_rgba(
@@ -504,9 +215,9 @@ pub(crate) fn open_rgba(
     let mut scratch = Scratch::new()?;
     let source = probe::probe(bytes, &mut scratch.icc)?;
     let geometry = geometry::unscaled(&source, max_pixels)?;
-    decode(bytes, &source, &geometry, &mut scratch).map_err(bad(Step::Decode))?;
+    scratch::decode(bytes, &source, &geometry, &mut scratch).map_err(bad(Step::Decode))?;
     if source.orientation != 1 {
-        orient(&source, &mut scratch);
+        scratch::orient(&source, &mut scratch);
     }
     if source.format == Format::Jpeg {
         let (planes, spare) = (&scratch.planes, &mut scratch.spare_planes);
@@ -543,6 +254,7 @@ fn bad(step: Step) -> impl Fn(String) -> PictureError {
 
 #[cfg(test)]
 mod tests {
+    use super::pixels::Pixels;
     use super::*;
 
     fn recipe() -> Recipe {

@@ -1,0 +1,242 @@
+//! What a worker keeps from one picture to the next, and the steps as they work on it: each picks
+//! the planes or the pixels, and the codecs, that it needs.
+
+use std::mem::swap;
+
+use fast_image_resize::Resizer;
+
+use super::decode::PngColour;
+use super::geometry::Geometry;
+use super::overlay::Stamps;
+use super::pixels::Pixels;
+use super::planes::{Plane, Planes, Sampling};
+use super::probe::Probe;
+use super::turbo::{Compressor, Decompressor};
+use super::{
+    Chroma, Format, PictureError, Recipe, Step, bad, convert, decode, encode, orient, overlay,
+    recompress, resize,
+};
+
+/// A worker's buffers and codecs, used for one picture after another.
+pub struct Scratch {
+    pub(super) decompressor: Decompressor,
+    pub(super) compressor: Compressor,
+    pub(super) resizer: Resizer,
+    pub(super) planes: Planes,
+    pub(super) spare_planes: Planes,
+    pub(super) wider_plane: Plane,
+    pub(super) pixels: Pixels,
+    pub(super) spare_pixels: Pixels,
+    /// 8-bit packed pixels on their way between the forms.
+    pub(super) packed: Vec<u8>,
+    pub(super) icc: Vec<u8>,
+    pub(super) colour: PngColour,
+    pub(super) stamps: Stamps,
+    /// As long as the worst case; the JPEG is its beginning.
+    pub(super) jpeg: Vec<u8>,
+    pub(super) png: Vec<u8>,
+}
+
+impl Scratch {
+    pub fn new() -> Result<Self, PictureError> {
+        Ok(Self {
+            decompressor: Decompressor::new().map_err(bad(Step::Decode))?,
+            compressor: Compressor::new().map_err(bad(Step::Encode))?,
+            resizer: Resizer::new(),
+            planes: Planes::default(),
+            spare_planes: Planes::default(),
+            wider_plane: Plane::default(),
+            pixels: Pixels::default(),
+            spare_pixels: Pixels::default(),
+            packed: Vec::new(),
+            icc: Vec::new(),
+            colour: PngColour::default(),
+            stamps: Stamps::default(),
+            jpeg: Vec::new(),
+            png: Vec::new(),
+        })
+    }
+}
+
+pub(super) fn decode(
+    bytes: &[u8],
+    source: &Probe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<Option<String>, String> {
+    scratch.colour = PngColour::default();
+    match source.format {
+        Format::Jpeg => decode::jpeg(
+            &mut scratch.decompressor,
+            &mut scratch.compressor,
+            bytes,
+            decode::eighths(geometry.source_height, geometry.height),
+            geometry.height > geometry.source_height,
+            &mut scratch.packed,
+            &mut scratch.planes,
+        ),
+        Format::Png => {
+            scratch.colour = decode::png(bytes, &mut scratch.icc, &mut scratch.pixels)?;
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn orient(source: &Probe, scratch: &mut Scratch) {
+    match source.format {
+        Format::Jpeg => {
+            orient::planes(
+                &scratch.planes,
+                source.orientation,
+                &mut scratch.spare_planes,
+            );
+            swap(&mut scratch.planes, &mut scratch.spare_planes);
+        }
+        Format::Png => {
+            orient::pixels(
+                &scratch.pixels,
+                source.orientation,
+                &mut scratch.spare_pixels,
+            );
+            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+        }
+    }
+}
+
+/// Scales, and from here on the picture has the form that belongs to the wanted format.
+pub(super) fn resize(
+    source: &Probe,
+    wanted: Format,
+    recipe: &Recipe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<(), String> {
+    let size = (geometry.width, geometry.height);
+    let sampling = match (wanted, recipe.chroma) {
+        (Format::Jpeg, Chroma::Half) => Sampling::S420,
+        (Format::Jpeg, Chroma::Full) | (Format::Png, _) => Sampling::S444,
+    };
+    match source.format {
+        Format::Jpeg => {
+            let grey = scratch.planes.sampling == Sampling::Grey;
+            let sampling = if grey { Sampling::Grey } else { sampling };
+            resize::planes(
+                &mut scratch.resizer,
+                &mut scratch.wider_plane,
+                &scratch.planes,
+                sampling,
+                size,
+                &mut scratch.spare_planes,
+            )?;
+            swap(&mut scratch.planes, &mut scratch.spare_planes);
+            if wanted == Format::Png {
+                convert::to_pixels(
+                    &mut scratch.decompressor,
+                    &scratch.planes,
+                    size,
+                    &mut scratch.pixels,
+                )?;
+            }
+        }
+        Format::Png => {
+            resize::pixels(
+                &mut scratch.resizer,
+                &scratch.pixels,
+                size,
+                &mut scratch.spare_pixels,
+            )?;
+            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+            if wanted == Format::Jpeg {
+                convert::to_planes(
+                    &mut scratch.compressor,
+                    &scratch.pixels,
+                    sampling,
+                    &mut scratch.packed,
+                    &mut scratch.planes,
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn recompress(
+    quality: u8,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<(), String> {
+    recompress::planes(
+        &mut scratch.compressor,
+        &mut scratch.decompressor,
+        &scratch.planes,
+        (geometry.width, geometry.height),
+        quality,
+        &mut scratch.jpeg,
+        &mut scratch.spare_planes,
+    )?;
+    swap(&mut scratch.planes, &mut scratch.spare_planes);
+    Ok(())
+}
+
+pub(super) fn overlay(wanted: Format, recipe: &Recipe, geometry: &Geometry, scratch: &mut Scratch) {
+    let place = geometry.place;
+    let (width, height) = (geometry.width, geometry.height);
+    let coloured = || overlay::is_coloured(&recipe.mark);
+    match wanted {
+        Format::Jpeg => {
+            if scratch.planes.sampling == Sampling::Grey && coloured() {
+                let sampling = match recipe.chroma {
+                    Chroma::Half => Sampling::S420,
+                    Chroma::Full => Sampling::S444,
+                };
+                scratch.planes.colour(sampling, width, height);
+            }
+            let planes = &mut scratch.planes;
+            overlay::planes(
+                &mut scratch.stamps,
+                &recipe.mark,
+                place,
+                (width, height),
+                planes,
+            );
+        }
+        Format::Png => {
+            if scratch.pixels.channels <= 2 && coloured() {
+                convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
+                swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+            }
+            overlay::pixels(&recipe.mark, place, &mut scratch.pixels);
+        }
+    }
+}
+
+pub(super) fn encode<'a>(
+    wanted: Format,
+    recipe: &Recipe,
+    geometry: &Geometry,
+    scratch: &'a mut Scratch,
+) -> Result<&'a [u8], String> {
+    match wanted {
+        Format::Jpeg => {
+            let length = encode::jpeg(
+                &mut scratch.compressor,
+                &scratch.planes,
+                (geometry.width, geometry.height),
+                recipe.output_quality,
+                &scratch.icc,
+                &mut scratch.jpeg,
+            )?;
+            Ok(&scratch.jpeg[..length])
+        }
+        Format::Png => {
+            encode::png(
+                &mut scratch.pixels,
+                recipe.quality,
+                &scratch.icc,
+                &scratch.colour,
+                &mut scratch.png,
+            )?;
+            Ok(&scratch.png)
+        }
+    }
+}
