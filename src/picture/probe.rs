@@ -197,7 +197,7 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
             return Err(premature());
         }
         match kind {
-            b"IHDR" if length >= 8 => {
+            b"IHDR" if length >= 8 && found.width == 0 => {
                 let side = |at: usize| {
                     bytes[at..at + 4]
                         .iter()

@@ -66,15 +66,22 @@ pub(super) fn decode(
 ) -> Result<Option<String>, String> {
     scratch.colour = PngColour::default();
     match source.format {
-        Format::Jpeg => decode::jpeg(
-            &mut scratch.decompressor,
-            &mut scratch.compressor,
-            bytes,
-            decode::eighths(geometry.source_height, geometry.height),
-            geometry.height > geometry.source_height,
-            &mut scratch.packed,
-            &mut scratch.planes,
-        ),
+        Format::Jpeg => {
+            let header = scratch.decompressor.header(bytes)?;
+            // The limits were checked against what the walk found.
+            if (header.width, header.height) != (source.width, source.height) {
+                return Err("the headers disagree about the picture's size".to_owned());
+            }
+            decode::jpeg(
+                &mut scratch.decompressor,
+                &mut scratch.compressor,
+                bytes,
+                decode::eighths(geometry.source_height, geometry.height),
+                geometry.height > geometry.source_height,
+                &mut scratch.packed,
+                &mut scratch.planes,
+            )
+        }
         Format::Png => {
             scratch.colour = decode::png(bytes, &mut scratch.icc, &mut scratch.pixels)?;
             Ok(None)
