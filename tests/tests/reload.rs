@@ -80,7 +80,7 @@ fn reloads_good_and_bad_under_load_lose_nothing() {
                 },
             );
             sandbox.signal(Signal::HUP);
-            let (rejected, taken) = (round / 2 + 1, (round + 1) / 2);
+            let (rejected, taken) = (round / 2 + 1, usize::div_ceil(round, 2));
             sandbox.wait_for("the answer to the signal", |sandbox| {
                 sandbox.lines("reload rejected").len() >= rejected
                     && sandbox.lines("configuration reloaded").len() >= taken
