@@ -1,5 +1,6 @@
 //! What the running daemon costs: how long a picture takes from its rename into the folder until
-//! the marked one is visible, and what an idle daemon does.
+//! the marked one is visible, what an idle daemon does, and how long `run --once` takes over a
+//! folder that was dealt with before.
 //!
 //! `cargo bench --bench daemon` — Linux only, since it reads /proc.
 #![allow(
@@ -17,6 +18,8 @@ use std::{
 };
 
 const ROUNDS: usize = 60;
+/// Pictures of 16×16 in the folder that is gone over twice.
+const KEPT: u32 = 20_000;
 
 fn main() {
     let home = tempfile::tempdir().unwrap();
@@ -52,6 +55,38 @@ fn main() {
     );
     daemon.0.kill().unwrap();
     daemon.0.wait().unwrap();
+
+    kept_folder();
+}
+
+fn kept_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::create_dir(home.join("in")).unwrap();
+    watermarkd::mark::save(&watermarkd::mark::sample(), &home.join("mark.npy")).unwrap();
+    for number in 0..KEPT {
+        let [_, red, green, blue] = number.to_be_bytes();
+        let picture = image::RgbImage::from_pixel(16, 16, image::Rgb([red, green, blue]));
+        picture.save(home.join(format!("in/{number}.png"))).unwrap();
+    }
+    let config = home.join("config.yaml");
+    let text = "watermark: {npy_path: mark.npy, output_height: 16}\n\
+                folders: [{input: in, output: out}]\n\
+                ledger: ledger.sqlite\nlog: {dir: log, console: false}\n";
+    fs::write(&config, text).unwrap();
+    for pass in ["first", "second"] {
+        let started = Instant::now();
+        let run = Command::new(env!("CARGO_BIN_EXE_watermarkd"))
+            .args(["run", "--once", "-c"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        assert!(run.status.success(), "{run:?}");
+        let table = String::from_utf8(run.stdout).unwrap();
+        let counts = table.lines().next().unwrap_or_default();
+        println!("{pass} run --once over {KEPT} PNGs of 16x16: {seconds:.2} s ({counts})");
+    }
 }
 
 /// Drops one picture and waits, as fast as it can look, until the result is there.

@@ -10,9 +10,9 @@ use super::Signal;
 /// Starts to listen. From now on Ctrl-C does not end the process by itself.
 pub fn listen() -> io::Result<Receiver<Signal>> {
     let (sender, receiver) = bounded(16);
-    ctrlc::set_handler(move || {
-        // With no receiver the process is ending already.
-        drop(sender.try_send(Signal::Stop));
+    ctrlc::set_handler(move || match sender.try_send(Signal::Stop) {
+        // A full channel holds the order already; with no receiver the process is ending.
+        Ok(()) | Err(_) => {}
     })
     .map_err(io::Error::other)?;
     Ok(receiver)
