@@ -14,12 +14,11 @@ use tracing::{error, info};
 
 use crate::{
     config::{self, Config, ConfigError},
-    daemon, log, mark,
+    daemon, log, mark, os,
     picture::{self, Chroma, Recipe, Scratch},
     publish,
     queue::Until,
-    signal,
-    watch::{self, Mode},
+    signal, watch,
 };
 
 /// Exit codes, besides 0 for fine and clap's 2 for usage.
@@ -124,14 +123,20 @@ fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
     let signals = signal::listen().context("cannot listen to signals")?;
     let log = log::start(&config.log, &bar)?;
     log.flush_on_panic();
-    info!(version = env!("CARGO_PKG_VERSION"), config = %config.file.display(), ledger = %config.ledger.display(), "starting");
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = log::text(&config.file),
+        ledger = log::text(&config.ledger),
+        "starting"
+    );
     let until = if once { Until::AllDone } else { Until::Stopped };
     let result = daemon::run(config, until, &signals, &log, &bar);
     bar.finish_and_clear();
     let code = match result {
         Ok(ending) => {
             if once {
-                write!(io::stdout(), "{}", ending.report.table())?;
+                // The log has the report too: a closed standard output loses nothing.
+                drop(write!(io::stdout(), "{}", ending.report.table()));
             }
             let failed = !ending.complete || (once && ending.report.failures > 0);
             if failed {
@@ -157,6 +162,29 @@ fn progress_bar() -> anyhow::Result<ProgressBar> {
 
 fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
+    let outputs = config.folders.iter().map(|folder| folder.output.as_path());
+    let state = [
+        config.ledger.parent().unwrap_or(Path::new(".")),
+        &config.log.dir,
+    ];
+    let unfit: Vec<String> = outputs
+        .chain(state)
+        .filter_map(unfit_for_writing)
+        .chain(
+            config
+                .ledger
+                .is_dir()
+                .then(|| format!("ledger {} is a folder", config.ledger.display())),
+        )
+        .collect();
+    if !unfit.is_empty() {
+        complain(&anyhow::anyhow!(
+            "{}: {}",
+            config.file.display(),
+            unfit.join("\nwatermarkd: ")
+        ));
+        return Ok(ExitCode::from(BAD_CONFIG));
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "{}: fine", config.file.display())?;
     writeln!(out, "workers: {}", config.workers)?;
@@ -164,21 +192,29 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     writeln!(out, "log: {}", config.log.dir.display())?;
     for folder in &config.folders {
         let (mode, why) = watch::choose_mode(folder);
-        let mode = match mode {
-            Mode::Events => "events",
-            Mode::Poll => "poll",
-        };
         let depth = if folder.recursive {
             ", with subfolders"
         } else {
             ""
         };
         writeln!(out, "folder {}", folder.input.display())?;
-        writeln!(out, "  watch: {mode} ({why}){depth}")?;
+        writeln!(out, "  watch: {} ({why}){depth}", mode.name())?;
         writeln!(out, "  output: {}", folder.output.display())?;
         writeln!(out, "  recipe: {}", describe(&folder.recipe))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why nothing could be written in a folder, which may have to be made first.
+fn unfit_for_writing(folder: &Path) -> Option<String> {
+    let nearest = folder.ancestors().find(|path| path.exists())?;
+    if !nearest.is_dir() {
+        Some(format!("{} is not a folder", nearest.display()))
+    } else if !os::is_writable(nearest) {
+        Some(format!("folder {} is not writable", nearest.display()))
+    } else {
+        None
+    }
 }
 
 /// A recipe in one line, in the words of the configuration.

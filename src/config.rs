@@ -121,9 +121,15 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
     };
     let io_failed =
         |error: std::io::Error| failed(vec![Problem::of_file(format!("cannot read: {error}"))]);
+    // A FIFO would be waited on for ever.
+    if !fs::metadata(file).map_err(io_failed)?.is_file() {
+        return Err(failed(vec![Problem::of_file("not a file".to_owned())]));
+    }
     let text = fs::read_to_string(file).map_err(io_failed)?;
+    // Windows editors begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}');
     let absolute = path::absolute(file).map_err(io_failed)?;
-    let root = tree::parse(&text).map_err(|problem| failed(vec![problem]))?;
+    let root = tree::parse(text).map_err(|problem| failed(vec![problem]))?;
 
     let findings = Findings::default();
     findings.add_duplicates(&root);
@@ -137,7 +143,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
     let problems = findings
         .into_iter()
         .map(|(place, cause)| Problem {
-            line: tree::line(&text, &place),
+            line: tree::line(text, &place),
             column: None,
             key: place.key,
             cause,

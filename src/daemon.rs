@@ -6,15 +6,18 @@
 
 use std::{
     any::Any,
+    convert::Infallible,
+    fs, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow, bail};
-use crossbeam_channel::{Receiver, Sender, bounded, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
 use indicatif::ProgressBar;
 use tracing::{error, info, warn};
 
@@ -26,13 +29,11 @@ use crate::{
     queue::{self, Control, Ends, Job, Until},
     report::Report,
     settle::Waits,
-    signal::Signal,
-    watch::{self, Root},
+    signal::{STOP_AT_MOST, Signal},
+    watch::{self, Quit, Root},
     worker::{self, Finished},
 };
 
-/// How long what is in hand may take after the order to stop.
-const STOP_AT_MOST: Duration = Duration::from_secs(30);
 /// How long an incomplete picture may stay unchanged before it has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Jobs that wait in the channel, for each worker.
@@ -59,17 +60,16 @@ pub fn run(
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
     let ledger = Arc::new(Ledger::open(&config.ledger)?);
-    let unfinished = ledger.recover()?;
+    let unfinished = ledger
+        .recover()
+        .with_context(|| format!("ledger {}", config.ledger.display()))?;
     if unfinished > 0 {
         info!(
             files = unfinished,
             "given back what an earlier run did not finish"
         );
     }
-    let roots = prepare(&config, &ledger)?;
-    for root in &roots {
-        publish::sweep(&root.folder.output, root.folder.recursive);
-    }
+    let roots = prepare(&config, &ledger, &[])?;
     let mut machine = Machine::build(&config, roots, until, &ledger, bar)?;
     let mut config = config;
     let mut stopped = false;
@@ -84,7 +84,7 @@ pub fn run(
                         }
                     }
                 },
-                Signal::Report => machine.send_control(Control::Report)?,
+                Signal::Report => machine.report(),
                 Signal::Stop => {
                     info!("stopping: finishing what is in hand");
                     stopped = true;
@@ -99,23 +99,40 @@ pub fn run(
         }
     }
     machine.let_go();
-    if !machine.ended(signals)? {
-        warn!("ended before everything in hand was finished; the next start takes it up again");
-        return Ok(Ending {
-            report: Report::default(),
-            complete: false,
-        });
+    match machine.ended(signals)? {
+        Ended::All => {}
+        too_early => {
+            warn!("ended before everything in hand was finished, the next start takes it up again");
+            let complete = too_early == Ended::TimeIsUp;
+            return Ok(Ending {
+                report: Report::default(),
+                complete,
+            });
+        }
     }
-    let report = machine.join()?;
+    let (report, scanned) = machine.join()?;
+    if let Err(cause) = &scanned {
+        error!(cause = format!("{cause:#}"), "the scan was not complete");
+    }
     info!(
         pictures = report.pictures,
         failures = report.failures,
         "ended"
     );
+    let broken_off = stopped && until == Until::AllDone;
     Ok(Ending {
         report,
-        complete: !stopped || until == Until::Stopped,
+        complete: scanned.is_ok() && !broken_off,
     })
+}
+
+/// How the wait for the threads ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    All,
+    TimeIsUp,
+    /// By a second order to stop.
+    AtOnce,
 }
 
 /// The running threads and what the main thread holds of the channels.
@@ -126,10 +143,15 @@ struct Machine {
     deaths: Receiver<String>,
     settle: JoinHandle<Option<Report>>,
     watch: JoinHandle<Option<anyhow::Result<()>>>,
+    roots: Vec<Arc<Root>>,
 }
 
 struct Inputs {
     plans: Sender<watch::Plan>,
+    /// The other end of `plans`: a plan that waits there is out of date when a new one comes.
+    waiting_plans: Receiver<watch::Plan>,
+    /// Its end tells threads that are busy for long to stop.
+    _quit: Sender<Infallible>,
     control: Sender<Control>,
     /// None where nobody adds workers later: then the end of the queue is the end of all.
     pool: Option<Pool>,
@@ -150,7 +172,8 @@ impl Machine {
         let (finished_sender, finished) = bounded(workers);
         let (outcome_sender, outcomes) = bounded(OUTCOMES);
         let (control_sender, control) = bounded(RELOADS);
-        let (plan_sender, plans) = bounded(RELOADS);
+        let (plan_sender, plans) = bounded(1);
+        let (quit_sender, quit) = bounded(0);
         let (death_sender, deaths) = bounded(64);
 
         let started = Instant::now();
@@ -161,7 +184,7 @@ impl Machine {
             deaths: death_sender.clone(),
             retire: Vec::new(),
         };
-        pool.resize(config.workers)?;
+        pool.grow(config.workers)?;
         info!(
             workers,
             took_ms = started.elapsed().as_secs_f64() * 1000.0,
@@ -188,38 +211,74 @@ impl Machine {
             queue::run(plan, until, ends, &shared, &bar)
         })?;
 
+        sweep(&roots, &[], &quit, &death_sender)?;
         let plan = watch::Plan {
-            roots,
+            roots: roots.clone(),
             poll: config.poll,
             rescan: config.rescan,
         };
         let shared = Arc::clone(ledger);
+        let waiting_plans = plans.clone();
         let watch = spawn("watch", &death_sender, move || match until {
-            Until::AllDone => watch::scan_once(&plan.roots, &event_sender, &shared),
+            Until::AllDone => watch::scan_once(&plan.roots, &event_sender, &quit, &shared),
             Until::Stopped => {
-                watch::run(plan, &plans, &event_sender, &shared);
+                watch::run(plan, &plans, &event_sender, &quit, &shared);
                 Ok(())
             }
         })?;
 
-        let pool = (until == Until::Stopped).then_some(pool);
         let inputs = Inputs {
             plans: plan_sender,
+            waiting_plans,
+            _quit: quit_sender,
             control: control_sender,
-            pool,
+            pool: (until == Until::Stopped).then_some(pool),
         };
         Ok(Machine {
             inputs: Some(inputs),
             deaths,
             settle,
             watch,
+            roots,
         })
     }
 
     /// Verifies the new configuration whole, then swaps.
     fn reload(&mut self, old: &Config, ledger: &Ledger, log: &Log) -> anyhow::Result<Config> {
         let config = config::load(&old.file)?;
-        let roots = prepare(&config, ledger)?;
+        let roots = prepare(&config, ledger, &self.roots)?;
+        let Some(Inputs {
+            plans,
+            waiting_plans,
+            _quit: _,
+            control,
+            pool: Some(pool),
+        }) = &mut self.inputs
+        else {
+            bail!("a single run keeps its configuration");
+        };
+        pool.grow(config.workers)?;
+        let plan = queue::Plan {
+            roots: roots.clone(),
+            waits: waits(&config, Until::Stopped),
+        };
+        // `settle` first: it has to know a folder before its files come. It never waits for long,
+        // so a full channel means that a folder does not answer.
+        control
+            .try_send(Control::Adopt(plan))
+            .map_err(|_full| anyhow!("the last reloads are still waiting for a folder"))?;
+
+        // From here on nothing fails.
+        let plan = watch::Plan {
+            roots: roots.clone(),
+            poll: config.poll,
+            rescan: config.rescan,
+        };
+        replace(plans, waiting_plans, plan);
+        pool.shrink(config.workers);
+        if let Err(cause) = log.set_level(config.log.level) {
+            warn!(cause = format!("{cause:#}"), "the log level stays");
+        }
         if config.ledger != old.ledger {
             warn!(key = "ledger", "takes effect at the next start");
         }
@@ -233,30 +292,7 @@ impl Machine {
                 "all but the level takes effect at the next start"
             );
         }
-        let Some(Inputs {
-            plans,
-            control,
-            pool: Some(pool),
-        }) = &mut self.inputs
-        else {
-            bail!("a single run keeps its configuration");
-        };
-        let plan = queue::Plan {
-            roots: roots.clone(),
-            waits: waits(&config, Until::Stopped),
-        };
-        // `settle` first: it has to know a folder before its files come.
-        control
-            .send(Control::Adopt(plan))
-            .context("thread settle has ended")?;
-        let plan = watch::Plan {
-            roots,
-            poll: config.poll,
-            rescan: config.rescan,
-        };
-        plans.send(plan).context("thread watch has ended")?;
-        pool.resize(config.workers)?;
-        log.set_level(config.log.level)?;
+        self.roots = roots;
         info!(
             folders = config.folders.len(),
             workers = config.workers,
@@ -265,13 +301,12 @@ impl Machine {
         Ok(config)
     }
 
-    fn send_control(&self, control: Control) -> anyhow::Result<()> {
-        match &self.inputs {
-            Some(inputs) => inputs
-                .control
-                .send(control)
-                .context("thread settle has ended"),
-            None => Ok(()),
+    /// Has the report written to the log.
+    fn report(&self) {
+        if let Some(inputs) = &self.inputs
+            && inputs.control.try_send(Control::Report).is_err()
+        {
+            warn!("no report: the last orders are still waiting for a folder");
         }
     }
 
@@ -281,34 +316,65 @@ impl Machine {
     }
 
     /// Waits for the threads to end: not too long, and not after a second order to stop.
-    fn ended(&self, signals: &Receiver<Signal>) -> anyhow::Result<bool> {
+    fn ended(&self, signals: &Receiver<Signal>) -> anyhow::Result<Ended> {
         let deadline = crossbeam_channel::after(STOP_AT_MOST);
         loop {
             select! {
                 recv(self.deaths) -> death => match death {
                     Ok(thread) => bail!("thread {thread} panicked"),
-                    Err(_) => return Ok(true),
+                    Err(_) => return Ok(Ended::All),
                 },
                 recv(signals) -> signal => if signal == Ok(Signal::Stop) {
-                    return Ok(false);
+                    return Ok(Ended::AtOnce);
                 },
-                recv(deadline) -> _ => return Ok(false),
+                recv(deadline) -> _ => return Ok(Ended::TimeIsUp),
             }
         }
     }
 
-    /// Takes the results of threads that have ended.
-    fn join(self) -> anyhow::Result<Report> {
+    /// Takes the results of threads that have ended: the report, and whether the scan of a single
+    /// run saw everything.
+    fn join(self) -> anyhow::Result<(Report, anyhow::Result<()>)> {
         let panicked = |_: Box<dyn Any + Send>| anyhow!("a thread panicked");
-        self.watch
-            .join()
-            .map_err(panicked)?
-            .ok_or_else(|| anyhow!("thread watch panicked"))??;
-        self.settle
-            .join()
-            .map_err(panicked)?
-            .ok_or_else(|| anyhow!("thread settle panicked"))
+        let scanned = self.watch.join().map_err(panicked)?;
+        let report = self.settle.join().map_err(panicked)?;
+        let scanned = scanned.context("thread watch panicked")?;
+        Ok((report.context("thread settle panicked")?, scanned))
     }
+}
+
+/// Puts the newest plan into its channel, in place of one that still waits there.
+fn replace(plans: &Sender<watch::Plan>, waiting: &Receiver<watch::Plan>, plan: watch::Plan) {
+    let mut plan = plan;
+    while let Err(TrySendError::Full(newest)) = plans.try_send(plan) {
+        drop(waiting.try_recv());
+        plan = newest;
+    }
+}
+
+/// Sweeps the outputs in a thread of its own: a large tree must not hold up the start.
+fn sweep(
+    roots: &[Arc<Root>],
+    swept: &[Arc<Root>],
+    quit: &Quit,
+    deaths: &Sender<String>,
+) -> anyhow::Result<()> {
+    let outputs: Vec<(PathBuf, bool)> = roots
+        .iter()
+        .filter(|root| {
+            swept
+                .iter()
+                .all(|old| old.folder.output != root.folder.output)
+        })
+        .map(|root| (root.folder.output.clone(), root.folder.recursive))
+        .collect();
+    let quit = quit.clone();
+    spawn("sweep", deaths, move || {
+        for (output, recursive) in outputs {
+            publish::sweep(&output, recursive, &quit);
+        }
+    })?;
+    Ok(())
 }
 
 /// The workers. They live from start to end, over batches and reloads.
@@ -322,8 +388,8 @@ struct Pool {
 }
 
 impl Pool {
-    /// Starts workers, or sends the last ones home.
-    fn resize(&mut self, workers: NonZeroUsize) -> anyhow::Result<()> {
+    /// Starts the workers that are missing.
+    fn grow(&mut self, workers: NonZeroUsize) -> anyhow::Result<()> {
         while self.retire.len() < workers.get() {
             let name = format!("worker-{}", self.retire.len());
             let (retire_sender, retire) = bounded(1);
@@ -334,10 +400,15 @@ impl Pool {
             })?;
             self.retire.push(retire_sender);
         }
-        for retire in self.retire.drain(workers.get()..) {
-            retire.send(()).context("a worker has ended")?;
-        }
         Ok(())
+    }
+
+    /// Sends the last ones home, each after the job in its hands.
+    fn shrink(&mut self, workers: NonZeroUsize) {
+        for retire in self.retire.split_off(workers.get().min(self.retire.len())) {
+            // A worker that has ended already needs no message.
+            let (Ok(()) | Err(_)) = retire.try_send(());
+        }
     }
 }
 
@@ -361,19 +432,46 @@ fn spawn<T: Send + 'static>(
         .with_context(|| format!("cannot start thread {name}"))
 }
 
-/// Resolves the configured folders to roots, making output folders that are missing.
-fn prepare(config: &Config, ledger: &Ledger) -> anyhow::Result<Vec<Arc<Root>>> {
+/// Resolves the configured folders to roots, making output folders that are missing. What is known
+/// of the place of an output stays known: after a reload, too, a folder whose mount is gone must
+/// not be made again on the wrong disk.
+fn prepare(
+    config: &Config,
+    ledger: &Ledger,
+    before: &[Arc<Root>],
+) -> anyhow::Result<Vec<Arc<Root>>> {
     let root = |folder: &config::Folder| {
-        let output = publish::prepare_output(&folder.output)?;
+        let known = before
+            .iter()
+            .find(|root| root.folder.output == folder.output);
+        let output = match known {
+            Some(root) => root.output.clone(),
+            None => publish::prepare_output(&folder.output)?,
+        };
+        let same_input = known.filter(|root| root.folder.input == folder.input);
+        let (excluded, output_identity) = match same_input {
+            Some(root) => (root.excluded.clone(), root.output_identity),
+            None => place_of_output(folder)
+                .with_context(|| format!("cannot look at {}", folder.output.display()))?,
+        };
         Ok(Arc::new(Root {
             id: ledger.folder(&folder.input)?,
             recipe_id: folder.recipe.fingerprint(),
-            excluded: os::relative_inside(&folder.output, &folder.input)?,
+            excluded,
+            output_identity,
             output,
             folder: folder.clone(),
         }))
     };
     config.folders.iter().map(root).collect()
+}
+
+fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, os::Identity)> {
+    let excluded = os::relative_inside(&folder.output, &folder.input)?;
+    Ok((
+        excluded,
+        os::directory_identity(&fs::metadata(&folder.output)?),
+    ))
 }
 
 fn waits(config: &Config, until: Until) -> Waits {

@@ -7,6 +7,7 @@
 use std::{
     env, fs,
     io::{self, IsTerminal, Write},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -146,6 +147,12 @@ impl Log {
     }
 }
 
+/// A path as a field of a record. As text it is quoted and its control characters are escaped, so
+/// that no file name can pass for a line of the log.
+pub fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 fn flush(progress: &[Progress]) {
     let deadline = Instant::now() + FLUSH_AT_MOST;
     for Progress { handed, written } in progress {
@@ -236,7 +243,16 @@ impl Write for Counted {
         };
         self.lost = match attempt() {
             Ok(()) => 0,
-            Err(_) => self.lost + 1,
+            Err(cause) => {
+                if self.lost == 0 {
+                    // The log itself cannot tell; with no console either there is nobody to tell.
+                    drop(writeln!(
+                        io::stderr(),
+                        "watermarkd: cannot write to the log, lines are lost: {cause}"
+                    ));
+                }
+                self.lost + 1
+            }
         };
         self.written.fetch_add(1, Ordering::AcqRel);
         Ok(line.len())

@@ -12,7 +12,10 @@ mod platform;
 #[path = "os/windows.rs"]
 mod platform;
 
-pub use platform::{create_new, device, directory_identity, open_regular, sync_directory};
+pub use platform::{
+    create_new, directory_identity, is_writable, mount_point, open_regular, start_writing,
+    sync_directory,
+};
 
 /// Tells whether a path still leads to the directory it led to before: device and inode.
 pub type Identity = (u64, u64);
@@ -24,4 +27,13 @@ pub fn relative_inside(path: &Path, directory: &Path) -> io::Result<Option<PathB
         .strip_prefix(directory.canonicalize()?)
         .ok()
         .map(Path::to_owned))
+}
+
+/// The path under which the system's events name a folder: macOS resolves all links on the way.
+pub fn watch_path(path: &Path) -> PathBuf {
+    if cfg!(target_os = "macos") {
+        path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    } else {
+        path.to_owned()
+    }
 }

@@ -5,11 +5,16 @@
 //! and writes the ledger in one transaction. Only then does a picture count as done.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, hash_map::RandomState},
+    ffi::OsStr,
     fs::{self, File},
+    hash::{BuildHasher, Hasher},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -19,10 +24,11 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     ledger::{Fate, Ledger},
+    log::text,
     os,
     report::Times,
     settle::History,
-    watch::{FileKey, Root, Stamp, TEMP_PREFIX},
+    watch::{FileKey, Quit, Root, Stamp, TEMP_PREFIX, told_to_quit},
     worker::{Failure, Finished, Made},
 };
 
@@ -60,7 +66,11 @@ impl Drop for Staged {
             drop(file);
             if let Err(cause) = fs::remove_file(&self.temp) {
                 // The sweep at the next start gets it.
-                debug!(path = %self.temp.display(), %cause, "temporary file stays behind");
+                debug!(
+                    path = text(&self.temp),
+                    cause = cause.to_string(),
+                    "temporary file stays behind"
+                );
             }
         }
     }
@@ -69,26 +79,28 @@ impl Drop for Staged {
 /// Writes a picture under a temporary name beside its target.
 pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let directory = target.parent().unwrap_or(Path::new("."));
-    loop {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temp = directory.join(format!("{TEMP_PREFIX}{}-{number}", std::process::id()));
-        let file = match os::create_new(&temp) {
-            Ok(file) => file,
-            // Left behind by a crashed process that had our pid.
-            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => continue,
-            Err(cause) => return Err(cause),
-        };
-        let mut staged = Staged {
-            file: Some(file),
-            temp,
-            target,
-        };
-        if let Some(file) = &mut staged.file {
-            file.write_all(bytes)?;
-        }
-        return Ok(staged);
-    }
+    let temp = directory.join(format!("{}{number}", own_prefix()));
+    let mut file = os::create_new(&temp)?;
+    let written = file.write_all(bytes);
+    os::start_writing(&file);
+    let staged = Staged {
+        file: Some(file),
+        temp,
+        target,
+    };
+    written.map(|()| staged)
+}
+
+/// What the temporary files of this process are called: other than those of any before it, also
+/// where every process has the same pid, as in a container.
+fn own_prefix() -> &'static str {
+    static PREFIX: OnceLock<String> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        let run = RandomState::new().build_hasher().finish();
+        format!("{TEMP_PREFIX}{run:016x}-")
+    })
 }
 
 /// Publishes one picture on its own, durably: for commands outside the daemon.
@@ -100,14 +112,25 @@ pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     attempt().with_context(|| format!("cannot write {}", target.display()))
 }
 
-/// Where an output folder stood at start. Below an unmounted mount point it would be made again,
-/// and filled, on the wrong disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutputPlace {
-    /// File system of the folder that it stands in; None where the platform does not tell.
-    parent: Option<u64>,
-    /// The output folder is itself a mount point.
-    mounted: bool,
+/// The mount point that an output folder lies on. Below an unmounted mount point the folder would
+/// be made again, and filled, on the wrong disk; a mount that comes later is welcome, and from then
+/// on missed when it goes.
+#[derive(Debug, Clone)]
+pub struct OutputPlace(Arc<Mutex<PathBuf>>);
+
+impl OutputPlace {
+    fn confirm(&self, output: &Path, now: PathBuf) -> anyhow::Result<()> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now != *place && place.starts_with(&now) {
+            bail!(
+                "output folder {} is gone with its mount {}",
+                output.display(),
+                place.display()
+            );
+        }
+        *place = now;
+        Ok(())
+    }
 }
 
 /// Makes an output folder if only it is missing, and remembers where it stands.
@@ -115,35 +138,31 @@ pub fn prepare_output(output: &Path) -> anyhow::Result<OutputPlace> {
     if !output.is_dir() {
         make_directory(output)?;
     }
-    place(output).with_context(|| format!("cannot look at output folder {}", output.display()))
-}
-
-fn place(output: &Path) -> io::Result<OutputPlace> {
-    let parent = os::device(output.parent().unwrap_or(output))?;
-    Ok(OutputPlace {
-        parent,
-        mounted: os::device(output)? != parent,
-    })
+    let place = os::mount_point(output)
+        .with_context(|| format!("cannot look at output folder {}", output.display()))?;
+    os::sync_directory(output).with_context(|| {
+        format!(
+            "cannot sync output folder {}: it must be readable",
+            output.display()
+        )
+    })?;
+    Ok(OutputPlace(Arc::new(Mutex::new(place))))
 }
 
 /// The path of a picture in its root's output; makes the folders on the way that are missing.
 pub fn target(root: &Root, relative: &Path) -> anyhow::Result<PathBuf> {
     let output = &root.folder.output;
-    if !output.is_dir() {
-        let parent = os::device(output.parent().unwrap_or(output))
-            .with_context(|| format!("output folder {} is gone", output.display()))?;
-        if parent != root.output.parent || root.output.mounted {
-            bail!("output folder {} is gone with its mount", output.display());
-        }
+    let missing = !output.is_dir();
+    let nearest = if missing {
+        output.parent().unwrap_or(output)
+    } else {
+        output
+    };
+    let place = os::mount_point(nearest)
+        .with_context(|| format!("output folder {} is gone", output.display()))?;
+    root.output.confirm(output, place)?;
+    if missing {
         make_directory(output)?;
-    }
-    let now = place(output)
-        .with_context(|| format!("cannot look at output folder {}", output.display()))?;
-    if root.output.mounted && !now.mounted {
-        bail!(
-            "nothing is mounted on output folder {} any more",
-            output.display()
-        );
     }
     let mut directory = output.clone();
     for part in relative.parent().into_iter().flatten() {
@@ -168,37 +187,49 @@ fn make_directory(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot create folder {}", path.display()))
 }
 
-/// Removes what a crash left in an output folder.
-pub fn sweep(output: &Path, recursive: bool) {
+/// Removes what a crash left in an output folder, beside the work that goes on there.
+pub fn sweep(output: &Path, recursive: bool, quit: &Quit) {
     let mut directories = vec![output.to_owned()];
     while let Some(directory) = directories.pop() {
         let entries = match fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(cause) => {
-                warn!(path = %directory.display(), %cause, "cannot look for leftovers");
+                warn!(
+                    path = text(&directory),
+                    cause = cause.to_string(),
+                    "cannot look for leftovers"
+                );
                 continue;
             }
         };
         for entry in entries.flatten() {
+            if told_to_quit(quit) {
+                return;
+            }
             let Ok(kind) = entry.file_type() else {
                 continue;
             };
-            let temporary = entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(TEMP_PREFIX.as_bytes());
             if kind.is_dir() && recursive {
                 directories.push(entry.path());
-            } else if kind.is_file() && temporary {
+            } else if kind.is_file() && is_leftover(&entry.file_name()) {
                 match fs::remove_file(entry.path()) {
-                    Ok(()) => info!(path = %entry.path().display(), "leftover removed"),
+                    Ok(()) => info!(path = text(&entry.path()), "leftover removed"),
                     Err(cause) => {
-                        warn!(path = %entry.path().display(), %cause, "leftover stays");
+                        warn!(
+                            path = text(&entry.path()),
+                            cause = cause.to_string(),
+                            "leftover stays"
+                        );
                     }
                 }
             }
         }
     }
+}
+
+fn is_leftover(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(TEMP_PREFIX.as_bytes()) && !name.starts_with(own_prefix().as_bytes())
 }
 
 /// Runs the `publish` thread until all workers are gone.
@@ -343,15 +374,26 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
         ..
     } = finished;
     let path = job.source();
-    let path = path.display();
+    let path = text(&path);
     let worker = &*worker;
     let result = match result {
         Ok(Landed { made, target, .. }) => {
             let ms = millis(claimed.elapsed());
             let size = format!("{}x{}", made.width, made.height);
-            info!(%path, output = %target.display(), size, bytes = made.bytes_out, ms, worker, "processed");
+            info!(
+                path,
+                output = text(&target),
+                size,
+                bytes = made.bytes_out,
+                ms,
+                worker,
+                "processed"
+            );
             if let Some(warning) = made.warning {
-                warn!(%path, warning, "the picture is damaged, published as far as it goes");
+                warn!(
+                    path,
+                    warning, "the picture is damaged, published as far as it goes"
+                );
             }
             Ok(Published {
                 bytes_in: job.stamp.length,
@@ -360,14 +402,14 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
         }
         Err(failure) => {
             match &failure {
-                Failure::Gone => debug!(%path, "went away"),
-                Failure::Changed => debug!(%path, "still being written"),
-                Failure::Incomplete { cause, .. } => debug!(%path, cause, "not yet complete"),
+                Failure::Gone => debug!(path, "went away"),
+                Failure::Changed => debug!(path, "still being written"),
+                Failure::Incomplete { cause, .. } => debug!(path, cause, "not yet complete"),
                 Failure::Transient { step, cause } => {
-                    debug!(%path, step, cause = format!("{cause:#}"), "failed for now");
+                    debug!(path, step, cause = format!("{cause:#}"), "failed for now");
                 }
                 Failure::Permanent { step, cause } => {
-                    error!(%path, step, cause, worker, "failed");
+                    error!(path, step, cause, worker, "failed");
                 }
             }
             Err(failure)

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     ledger::{Fate, Ledger},
+    log::text,
     publish::Outcome,
     report::Report,
     settle::{History, Settle, Settled, Verdict, Waits},
@@ -34,6 +35,8 @@ pub struct Job {
     /// Length and mtime at the look that found it settled.
     pub stamp: Stamp,
     pub history: History,
+    /// What is there now is all that will come: a damaged picture is taken as it is.
+    pub last_try: bool,
     pub queued: Instant,
 }
 
@@ -79,6 +82,8 @@ pub struct Ends {
 
 /// A burst that does not end is reported in between.
 const LONGEST_BURST: Duration = Duration::from_secs(600);
+/// How long `run --once` waits for a file that does not stop changing.
+const LONGEST_WRITE: Duration = Duration::from_secs(30);
 /// Looks at due files in a row before events are attended to again.
 const LOOKS: usize = 256;
 
@@ -105,7 +110,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         if next.is_none() {
             next = queue.next_job();
         }
-        let waiting = queue.settle.len() + queue.in_flight.len() + usize::from(next.is_some());
+        let waiting = queue.settle.len() + queue.in_flight.len();
         if until == Until::AllDone {
             let done = queue.total.pictures + queue.total.failures;
             bar.set_length(done + waiting as u64);
@@ -114,7 +119,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
                 break;
             }
         }
-        if next.is_none() && queue.in_flight.is_empty() && queue.settle.fresh() == 0 {
+        if queue.in_flight.is_empty() && queue.settle.fresh() == 0 {
             queue.end_burst();
         }
 
@@ -149,11 +154,6 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         } else if Some(index) == job_ready
             && let Some(job) = next.take()
         {
-            let flight = Flight {
-                stamp: job.stamp,
-                hint: None,
-            };
-            queue.in_flight.insert(job.file.clone(), flight);
             queue.burst.start(job.queued);
             queue.total.start(job.queued);
             if ready.send(&jobs, job).is_err() {
@@ -173,7 +173,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     queue.total
 }
 
-/// A file that is queued or being worked on.
+/// A file that is next, queued or being worked on.
 struct Flight {
     stamp: Stamp,
     /// A sign of life that came in meanwhile.
@@ -204,20 +204,40 @@ impl Queue<'_> {
             }
             return;
         }
-        let path = Arc::clone(&file.path);
-        if let Some(age) = self.settle.observe(file, hint, Instant::now()) {
-            let minutes = age.as_secs() / 60;
-            warn!(path = %path.display(), minutes, "file has been changing for long, still waiting");
+        let path = self.path(&file);
+        let endless = self.settle.observe(file, hint, Instant::now());
+        tell_endless(&path, endless);
+    }
+
+    /// A look at the file, or at its folder meanwhile, showed that it is being written to.
+    fn still_written(&mut self, file: FileKey, history: History, stamp: Option<Stamp>) {
+        let now = Instant::now();
+        if self.until == Until::AllDone && now - history.first_seen >= LONGEST_WRITE {
+            let cause = anyhow::anyhow!("it is still being written to");
+            self.put_off(file, history, "read", &cause);
+            return;
         }
+        let path = self.path(&file);
+        let endless = self.settle.changed(file, history, stamp, now);
+        tell_endless(&path, endless);
     }
 
     /// The next file that has settled, is there, and has no fate yet.
     fn next_job(&mut self) -> Option<Job> {
         for _ in 0..LOOKS {
-            let Settled { file, history } = self.settle.pop_due(Instant::now())?;
+            let Settled {
+                file,
+                history,
+                last_try,
+            } = self.settle.pop_due(Instant::now())?;
             let Some(root) = self.roots.iter().find(|root| root.id == file.folder) else {
                 continue;
             };
+            if let Some(flight) = self.in_flight.get_mut(&file) {
+                // It came to life again after it was queued: one job at a time.
+                flight.hint = Some(Hint::Changed);
+                continue;
+            }
             let path = root.folder.input.join(&file.path);
             let metadata = match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_file() => metadata,
@@ -237,24 +257,27 @@ impl Queue<'_> {
             };
             let stamp = Stamp::of(&metadata);
             if history.stamp.is_some_and(|before| before != stamp) {
-                self.settle
-                    .changed(file, history, Some(stamp), Instant::now());
+                self.still_written(file, history, Some(stamp));
                 continue;
             }
             match self.ledger.has_fate(&file, stamp) {
-                Ok(true) => debug!(path = %path.display(), "dealt with before"),
+                Ok(true) => debug!(path = text(&path), "dealt with before"),
                 Ok(false) => {
                     let history = History {
                         stamp: Some(stamp),
                         ..history
                     };
                     let root = Arc::clone(root);
+                    self.in_flight
+                        .insert(file.clone(), Flight { stamp, hint: None });
+                    let queued = Instant::now();
                     return Some(Job {
                         file,
                         root,
                         stamp,
                         history,
-                        queued: Instant::now(),
+                        last_try,
+                        queued,
                     });
                 }
                 Err(cause) => self.put_off(file, history, "ledger", &cause),
@@ -283,15 +306,18 @@ impl Queue<'_> {
         }
         match result {
             Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone) => {}
-            Err(Failure::Changed) => self.settle.changed(file, history, None, now),
+            Err(Failure::Changed) => self.still_written(file, history, None),
             Err(Failure::Incomplete { step, cause }) => {
                 if hint.is_some() {
-                    self.settle.changed(file, history, None, now);
+                    self.still_written(file, history, None);
                 } else if self.settle.incomplete(file.clone(), history, stamp, now)
                     == Verdict::GiveUp
                 {
                     self.give_up(file, history, step, &cause);
                 }
+            }
+            Err(Failure::Transient { .. }) if hint.is_some() => {
+                self.still_written(file, history, None);
             }
             Err(Failure::Transient { step, cause }) => self.put_off(file, history, step, &cause),
         }
@@ -311,25 +337,37 @@ impl Queue<'_> {
             self.put_off(file, history, "ledger", &cause);
             return;
         }
-        error!(path = %self.path(&file).display(), step, cause = reason, "failed");
+        error!(
+            path = text(&self.path(&file)),
+            step,
+            cause = reason,
+            "failed"
+        );
         self.count_failure();
     }
 
     /// Something failed that may pass.
     fn put_off(&mut self, file: FileKey, history: History, step: &str, cause: &anyhow::Error) {
         let path = self.path(&file);
-        let path = path.display();
+        let path = text(&path);
         let cause = format!("{cause:#}");
         if self.until == Until::AllDone {
-            error!(%path, step, cause, "failed for now, the next run tries again");
+            error!(
+                path,
+                step, cause, "failed for now, the next run tries again"
+            );
             self.count_failure();
             return;
         }
-        let wait = self.settle.retry(file, history, Instant::now());
-        if history.tries == 0 {
-            warn!(%path, step, cause, next_try_s = wait.as_secs_f64(), "failed for now, trying again until it works");
+        let (wait, tell) = self.settle.retry(file, history, Instant::now());
+        let next_try_s = wait.as_secs_f64();
+        if tell {
+            warn!(
+                path,
+                step, cause, next_try_s, "failed for now, trying again until it works"
+            );
         } else {
-            debug!(%path, step, cause, next_try_s = wait.as_secs_f64(), "failed again");
+            debug!(path, step, cause, next_try_s, "failed again");
         }
     }
 
@@ -350,8 +388,8 @@ impl Queue<'_> {
     fn end_burst(&mut self) {
         if !self.burst.is_empty() {
             self.burst.log("batch");
-            self.burst = Report::default();
         }
+        self.burst = Report::default();
     }
 
     fn report_now(&self) {
@@ -366,5 +404,15 @@ impl Queue<'_> {
             || file.path.to_path_buf(),
             |root| root.folder.input.join(&file.path),
         )
+    }
+}
+
+fn tell_endless(path: &Path, endless: Option<Duration>) {
+    if let Some(age) = endless {
+        let minutes = age.as_secs() / 60;
+        warn!(
+            path = text(path),
+            minutes, "file has been changing for long, still waiting"
+        );
     }
 }

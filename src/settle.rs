@@ -32,6 +32,8 @@ const INCOMPLETE_FIRST: Duration = Duration::from_secs(1);
 const INCOMPLETE_MAX: Duration = Duration::from_secs(30);
 /// How long a file may go on changing before the operator is told, once.
 const ENDLESS: Duration = Duration::from_secs(600);
+/// How long a failure that does not pass goes on without a reminder.
+const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What is remembered of a file from its first sight to its fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,12 @@ pub struct History {
     pub last_change: Instant,
     /// Length and mtime at the last look, if there was one.
     pub stamp: Option<Stamp>,
-    /// Tries so far that ended in a wait.
+    /// Tries since the last change that found it incomplete.
     pub tries: u32,
+    /// Tries since the last change that failed for what may pass.
+    pub retries: u32,
+    /// When the operator was last told of such a failure.
+    pub told: Option<Instant>,
     /// The operator has been told that its writer does not end.
     pub endless: bool,
 }
@@ -53,7 +59,20 @@ impl History {
             last_change: now,
             stamp,
             tries: 0,
+            retries: 0,
+            told: None,
             endless: false,
+        }
+    }
+
+    /// The file changed at `now`, and what was tried before says nothing about it any more.
+    fn changed(self, now: Instant, stamp: Option<Stamp>) -> History {
+        History {
+            last_change: now,
+            stamp,
+            tries: 0,
+            retries: 0,
+            ..self
         }
     }
 }
@@ -73,6 +92,8 @@ struct Pending {
 pub struct Settled {
     pub file: FileKey,
     pub history: History,
+    /// The file has not changed for `patience`: what is there now is all that will come.
+    pub last_try: bool,
 }
 
 /// What becomes of an incomplete file.
@@ -130,18 +151,10 @@ impl Settle {
                     }
                     return None;
                 }
-                History {
-                    last_change: now,
-                    stamp: Some(stamp),
-                    ..known
-                }
+                known.changed(now, Some(stamp))
             }
             // After an event the last look is out of date: the next one starts afresh.
-            (Some(known), Hint::Changed | Hint::Closed) => History {
-                last_change: now,
-                stamp: None,
-                ..known
-            },
+            (Some(known), Hint::Changed | Hint::Closed) => known.changed(now, None),
             (None, Hint::Found { stamp, quiet_for }) => {
                 let last_change = now.checked_sub(quiet_for.min(self.waits.patience));
                 let history = History {
@@ -153,14 +166,7 @@ impl Settle {
             }
             (None, Hint::Changed | Hint::Closed) => History::new(now, None),
         };
-        let age = now - history.first_seen;
-        let endless = !history.endless && age >= ENDLESS;
-        let history = History {
-            endless: history.endless || endless,
-            ..history
-        };
-        self.arm(file, history, now + quiet, false);
-        endless.then_some(age)
+        self.arm_changing(file, history, now + quiet, now)
     }
 
     /// The file whose quiet time has passed longest ago, if any has.
@@ -173,9 +179,12 @@ impl Settle {
             let Reverse((_, file)) = self.deadlines.pop()?;
             if let Some(entry) = self.pending.remove(&file) {
                 self.fresh -= usize::from(!entry.waits);
+                let history = entry.history;
+                let last_try = now - history.last_change >= self.waits.patience;
                 return Some(Settled {
                     file,
-                    history: entry.history,
+                    history,
+                    last_try,
                 });
             }
         }
@@ -187,14 +196,21 @@ impl Settle {
         self.deadlines.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// A look at the file showed that it is still being written.
-    pub fn changed(&mut self, file: FileKey, history: History, stamp: Option<Stamp>, now: Instant) {
-        let history = History {
-            last_change: now,
-            stamp,
-            ..history
-        };
-        self.arm(file, history, now + self.waits.settle, false);
+    /// A look at the file showed that it is still being written. Returns the same as
+    /// [`Settle::observe`].
+    pub fn changed(
+        &mut self,
+        file: FileKey,
+        history: History,
+        stamp: Option<Stamp>,
+        now: Instant,
+    ) -> Option<Duration> {
+        self.arm_changing(
+            file,
+            history.changed(now, stamp),
+            now + self.waits.settle,
+            now,
+        )
     }
 
     /// The picture's bytes, read under `stamp`, end too early.
@@ -225,12 +241,28 @@ impl Settle {
         Verdict::Again(wait)
     }
 
-    /// Something failed that may pass. Returns the wait until the next try.
-    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> Duration {
-        let wait = growing(self.waits.retry_first, self.waits.retry_max, history.tries);
-        let tries = history.tries.saturating_add(1);
-        self.arm(file, History { tries, ..history }, now + wait, true);
-        wait
+    /// Something failed that may pass. Returns the wait until the next try, and whether the
+    /// operator is to be told: at first, and then once an hour.
+    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> (Duration, bool) {
+        let wait = growing(
+            self.waits.retry_first,
+            self.waits.retry_max,
+            history.retries,
+        );
+        let tell = history.told.is_none_or(|told| now - told >= TELL_AGAIN);
+        let told = if tell { Some(now) } else { history.told };
+        let retries = history.retries.saturating_add(1);
+        self.arm(
+            file,
+            History {
+                retries,
+                told,
+                ..history
+            },
+            now + wait,
+            true,
+        );
+        (wait, tell)
     }
 
     /// Forgets the files of folders that are no longer configured.
@@ -254,6 +286,23 @@ impl Settle {
     #[must_use]
     pub fn fresh(&self) -> usize {
         self.fresh
+    }
+
+    fn arm_changing(
+        &mut self,
+        file: FileKey,
+        history: History,
+        due: Instant,
+        now: Instant,
+    ) -> Option<Duration> {
+        let age = now - history.first_seen;
+        let endless = !history.endless && age >= ENDLESS;
+        let history = History {
+            endless: history.endless || endless,
+            ..history
+        };
+        self.arm(file, history, due, false);
+        endless.then_some(age)
     }
 
     fn arm(&mut self, file: FileKey, history: History, due: Instant, waits: bool) {
@@ -428,9 +477,15 @@ mod tests {
         let mut tried = Vec::new();
         let gave_up = loop {
             let now = settle.next_deadline().unwrap();
-            let Settled { file, history } = settle.pop_due(now).unwrap();
+            let Settled {
+                file,
+                history,
+                last_try,
+            } = settle.pop_due(now).unwrap();
             tried.push((now - start).as_millis());
-            if settle.incomplete(file, history, stamp(5), now) == Verdict::GiveUp {
+            let verdict = settle.incomplete(file, history, stamp(5), now);
+            assert_eq!(last_try, verdict == Verdict::GiveUp);
+            if last_try {
                 break now - start;
             }
             assert_eq!(
@@ -469,15 +524,20 @@ mod tests {
 
     #[test]
     fn retries_back_off_to_the_maximum_and_never_end() {
-        let mut now = Instant::now();
+        let start = Instant::now();
+        let (mut now, mut told) = (start, 0);
         let mut settle = Settle::new(WAITS);
         settle.observe(file("a.jpg"), Hint::Closed, now);
         let mut waits = Vec::new();
         for _ in 0..50 {
             now = settle.next_deadline().unwrap();
-            let Settled { file, history } = settle.pop_due(now).unwrap();
-            waits.push(settle.retry(file, history, now).as_secs());
+            let Settled { file, history, .. } = settle.pop_due(now).unwrap();
+            let (wait, tell) = settle.retry(file, history, now);
+            waits.push(wait.as_secs());
+            told += u32::from(tell);
         }
+        let hours = (now - start).as_secs() / 3600;
+        assert_eq!(u64::from(told), hours + 1, "told at first and once an hour");
         assert_eq!(waits[..8], [5, 10, 20, 40, 80, 160, 300, 300]);
         assert!(waits[8..].iter().all(|&wait| wait == 300));
     }

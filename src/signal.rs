@@ -1,5 +1,7 @@
 //! What the outside world asks of the daemon, as values on a channel.
 
+use std::time::Duration;
+
 #[cfg(unix)]
 #[path = "signal/unix.rs"]
 mod platform;
@@ -8,6 +10,9 @@ mod platform;
 mod platform;
 
 pub use platform::listen;
+
+/// How long what is in hand may take after the order to stop.
+pub const STOP_AT_MOST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {

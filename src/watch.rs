@@ -4,12 +4,14 @@
 //! The order is always watch first, scan second, so that nothing can slip in between. Overflow, a
 //! lost watch or a burst all collapse to "scan that folder".
 
+mod events;
 mod filter;
 mod mounts;
 mod scan;
 
 use std::{
     collections::hash_map::RandomState,
+    convert::Infallible,
     fs,
     hash::{BuildHasher, Hasher},
     io,
@@ -21,19 +23,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
-use notify::{
-    ErrorKind, EventKind, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode},
-};
+use anyhow::bail;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, never, select};
+use notify::{ErrorKind, RecursiveMode, Watcher};
 use tracing::{debug, info, warn};
 
+use events::{Raw, explain_watch_error, forward, watch_directory};
 pub use filter::{Ignored, TEMP_PREFIX, judge, promised_format};
 pub use scan::scan_once;
 
 use crate::{
     config::{self, Folder},
     ledger::Ledger,
+    log::text,
     os,
     publish::OutputPlace,
 };
@@ -41,6 +43,13 @@ use crate::{
 /// A configured folder's lasting number in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FolderId(pub i64);
+
+/// Disconnected when the daemon stops: what works for long without touching a channel looks at it.
+pub type Quit = Receiver<Infallible>;
+
+pub fn told_to_quit(quit: &Quit) -> bool {
+    matches!(quit.try_recv(), Err(TryRecvError::Disconnected))
+}
 
 /// A folder that is being worked on.
 #[derive(Debug)]
@@ -51,6 +60,8 @@ pub struct Root {
     pub recipe_id: u64,
     /// The output, relative to the input, where it lies inside: it is never entered.
     pub excluded: Option<PathBuf>,
+    /// The output's device and inode, by which it is known under another name.
+    pub output_identity: os::Identity,
     pub output: OutputPlace,
 }
 
@@ -124,6 +135,15 @@ pub enum Mode {
     Poll,
 }
 
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Events => "events",
+            Mode::Poll => "poll",
+        }
+    }
+}
+
 /// Picks the mode of a folder and says why.
 #[must_use]
 pub fn choose_mode(folder: &Folder) -> (Mode, String) {
@@ -145,21 +165,41 @@ const PROBE_MAX: Duration = Duration::from_secs(60);
 /// Wait before a watch that could not be set is tried again.
 const REWATCH: Duration = Duration::from_secs(60);
 
-/// What the callback passes on of an event.
-enum Raw {
-    File(PathBuf, Hint),
-    /// May be a directory: it has to be looked at.
-    Appeared(PathBuf),
-    Removed(PathBuf),
-    WatchLimit,
-}
-
 /// A root as the `watch` thread sees it.
 struct Watched {
     root: Arc<Root>,
     mode: Mode,
     state: State,
     next_look: Instant,
+    /// The mount point that the input lay on when it was last online.
+    place: Option<PathBuf>,
+}
+
+impl Watched {
+    /// The path leads to another directory than at the last look, or to none any more.
+    fn has_moved(&self) -> bool {
+        match (self.state, identity(&self.root.folder.input)) {
+            (State::Online { identity, .. }, Ok(now)) => identity != now,
+            (State::Online { .. }, Err(_)) | (State::Offline { .. }, Ok(_)) => true,
+            (State::Offline { .. }, Err(_)) | (State::New, _) => false,
+        }
+    }
+
+    /// The directory's identity, if it lies where it should: an empty mount point is no folder
+    /// whose files have gone. A folder that has moved to a mount of its own is welcome.
+    fn find(&mut self) -> anyhow::Result<os::Identity> {
+        let input = &self.root.folder.input;
+        let identity = identity(input)?;
+        let place = os::mount_point(input)?;
+        if let Some(before) = &self.place
+            && *before != place
+            && before.starts_with(&place)
+        {
+            bail!("nothing is mounted on {} any more", before.display());
+        }
+        self.place = Some(place);
+        Ok(identity)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,19 +217,32 @@ enum State {
 }
 
 /// Runs the `watch` thread until `plans` or `events` is disconnected.
-pub fn run(plan: Plan, plans: &Receiver<Plan>, events: &Sender<FileEvent>, ledger: &Ledger) {
+pub fn run(
+    plan: Plan,
+    plans: &Receiver<Plan>,
+    events: &Sender<FileEvent>,
+    quit: &Quit,
+    ledger: &Ledger,
+) {
     let (raw_sender, raw) = bounded(RAW_EVENTS);
-    let lost = Arc::new(AtomicBool::new(false));
+    let mounts = raw_sender.clone();
+    if let Err(cause) = mounts::follow(move || mounts.send(Raw::Mounts).is_ok()) {
+        warn!(
+            cause = cause.to_string(),
+            "mounts are not followed, the rescan notices them"
+        );
+    }
     let mut watching = Watching {
         watcher: None,
         raw_sender,
         raw,
-        lost,
+        lost: Arc::new(AtomicBool::new(false)),
         roots: Vec::new(),
         appeared: Vec::new(),
         poll: plan.poll,
         rescan: plan.rescan,
         events,
+        quit,
         ledger,
     };
     watching.adopt(plan);
@@ -208,7 +261,7 @@ pub fn run(plan: Plan, plans: &Receiver<Plan>, events: &Sender<FileEvent>, ledge
         select! {
             recv(watching.raw) -> raw => {
                 let Ok(raw) = raw else { return };
-                let Ok(()) = watching.take(raw).and_then(|()| watching.drain_raw()) else { return };
+                let Ok(()) = watching.take(raw).and_then(|()| watching.take_waiting()) else { return };
             }
             recv(plans) -> plan => match plan {
                 Ok(plan) => watching.adopt(plan),
@@ -234,6 +287,7 @@ struct Watching<'a> {
     poll: Duration,
     rescan: Duration,
     events: &'a Sender<FileEvent>,
+    quit: &'a Quit,
     ledger: &'a Ledger,
 }
 
@@ -253,26 +307,30 @@ impl Watching<'_> {
                     && old.root.folder.recursive == root.folder.recursive
                     && old.root.excluded == root.excluded
             });
-            let state = if let Some(index) = old {
-                before.swap_remove(index).state
+            let (state, place) = if let Some(index) = old {
+                let old = before.swap_remove(index);
+                // An order to reload says that an offline folder is as it should be now.
+                let online = matches!(old.state, State::Online { .. });
+                (old.state, old.place.filter(|_| online))
             } else {
-                let mode = if mode == Mode::Events {
-                    "events"
-                } else {
-                    "poll"
-                };
-                info!(path = %root.folder.input.display(), mode, why, "watching");
-                State::New
+                info!(
+                    path = text(&root.folder.input),
+                    mode = mode.name(),
+                    why,
+                    "watching"
+                );
+                (State::New, None)
             };
             self.roots.push(Watched {
                 root,
                 mode,
                 state,
                 next_look: now,
+                place,
             });
         }
         for gone in before {
-            info!(path = %gone.root.folder.input.display(), "no longer watching");
+            info!(path = text(&gone.root.folder.input), "no longer watching");
         }
         // A fresh watcher is the one sure way to lose the watches of folders that left. Those of
         // the others are set again before their scan, so nothing falls between.
@@ -285,86 +343,112 @@ impl Watching<'_> {
         }
     }
 
-    /// Looks at every root whose time has come.
+    /// Looks at every root whose time has come, and walks the directories that have come to light,
+    /// until nothing of the kind is left.
     fn look_at_due_roots(&mut self) -> Result<(), Stopped> {
-        if self.lost.swap(false, Ordering::AcqRel) {
-            warn!("events were lost in a burst, every folder is scanned");
+        loop {
             let now = Instant::now();
-            self.roots
-                .iter_mut()
-                .for_each(|watched| watched.next_look = now);
-        }
-        for index in 0..self.roots.len() {
-            if self.roots[index].next_look <= Instant::now() {
-                self.look_at(index)?;
+            if self.lost.swap(false, Ordering::AcqRel) {
+                warn!("events were lost in a burst, every folder is scanned");
+                self.roots
+                    .iter_mut()
+                    .for_each(|watched| watched.next_look = now);
             }
+            let due = self
+                .roots
+                .iter()
+                .position(|watched| watched.next_look <= now);
+            match due {
+                Some(index) => self.look_at(index)?,
+                None if self.appeared.is_empty() => return Ok(()),
+                None => {}
+            }
+            self.walk_appeared()?;
         }
-        Ok(())
     }
 
     /// Makes sure that the root is there and watched, then scans it.
     fn look_at(&mut self, index: usize) -> Result<(), Stopped> {
         let root = Arc::clone(&self.roots[index].root);
-        let path = root.folder.input.display();
-        let now = Instant::now();
-        let before = self.roots[index].state;
-        let identity = match identity(&root.folder.input) {
+        let path = text(&root.folder.input);
+        let identity = match self.roots[index].find() {
             Ok(identity) => identity,
             Err(cause) => {
-                let wait = match before {
-                    State::Offline { wait } => (wait * 2).min(PROBE_MAX),
-                    State::New | State::Online { .. } => {
-                        warn!(%path, %cause, "folder is offline, waiting for its return");
-                        PROBE_FIRST
-                    }
-                };
-                self.roots[index].state = State::Offline { wait };
-                self.roots[index].next_look = now + wait;
+                self.set_offline(index, &cause);
                 return Ok(());
             }
         };
-        let (mut watched, mut tried) = match before {
+        let (mut watched, mut tried) = match self.roots[index].state {
             State::Online {
                 identity: same,
                 watched,
                 tried,
             } if same == identity => (watched, tried),
             State::Online { .. } | State::Offline { .. } => {
-                info!(%path, "folder is back");
+                // What is mounted there may be another file system now.
+                let (mode, why) = choose_mode(&root.folder);
+                self.roots[index].mode = mode;
+                info!(path, mode = mode.name(), why, "folder is back");
                 (false, None)
             }
             State::New => (false, None),
         };
+        let now = Instant::now();
         let wanted = self.roots[index].mode == Mode::Events;
-        if wanted && !watched && tried.is_none_or(|at| now - at >= REWATCH) {
+        // Windows neither tells of an overflow nor of a watch that died: every look renews it.
+        if wanted && (!watched || cfg!(windows)) && tried.is_none_or(|at| now - at >= REWATCH) {
+            let first = tried.is_none();
             tried = Some(now);
             watched = match self.watch_root(&root) {
                 Ok(()) => true,
                 Err(cause) => {
                     let cause = explain_watch_error(&cause);
-                    warn!(%path, cause, "no events for this folder, it is polled");
+                    if first {
+                        warn!(path, cause, "no events for this folder, it is polled");
+                    }
                     false
                 }
             };
         }
+        let mut watch_directories = watched && root.folder.recursive && ONE_WATCH_A_DIRECTORY;
+        let wanted_directories = watch_directories;
+        if let Err(cause) = self.scan(&root, PathBuf::new(), &mut watch_directories)? {
+            self.set_offline(index, &cause);
+            return Ok(());
+        }
+        // Without a watch on every subfolder the root is polled, and the watches tried again.
+        watched &= watch_directories == wanted_directories;
         self.roots[index].state = State::Online {
             identity,
             watched,
             tried,
         };
-
-        let watch_directories = watched && root.folder.recursive && ONE_WATCH_A_DIRECTORY;
-        let scanned = self.scan(&root, PathBuf::new(), watch_directories)?;
-        let interval = match scanned {
-            Ok(()) if watched => jittered(self.rescan),
-            Ok(()) => self.poll,
-            Err(cause) => {
-                warn!(%path, %cause, "folder could not be scanned, trying again");
-                PROBE_FIRST
-            }
+        let interval = if watched {
+            jittered(self.rescan)
+        } else {
+            self.poll
         };
         self.roots[index].next_look = Instant::now() + interval;
         Ok(())
+    }
+
+    /// The root is away, or cannot be read: its watch is dead, and it is probed at growing waits.
+    fn set_offline(&mut self, index: usize, cause: &anyhow::Error) {
+        let watched = &mut self.roots[index];
+        let wait = match watched.state {
+            State::Offline { wait } => (wait * 2).min(PROBE_MAX),
+            State::New | State::Online { .. } => {
+                let path = text(&watched.root.folder.input);
+                warn!(
+                    path,
+                    cause = format!("{cause:#}"),
+                    "folder is offline, waiting for its return"
+                );
+                PROBE_FIRST
+            }
+        };
+        watched.state = State::Offline { wait };
+        watched.next_look = Instant::now() + wait;
     }
 
     /// Sets the watch of a root itself; subdirectories follow in its scan where the system wants
@@ -375,10 +459,14 @@ impl Watching<'_> {
         } else {
             RecursiveMode::NonRecursive
         };
-        let path = root.folder.input.clone();
+        let path = os::watch_path(&root.folder.input);
         // A dead watch of an earlier directory of this name may still be registered.
         if let Err(cause) = self.watcher()?.unwatch(&path) {
-            debug!(path = %path.display(), %cause, "no earlier watch to remove");
+            debug!(
+                path = text(&path),
+                cause = cause.to_string(),
+                "no earlier watch to remove"
+            );
         }
         self.watcher()?.watch(&path, mode)
     }
@@ -395,57 +483,46 @@ impl Watching<'_> {
             .ok_or_else(|| notify::Error::generic("no watcher"))
     }
 
-    /// Walks a directory of a root and reports what a scan finds there.
+    /// Walks a directory of a root and reports what a scan finds there. `watch_directories` is
+    /// cleared when the system has no more watches.
     fn scan(
         &mut self,
         root: &Arc<Root>,
         start: PathBuf,
-        watch_directories: bool,
+        watch_directories: &mut bool,
     ) -> Result<anyhow::Result<()>, Stopped> {
         let mut walk = scan::Walk::new(Arc::clone(root), start);
-        let mut seen = 0_u32;
         loop {
+            let watcher = &mut self.watcher;
             // Watch first, scan second, for every directory on its own.
-            if watch_directories && let Some(directory) = walk.next_directory() {
-                let path = root.folder.input.join(directory);
-                if let Err(cause) = self
-                    .watcher()
-                    .and_then(|w| w.watch(&path, RecursiveMode::NonRecursive))
-                {
-                    let cause = explain_watch_error(&cause);
-                    warn!(path = %path.display(), cause, "no events for this subfolder, the rescan covers it");
+            let mut enter = |directory: &Path| {
+                if let (true, Some(watcher)) = (*watch_directories, watcher.as_mut()) {
+                    *watch_directories =
+                        watch_directory(watcher, &root.folder.input.join(directory));
                 }
-            }
-            let found = match walk.next(self.ledger) {
+            };
+            let found = match walk.next(self.ledger, &mut enter) {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(Ok(())),
                 Err(cause) => return Ok(Err(cause)),
             };
-            for file in found {
-                self.events
-                    .send(FileEvent {
-                        file: file.key,
-                        hint: file.hint,
-                    })
-                    .map_err(|_gone| Stopped)?;
-                seen = seen.wrapping_add(1);
-                if seen.is_multiple_of(512) {
-                    self.drain_files()?;
-                }
+            for event in found {
+                self.events.send(event).map_err(|_gone| Stopped)?;
+            }
+            if told_to_quit(self.quit) {
+                return Err(Stopped);
+            }
+            // What has come in meanwhile is passed on; new directories wait for their turn.
+            while let Ok(raw) = self.raw.try_recv() {
+                self.take_file(raw)?;
             }
         }
     }
 
-    /// Passes on what has come in meanwhile without walking into new directories.
-    fn drain_files(&mut self) -> Result<(), Stopped> {
-        while let Ok(raw) = self.raw.try_recv() {
-            self.take_file(raw)?;
-        }
-        Ok(())
-    }
-
-    fn drain_raw(&mut self) -> Result<(), Stopped> {
-        while let Ok(raw) = self.raw.try_recv() {
+    /// Takes what waits now, but not for ever: reloads and rescans have their turn.
+    fn take_waiting(&mut self) -> Result<(), Stopped> {
+        for _ in 0..self.raw.len() {
+            let Ok(raw) = self.raw.try_recv() else { break };
             self.take(raw)?;
         }
         Ok(())
@@ -454,13 +531,21 @@ impl Watching<'_> {
     /// Handles one raw event and walks the directories that it brought to light.
     fn take(&mut self, raw: Raw) -> Result<(), Stopped> {
         self.take_file(raw)?;
+        self.walk_appeared()
+    }
+
+    fn walk_appeared(&mut self) -> Result<(), Stopped> {
         while let Some(path) = self.appeared.pop() {
             let Some((root, directory)) = self.locate(&path) else {
                 continue;
             };
-            debug!(path = %path.display(), "walking a new folder");
-            if let Err(cause) = self.scan(&root, directory, ONE_WATCH_A_DIRECTORY)? {
-                warn!(path = %path.display(), %cause, "new folder could not be scanned, the rescan covers it");
+            debug!(path = text(&path), "walking a new folder");
+            if let Err(cause) = self.scan(&root, directory, &mut { ONE_WATCH_A_DIRECTORY })? {
+                debug!(
+                    path = text(&path),
+                    cause = format!("{cause:#}"),
+                    "new folder is gone again"
+                );
             }
         }
         Ok(())
@@ -500,12 +585,23 @@ impl Watching<'_> {
             Raw::Removed(path) => {
                 // Only the loss of a root matters: its watch is dead.
                 let now = Instant::now();
-                for watched in self
-                    .roots
-                    .iter_mut()
-                    .filter(|w| w.root.folder.input == path)
-                {
-                    watched.next_look = now;
+                for watched in &mut self.roots {
+                    if os::watch_path(&watched.root.folder.input) == path {
+                        watched.next_look = now;
+                        // The directory that comes next under this name may have the same inode.
+                        if let State::Online { watched, tried, .. } = &mut watched.state {
+                            (*watched, *tried) = (false, None);
+                        }
+                    }
+                }
+            }
+            Raw::Wake => {}
+            Raw::Mounts => {
+                let now = Instant::now();
+                for watched in &mut self.roots {
+                    if watched.has_moved() {
+                        watched.next_look = now;
+                    }
                 }
             }
             Raw::WatchLimit => warn!(
@@ -516,90 +612,20 @@ impl Watching<'_> {
         Ok(())
     }
 
-    /// The root that a path belongs to, and the path relative to it.
+    /// The root that a path belongs to, and the path relative to it. Of nested folders the deepest
+    /// is meant: the outer one is not recursive, or the configuration would have been refused.
     fn locate(&self, path: &Path) -> Option<(Arc<Root>, PathBuf)> {
-        self.roots.iter().find_map(|watched| {
-            let root = &watched.root;
-            let relative = path.strip_prefix(&root.folder.input).ok()?;
-            let excluded = root
-                .excluded
-                .as_ref()
-                .is_some_and(|out| relative.starts_with(out));
-            (!excluded && !relative.as_os_str().is_empty())
-                .then(|| (Arc::clone(root), relative.to_owned()))
-        })
-    }
-}
-
-/// The whole work of the callback: drop what is of no use, pass on the rest, never wait.
-fn forward(event: notify::Result<notify::Event>, sender: &Sender<Raw>, lost: &AtomicBool) {
-    let raise = |raw| match sender.try_send(raw) {
-        Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-        // The receiver is awake, as its channel is full, and looks at the flag afterwards.
-        Err(TrySendError::Full(_)) => lost.store(true, Ordering::Release),
-    };
-    let event = match event {
-        Ok(event) => event,
-        Err(error) => {
-            match error.kind {
-                ErrorKind::MaxFilesWatch => raise(Raw::WatchLimit),
-                _ => lost.store(true, Ordering::Release),
-            }
-            return;
-        }
-    };
-    if event.need_rescan() {
-        lost.store(true, Ordering::Release);
-        // Wakes the receiver; an event for no known path has no other effect.
-        raise(Raw::Removed(PathBuf::new()));
-        return;
-    }
-    let Some(path) = event.paths.into_iter().next_back() else {
-        return;
-    };
-    match event.kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-            raise(Raw::File(path, Hint::Closed));
-        }
-        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
-            if promised_format(&path).is_some() {
-                raise(Raw::File(path.clone(), Hint::Closed));
-            }
-            raise(Raw::Appeared(path));
-        }
-        // Where the system does not tell which end of a rename a path is, it is looked at.
-        EventKind::Modify(ModifyKind::Name(RenameMode::Any | RenameMode::Other))
-        | EventKind::Create(CreateKind::Any | CreateKind::Other) => {
-            if promised_format(&path).is_some() {
-                raise(Raw::File(path.clone(), Hint::Changed));
-            }
-            raise(Raw::Appeared(path));
-        }
-        EventKind::Create(CreateKind::Folder) => raise(Raw::Appeared(path)),
-        EventKind::Create(CreateKind::File)
-        | EventKind::Modify(ModifyKind::Any | ModifyKind::Data(_) | ModifyKind::Other) => {
-            if promised_format(&path).is_some() {
-                raise(Raw::File(path, Hint::Changed));
-            }
-        }
-        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-            if promised_format(&path).is_none() {
-                raise(Raw::Removed(path));
-            }
-        }
-        EventKind::Any | EventKind::Other | EventKind::Access(_) | EventKind::Modify(_) => {}
-    }
-}
-
-fn explain_watch_error(error: &notify::Error) -> String {
-    match error.kind {
-        ErrorKind::MaxFilesWatch => {
-            "the system's limit of watches is reached; raise it with `sysctl fs.inotify.max_user_watches=1048576`".to_owned()
-        }
-        ErrorKind::Io(ref cause) if cause.raw_os_error() == Some(24) => {
-            "the system's limit of watchers is reached; raise it with `sysctl fs.inotify.max_user_instances=1024`".to_owned()
-        }
-        _ => error.to_string(),
+        let inside = self.roots.iter().filter_map(|watched| {
+            let input = os::watch_path(&watched.root.folder.input);
+            let relative = path.strip_prefix(&input).ok()?.to_owned();
+            Some((&watched.root, relative))
+        });
+        let (root, relative) = inside.min_by_key(|(_, relative)| relative.components().count())?;
+        let excluded = root
+            .excluded
+            .as_ref()
+            .is_some_and(|out| relative.starts_with(out));
+        (!excluded && !relative.as_os_str().is_empty()).then(|| (Arc::clone(root), relative))
     }
 }
 

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use crate::{
     ledger::Ledger,
     os,
-    picture::{self, PictureError, Scratch},
+    picture::{self, PictureError, Scratch, Step},
     publish::{self, Staged},
     queue::Job,
     report::Times,
@@ -96,6 +96,8 @@ pub fn run(
         times.add("wait", job.queued.elapsed());
         let claimed = Instant::now();
         let result = Some(take_in_hand(&job, &mut buffers, &mut times, ledger));
+        buffers.source.clear();
+        buffers.source.shrink_to(KEPT_SOURCE);
         let worker = Arc::clone(name);
         if finished
             .send(Finished {
@@ -111,6 +113,9 @@ pub fn run(
         }
     }
 }
+
+/// Bytes of the read buffer that stay from one picture to the next.
+const KEPT_SOURCE: usize = 64 << 20;
 
 /// Buffers of one worker; they grow to what its pictures need and stay.
 #[derive(Default)]
@@ -152,6 +157,13 @@ fn take_in_hand(
             times.add(step.name(), now - last);
             last = now;
         })?;
+        // Half of it may be missing in the middle, where its writer has not been yet.
+        if let (Some(cause), false) = (&treated.warning, job.last_try) {
+            return Err(PictureError::Incomplete {
+                step: Step::Decode,
+                cause: cause.clone(),
+            });
+        }
         let made = Made {
             bytes_out: treated.bytes.len() as u64,
             width: treated.width,
@@ -226,18 +238,18 @@ fn read(job: &Job, buffer: &mut Vec<u8>) -> Result<(), Failure> {
             cause,
         });
     }
-    let length = usize::try_from(job.stamp.length).unwrap_or(usize::MAX);
     buffer.clear();
-    buffer.try_reserve(length).map_err(|cause| {
-        let cause = anyhow::Error::new(cause).context("no memory for the file");
-        Failure::Transient {
-            step: "read",
-            cause,
-        }
-    })?;
     // What only looks like a picture by its name may be large: its head tells.
     let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
     if picture::may_be_picture(&buffer[..head]) {
+        let length = usize::try_from(job.stamp.length).unwrap_or(usize::MAX);
+        buffer.try_reserve(length).map_err(|cause| {
+            let cause = anyhow::Error::new(cause).context("no memory for the file");
+            Failure::Transient {
+                step: "read",
+                cause,
+            }
+        })?;
         file.take(job.stamp.length.saturating_sub(head as u64) + 1)
             .read_to_end(buffer)
             .map_err(failed)?;

@@ -5,10 +5,15 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
+use rustix::{
+    fs::{Access, OFlags},
+    io::Errno,
+};
 
 use super::Identity;
 
@@ -32,16 +37,49 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes the renames and creations in a directory durable.
+/// Makes the renames and creations in a directory durable. Some file systems (9p, vboxsf) have no
+/// such thing and say so; there nothing can be done, and nothing is gained by failing.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    let synced = File::open(path)?.sync_all();
+    match synced
+        .as_ref()
+        .map_err(|cause| cause.raw_os_error().map(Errno::from_raw_os_error))
+    {
+        Err(Some(Errno::INVAL | Errno::BADF | Errno::NOTSUP | Errno::NOSYS)) => Ok(()),
+        _ => synced,
+    }
 }
+
+/// Whether this process may create files in a directory.
+pub fn is_writable(directory: &Path) -> bool {
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Lets the system start writing a file's pages, so that a later sync has less to wait for.
+#[cfg(target_os = "linux")]
+pub fn start_writing(file: &File) {
+    // Only a hint: where it is refused, the sync does the work.
+    let (Ok(()) | Err(_)) = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn start_writing(_file: &File) {}
 
 pub fn directory_identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// The number of the file system that a path lies on.
-pub fn device(path: &Path) -> io::Result<Option<u64>> {
-    Ok(Some(fs::metadata(path)?.dev()))
+/// The mount point of the file system that a directory lies on, found by the change of device on
+/// the way up. Device numbers themselves are no good to remember: a network share may get another
+/// one each time it is mounted.
+pub fn mount_point(directory: &Path) -> io::Result<PathBuf> {
+    let mut point = directory.canonicalize()?;
+    let device = fs::metadata(&point)?.dev();
+    while let Some(parent) = point.parent() {
+        if fs::metadata(parent)?.dev() != device {
+            break;
+        }
+        point = parent.to_owned();
+    }
+    Ok(point)
 }

@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::Identity;
@@ -30,10 +30,18 @@ pub fn directory_identity(_metadata: &fs::Metadata) -> Identity {
     (0, 0)
 }
 
+/// Access lists are only told by trying.
+pub fn is_writable(_directory: &Path) -> bool {
+    true
+}
+
+pub fn start_writing(_file: &File) {}
+
+/// Drives are not mounted into folders as a rule; an output folder that is gone is simply gone.
 #[expect(
     clippy::unnecessary_wraps,
     reason = "the signature is the same on every platform"
 )]
-pub fn device(_path: &Path) -> io::Result<Option<u64>> {
-    Ok(None)
+pub fn mount_point(_directory: &Path) -> io::Result<PathBuf> {
+    Ok(PathBuf::new())
 }

@@ -1,32 +1,62 @@
 //! Unix: signals are delivered to a thread of their own, which sleeps in a read until one comes.
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     iterator::Signals,
+    low_level,
 };
 
-use super::Signal;
+use super::{STOP_AT_MOST, Signal};
+
+/// For the log to be written, after which an order to stop is carried out by force.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// Starts to listen. From now on none of the signals ends the process by itself.
 pub fn listen() -> io::Result<Receiver<Signal>> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (sender, receiver) = bounded(16);
     thread::Builder::new()
         .name("signal".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                let signal = match signal {
-                    SIGHUP => Signal::Reload,
-                    SIGUSR1 => Signal::Report,
-                    _ => Signal::Stop,
-                };
-                if sender.send(signal).is_err() {
-                    return;
-                }
-            }
-        })?;
+        .spawn(move || pass_on(signals, &sender))?;
     Ok(receiver)
+}
+
+fn pass_on(mut signals: Signals, sender: &Sender<Signal>) {
+    let mut stopping = false;
+    for signal in signals.forever() {
+        let signal = match signal {
+            SIGHUP => Signal::Reload,
+            SIGUSR1 => Signal::Report,
+            _ => Signal::Stop,
+        };
+        if signal == Signal::Stop {
+            end_at_the_latest(if stopping {
+                GRACE
+            } else {
+                STOP_AT_MOST + GRACE
+            });
+            stopping = true;
+        }
+        // With a full channel the main thread hangs, and hears of nothing but its end.
+        if let Err(TrySendError::Disconnected(_)) = sender.try_send(signal) {
+            return;
+        }
+    }
+}
+
+/// Ends the process after a while, whatever holds up the main thread: a share that does not answer,
+/// a console that nobody reads.
+fn end_at_the_latest(wait: Duration) {
+    let deadline = thread::Builder::new()
+        .name("deadline".to_owned())
+        .spawn(move || {
+            thread::sleep(wait);
+            low_level::exit(1);
+        });
+    if deadline.is_err() {
+        low_level::exit(1);
+    }
 }

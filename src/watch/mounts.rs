@@ -10,6 +10,28 @@ use std::path::Path;
 
 use super::Mode;
 
+/// Calls `changed` whenever something is mounted or unmounted, for ever: a mount that covers or
+/// uncovers a watched folder raises no event in it.
+#[cfg(target_os = "linux")]
+pub fn follow(mut changed: impl FnMut() -> bool + Send + 'static) -> std::io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let table = std::fs::File::open("/proc/self/mountinfo")?;
+    std::thread::Builder::new()
+        .name("mounts".to_owned())
+        .spawn(move || {
+            // The kernel raises an exceptional condition, once, for each change of the table.
+            let mut wait = [PollFd::new(&table, PollFlags::PRI)];
+            while poll(&mut wait, None).is_ok() && changed() {}
+        })?;
+    Ok(())
+}
+
+/// Elsewhere the rescan notices.
+#[cfg(not(target_os = "linux"))]
+pub fn follow(_changed: impl FnMut() -> bool + Send + 'static) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 pub fn choose(input: &Path) -> (Mode, String) {
     let table = match std::fs::read("/proc/self/mountinfo") {

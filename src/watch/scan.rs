@@ -4,32 +4,36 @@
 
 use std::{
     collections::VecDeque,
-    fs, io,
+    fs::{self, DirEntry, ReadDir},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use crossbeam_channel::Sender;
 use tracing::{debug, warn};
 
-use super::{FileEvent, FileKey, Hint, Root, Stamp, filter};
-use crate::ledger::Ledger;
+use super::{FileEvent, FileKey, Hint, Quit, Root, Stamp, filter, told_to_quit};
+use crate::{ledger::Ledger, log::text, os};
 
-/// A walk over a root's input, a directory at a time.
+/// Entries that are looked at between two looks at what else there is to do.
+const STRIDE: usize = 512;
+
+/// A walk over a root's input, some entries at a time, so that a folder of any size neither holds
+/// up events nor has to be in memory.
 pub struct Walk {
     root: Arc<Root>,
-    /// Relative to the input.
+    /// Still to be read, relative to the input.
     directories: VecDeque<PathBuf>,
-    first: bool,
+    reading: Option<(PathBuf, ReadDir)>,
     /// Take a file's age as proof that it has been left alone.
     trust_age: bool,
-}
-
-pub struct Found {
-    pub key: FileKey,
-    pub hint: Hint,
+    /// The start was readable; what fails below it concerns only itself.
+    started: bool,
+    /// Subfolders and files that could not be looked at.
+    missed: usize,
 }
 
 impl Walk {
@@ -37,94 +41,129 @@ impl Walk {
         Walk {
             root,
             directories: VecDeque::from([start]),
-            first: true,
+            reading: None,
             trust_age: false,
+            started: false,
+            missed: 0,
         }
     }
 
-    /// The directory that [`Walk::next`] reads, relative to the input.
-    pub fn next_directory(&self) -> Option<&Path> {
-        self.directories.front().map(PathBuf::as_path)
-    }
-
-    /// Reads the next directory; `None` when all are read. Only the first one's failure is an
-    /// error: the others may have been removed meanwhile, and disturb nothing else.
-    pub fn next(&mut self, ledger: &Ledger) -> anyhow::Result<Option<Vec<Found>>> {
-        let Some(directory) = self.directories.pop_front() else {
-            return Ok(None);
-        };
-        let path = self.root.folder.input.join(&directory);
-        let first = std::mem::take(&mut self.first);
-        match self.read(&directory, &path, ledger) {
-            Ok(found) => Ok(Some(found)),
-            Err(cause) if first => {
-                Err(cause).with_context(|| format!("cannot scan {}", path.display()))
-            }
-            Err(cause) => {
-                match cause.downcast_ref::<io::Error>() {
-                    Some(gone) if gone.kind() == io::ErrorKind::NotFound => {
-                        debug!(path = %path.display(), "subfolder went away during the scan");
-                    }
-                    _ => {
-                        warn!(path = %path.display(), cause = format!("{cause:#}"), "subfolder could not be scanned");
-                    }
-                }
-                Ok(Some(Vec::new()))
-            }
-        }
-    }
-
-    fn read(
+    /// Looks at the next entries; None when all have been seen. `enter` is called with every
+    /// directory, relative to the input, before it is read. Only the start's failure, and the
+    /// ledger's, are errors.
+    pub fn next(
         &mut self,
-        directory: &Path,
-        path: &Path,
         ledger: &Ledger,
-    ) -> anyhow::Result<Vec<Found>> {
-        let now = SystemTime::now();
+        enter: &mut dyn FnMut(&Path),
+    ) -> anyhow::Result<Option<Vec<FileEvent>>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let relative = directory.join(entry.file_name());
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                let excluded = self.root.excluded.as_ref() == Some(&relative);
-                if self.root.folder.recursive
-                    && !excluded
-                    && filter::judge_directory(&relative, &self.root.folder.ignore).is_ok()
-                {
-                    self.directories.push_back(relative);
+        for _ in 0..STRIDE {
+            let Some((directory, entries)) = &mut self.reading else {
+                let Some(directory) = self.directories.pop_front() else {
+                    return Ok((!found.is_empty()).then_some(found));
+                };
+                enter(&directory);
+                self.open(directory)?;
+                continue;
+            };
+            match entries.next() {
+                None => self.reading = None,
+                Some(Ok(entry)) => {
+                    let relative = directory.join(entry.file_name());
+                    match self.look(&entry, relative, ledger)? {
+                        Ok(event) => found.extend(event),
+                        Err(cause) => self.miss(&entry.path(), &cause),
+                    }
                 }
-                continue;
-            }
-            if !kind.is_file() || filter::judge(&relative, &self.root.folder.ignore).is_err() {
-                continue;
-            }
-            let metadata = match entry.metadata() {
-                Ok(metadata) => metadata,
-                Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
-                Err(cause) => {
-                    warn!(path = %entry.path().display(), %cause, "file could not be looked at");
-                    continue;
+                Some(Err(cause)) => {
+                    let path = self.root.folder.input.join(&*directory);
+                    self.reading = None;
+                    self.miss(&path, &cause);
                 }
-            };
-            let stamp = Stamp::of(&metadata);
-            let key = FileKey {
-                folder: self.root.id,
-                path: Arc::from(relative),
-            };
-            if ledger.has_fate(&key, stamp)? {
-                continue;
             }
-            let quiet_for = match metadata.modified() {
-                Ok(modified) if self.trust_age => now.duration_since(modified).unwrap_or_default(),
-                _ => Duration::ZERO,
-            };
-            found.push(Found {
-                key,
-                hint: Hint::Found { stamp, quiet_for },
-            });
         }
-        Ok(found)
+        Ok(Some(found))
+    }
+
+    fn open(&mut self, directory: PathBuf) -> anyhow::Result<()> {
+        let path = self.root.folder.input.join(&directory);
+        match fs::read_dir(&path) {
+            Ok(entries) => self.reading = Some((directory, entries)),
+            Err(cause) if !self.started => {
+                return Err(cause).with_context(|| format!("cannot scan {}", path.display()));
+            }
+            Err(cause) => self.miss(&path, &cause),
+        }
+        self.started = true;
+        Ok(())
+    }
+
+    /// The outer error is the ledger's, the inner one the entry's.
+    fn look(
+        &mut self,
+        entry: &DirEntry,
+        relative: PathBuf,
+        ledger: &Ledger,
+    ) -> anyhow::Result<io::Result<Option<FileEvent>>> {
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        if kind.is_dir() {
+            if self.is_entered(entry, &relative) {
+                self.directories.push_back(relative);
+            }
+            return Ok(Ok(None));
+        }
+        if !kind.is_file() || filter::judge(&relative, &self.root.folder.ignore).is_err() {
+            return Ok(Ok(None));
+        }
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        let stamp = Stamp::of(&metadata);
+        let file = FileKey {
+            folder: self.root.id,
+            path: Arc::from(relative),
+        };
+        if ledger.has_fate(&file, stamp)? {
+            return Ok(Ok(None));
+        }
+        let quiet_for = match metadata.modified() {
+            Ok(modified) if self.trust_age => SystemTime::now()
+                .duration_since(modified)
+                .unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        Ok(Ok(Some(FileEvent {
+            file,
+            hint: Hint::Found { stamp, quiet_for },
+        })))
+    }
+
+    fn is_entered(&self, entry: &DirEntry, relative: &Path) -> bool {
+        let root = &self.root;
+        root.folder.recursive
+            && root.excluded.as_deref() != Some(relative)
+            && filter::judge_directory(relative, &root.folder.ignore).is_ok()
+            // The output may show up under another name, through a bind mount.
+            && !entry
+                .metadata()
+                .is_ok_and(|metadata| os::directory_identity(&metadata) == root.output_identity)
+    }
+
+    fn miss(&mut self, path: &Path, cause: &io::Error) {
+        if cause.kind() == io::ErrorKind::NotFound {
+            debug!(path = text(path), "went away during the scan");
+        } else {
+            warn!(
+                path = text(path),
+                cause = cause.to_string(),
+                "could not be looked at in the scan"
+            );
+            self.missed += 1;
+        }
     }
 }
 
@@ -133,20 +172,39 @@ impl Walk {
 pub fn scan_once(
     roots: &[Arc<Root>],
     events: &Sender<FileEvent>,
+    quit: &Quit,
     ledger: &Ledger,
 ) -> anyhow::Result<()> {
+    let mut missed = 0;
     for root in roots {
         let mut walk = Walk {
             trust_age: true,
             ..Walk::new(Arc::clone(root), PathBuf::new())
         };
-        while let Some(found) = walk.next(ledger)? {
-            for Found { key, hint } in found {
-                if events.send(FileEvent { file: key, hint }).is_err() {
-                    return Ok(());
+        loop {
+            match walk.next(ledger, &mut |_| {}) {
+                Ok(Some(found)) => {
+                    for event in found {
+                        if events.send(event).is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+                Ok(None) => break,
+                Err(cause) => {
+                    warn!(cause = format!("{cause:#}"), "folder could not be scanned");
+                    missed += 1;
+                    break;
                 }
             }
+            if told_to_quit(quit) {
+                return Ok(());
+            }
         }
+        missed += walk.missed;
+    }
+    if missed > 0 {
+        bail!("{missed} files or folders could not be looked at");
     }
     Ok(())
 }

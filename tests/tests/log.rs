@@ -79,3 +79,18 @@ fn under_the_journal_the_console_has_no_times_of_its_own() {
         sandbox.log()
     );
 }
+
+#[test]
+fn no_file_name_can_pass_for_a_line_of_the_log() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "in/x\n2026-01-01T00:00:00Z  INFO processed \x1b[31m.jpg",
+        b"not a picture",
+    );
+    sandbox.once_expecting(0, 1);
+    let log = sandbox.log();
+    assert!(
+        !log.contains("\n2026-01-01T00") && !log.contains('\x1b'),
+        "{log}"
+    );
+}

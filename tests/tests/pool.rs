@@ -114,3 +114,26 @@ fn bad_pictures_fail_with_a_reason_and_disturb_nothing_else() {
     // A failure is a fate: the next run leaves it alone.
     sandbox.once_expecting(0, 0);
 }
+
+#[test]
+fn a_file_touched_while_it_waits_is_one_job() {
+    let mut sandbox = Sandbox::new();
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let config = config
+        .replace("workers: 2", "workers: 1")
+        .replace("30ms", "5ms");
+    sandbox.write("config.yaml", config.as_bytes());
+    for picture in 0..10 {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(2000, 1500, picture));
+    }
+    sandbox.start();
+    while sandbox.names("out").len() < 10 {
+        for picture in 0..10 {
+            // An open for writing that writes nothing still ends in a close event.
+            let path = sandbox.path(format!("in/{picture}.jpg"));
+            drop(fs::File::options().append(true).open(path).unwrap());
+        }
+    }
+    sandbox.stop();
+    assert_eq!(sandbox.lines("processed").len(), 10, "{}", sandbox.tail());
+}

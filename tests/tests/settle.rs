@@ -1,4 +1,9 @@
-use std::{fs, io::Write, thread, time::Duration};
+use std::{
+    fs,
+    io::{Seek, SeekFrom, Write},
+    thread,
+    time::Duration,
+};
 
 use super::{
     pictures::{jpeg, png},
@@ -79,4 +84,39 @@ fn a_picture_that_stays_truncated_fails_and_is_taken_up_when_it_changes() {
     sandbox.once_expecting(0, 0);
     sandbox.write("in/a.jpg", &bytes);
     sandbox.once_expecting(1, 0);
+}
+
+#[test]
+fn a_picture_written_tail_first_is_not_published_with_a_hole() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let bytes = jpeg(640, 480, 1);
+    sandbox.write("in/whole.jpg", &bytes);
+    let whole = sandbox.wait_for_picture("out/whole.jpg");
+
+    let (hole, end) = (bytes.len() / 2, bytes.len() - 1000);
+    let mut file = fs::File::create(sandbox.path("in/a.jpg")).unwrap();
+    file.write_all(&bytes[..hole]).unwrap();
+    file.seek(SeekFrom::Start(end as u64)).unwrap();
+    file.write_all(&bytes[end..]).unwrap();
+    sandbox.wait_for_line(&["not yet complete", "a.jpg"]);
+    assert!(!sandbox.path("out/a.jpg").exists(), "published with a hole");
+    file.seek(SeekFrom::Start(hole as u64)).unwrap();
+    file.write_all(&bytes[hole..end]).unwrap();
+    drop(file);
+    assert!(
+        whole == sandbox.wait_for_picture("out/a.jpg"),
+        "another picture came out"
+    );
+}
+
+#[test]
+fn a_damaged_picture_is_published_as_far_as_it_goes_once_it_is_left_alone() {
+    let sandbox = Sandbox::new();
+    let mut bytes = jpeg(640, 480, 1);
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 400].fill(0);
+    sandbox.write("in/a.jpg", &bytes);
+    sandbox.once_expecting(1, 0);
+    assert!(sandbox.log().contains("damaged"), "{}", sandbox.tail());
 }

@@ -161,3 +161,40 @@ fn a_folder_that_vanishes_and_returns_is_taken_up_again() {
     sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
     sandbox.wait_for_picture("out/b.jpg");
 }
+
+#[test]
+fn a_folder_inside_a_flat_one_has_its_own_events() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: out}, {input: in/sub, output: out-sub}]\n");
+    fs::create_dir(sandbox.path("in/sub")).unwrap();
+    sandbox.start();
+    sandbox.write("in/sub/nested.jpg", &jpeg(60, 60, 1));
+    sandbox.write("in/top.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/top.jpg");
+    sandbox.wait_for_picture("out-sub/nested.jpg");
+    sandbox.stop();
+    assert_eq!(sandbox.names("out"), ["top.jpg"]);
+}
+
+#[test]
+fn a_subfolder_that_appears_during_a_scan_is_watched() {
+    let mut sandbox = Sandbox::with("folders: [{input: in, output: out, recursive: true}]\n");
+    for number in 0..6000 {
+        sandbox.write(&format!("in/many/{number}.png"), b"");
+    }
+    sandbox.start_without_waiting();
+    sandbox.wait_for_line(&["watching"]);
+    sandbox.write("in/new/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("out/new/a.jpg");
+}
+
+#[test]
+fn a_folder_replaced_by_another_of_its_name_is_watched_again() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    fs::remove_dir_all(sandbox.path("in")).unwrap();
+    for name in ["first.jpg", "later.jpg"] {
+        sandbox.write(&format!("in/{name}"), &jpeg(60, 60, 1));
+        sandbox.wait_for_picture(&format!("out/{name}"));
+    }
+}
