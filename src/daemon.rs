@@ -169,7 +169,7 @@ impl Machine {
         let workers = config.workers.get();
         let (event_sender, events) = bounded(EVENTS);
         let (job_sender, jobs) = bounded(workers.saturating_mul(QUEUED_PER_WORKER));
-        let (finished_sender, finished) = bounded(workers);
+        let (finished_sender, finished) = bounded(publish::GROUP);
         let (outcome_sender, outcomes) = bounded(OUTCOMES);
         let (control_sender, control) = bounded(RELOADS);
         let (plan_sender, plans) = bounded(1);

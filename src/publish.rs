@@ -32,8 +32,9 @@ use crate::{
     worker::{Failure, Finished, Made},
 };
 
-/// Pictures that share one round of syncs at most.
-const GROUP: usize = 64;
+/// Pictures that share one round of syncs at most; each holds a file open. While one group is being
+/// synced the next one gathers.
+pub const GROUP: usize = 256;
 
 /// What became of a job; its file is no longer in flight.
 #[derive(Debug)]
