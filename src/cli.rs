@@ -15,7 +15,7 @@ use tracing::{error, info};
 use crate::{
     config::{self, Config, ConfigError},
     daemon, log, mark, os,
-    picture::{self, Chroma, Recipe, Scratch},
+    picture::{self, Chroma, PlacedMark, Recipe, Scratch},
     publish,
     queue::Until,
     signal, watch,
@@ -223,16 +223,29 @@ fn describe(recipe: &Recipe) -> String {
         Chroma::Half => "420",
         Chroma::Full => "444",
     };
+    let marks: String = recipe.marks.iter().map(describe_mark).collect();
     format!(
-        "output_height {}{}, quality {}, mark {}x{} at {} % opacity, output_quality {}, chroma {chroma}",
+        "output_height {}{}, quality {}{marks}, output_quality {}, chroma {chroma}",
         recipe.output_height,
         if recipe.upscale { "" } else { " at most" },
         recipe.quality,
-        recipe.mark.width,
-        recipe.mark.height,
-        recipe.opacity,
         recipe.output_quality,
     )
+}
+
+fn describe_mark(placed: &PlacedMark) -> String {
+    let PlacedMark { mark, opacity, .. } = placed;
+    let scale = placed
+        .scale
+        .map(|percent| format!(" scaled to {percent} %"));
+    [
+        format!(
+            ", mark {}x{} at {opacity} % opacity",
+            mark.width, mark.height
+        ),
+        scale.unwrap_or_default(),
+    ]
+    .concat()
 }
 
 /// The example is the commented configuration: one text, which the tests hold against the parser.

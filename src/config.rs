@@ -297,7 +297,7 @@ watermark: &base
   upscale: false
   position: bottom-right
   margin: "2.5%"
-  scale: none
+  scale: 12.5%
   rotate: 0.0
   spacing: 0%
   min_picture: 64
@@ -357,10 +357,13 @@ status:
         assert!(!a.ignore.is_match("x.jpg") && !a.ignore.is_match("drafts/s/x.jpg"));
 
         assert!(
-            Arc::ptr_eq(&a.recipe.mark, &b.recipe.mark),
+            Arc::ptr_eq(&a.recipe.marks[0].mark, &b.recipe.marks[0].mark),
             "a mark was loaded twice"
         );
-        let treated = |recipe: &Recipe| (recipe.opacity, recipe.margin, recipe.chroma);
+        let treated = |recipe: &Recipe| {
+            let placed = &recipe.marks[0];
+            (placed.opacity, placed.margin, recipe.chroma)
+        };
         let overridden = (100.0, Length::Pixels(7), Chroma::Half);
         assert_eq!(treated(&a.recipe), overridden);
         let base = (12.5, Length::Percent(2.5), Chroma::Full);
@@ -368,8 +371,10 @@ status:
         for recipe in [&a.recipe, &b.recipe] {
             let numbers = (recipe.output_height, recipe.quality, recipe.output_quality);
             assert_eq!(numbers, (65_500, 1, 90));
-            assert_eq!((recipe.upscale, recipe.min_picture), (false, 64));
-            assert_eq!(recipe.anchor, Anchor::BottomRight);
+            let placed = &recipe.marks[0];
+            assert_eq!((recipe.upscale, placed.min_picture), (false, 64));
+            assert_eq!(placed.anchor, Anchor::BottomRight);
+            assert_eq!(placed.scale, Some(12.5));
             assert_eq!(recipe.max_pixels, 4_000_000_000);
         }
     }
@@ -388,7 +393,7 @@ status:
         assert_eq!(folder.output, sandbox.path("in/output"));
         let recipe = &folder.recipe;
         assert_eq!((recipe.quality, recipe.output_height), (40, 720));
-        assert_eq!((recipe.opacity, config.workers.get()), (60.0, 3));
+        assert_eq!((recipe.marks[0].opacity, config.workers.get()), (60.0, 3));
     }
 
     /// Each file with all that is reported of it, the name of the file left out.
@@ -530,7 +535,6 @@ status: {listen: here}
 watermark:
   npy_path: mark
   position: tile
-  scale: 20%
   rotate: 45
   spacing: 5%
   metadata: copyright
@@ -548,20 +552,19 @@ status: {listen: "127.0.0.1:9470"}
 "#,
             &[
                 ":4: watermark.position: \"tile\" is not supported yet",
-                ":5: watermark.scale: \"20%\" is not supported yet",
-                ":6: watermark.rotate: 45 is not supported yet",
-                ":7: watermark.spacing: \"5%\" is not supported yet",
-                ":8: watermark.metadata: \"copyright\" is not supported yet",
-                ":11: folders[0].after: \"delete\" is not supported yet",
-                ":12: folders[0].on_failure: move_to is not supported yet",
-                ":14: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
-                ":15: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
-                ":16: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
-                ":16: folders[1].watermark.scale: must be none or a percentage like \"20%\", found 2",
-                ":16: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
-                ":17: max_memory: \"auto\" is not supported yet",
-                ":18: ledger: postgres is not supported yet",
-                ":19: status.listen: \"127.0.0.1:9470\" is not supported yet",
+                ":5: watermark.rotate: 45 is not supported yet",
+                ":6: watermark.spacing: \"5%\" is not supported yet",
+                ":7: watermark.metadata: \"copyright\" is not supported yet",
+                ":10: folders[0].after: \"delete\" is not supported yet",
+                ":11: folders[0].on_failure: move_to is not supported yet",
+                ":13: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":14: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
+                ":15: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
+                ":15: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
+                ":15: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
+                ":16: max_memory: \"auto\" is not supported yet",
+                ":17: ledger: postgres is not supported yet",
+                ":18: status.listen: \"127.0.0.1:9470\" is not supported yet",
             ],
         ),
     ];

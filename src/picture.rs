@@ -12,14 +12,18 @@ mod encode;
 mod exif;
 mod fingerprint;
 mod geometry;
+mod kept;
 mod orient;
 mod overlay;
 mod pixels;
+mod placement;
 mod planes;
 mod probe;
 mod recompress;
 mod resize;
 mod scratch;
+mod shape;
+mod stamp;
 mod turbo;
 
 use std::fmt;
@@ -33,9 +37,8 @@ pub use scratch::Scratch;
 /// How pictures are treated. Every field is validated by whoever builds it.
 #[derive(Debug, Clone)]
 pub struct Recipe {
-    pub mark: Arc<Mark>,
-    /// Percent, 0..=100; multiplies the mark's alpha.
-    pub opacity: f32,
+    /// Laid on in this order.
+    pub marks: Vec<PlacedMark>,
     /// Height of the written picture in pixels, 1..=65500.
     pub output_height: u32,
     /// JPEG quality 1..=100 that the picture is reduced to before the mark is laid on; 100 leaves
@@ -46,12 +49,23 @@ pub struct Recipe {
     pub chroma: Chroma,
     /// Whether pictures smaller than `output_height` are enlarged.
     pub upscale: bool,
-    pub anchor: Anchor,
-    pub margin: Length,
-    /// Pixels; pictures whose shorter side (after scaling) is below it get no mark.
-    pub min_picture: u32,
     /// Pictures with more pixels, before or after scaling, are refused before they are decoded.
     pub max_pixels: u64,
+}
+
+/// A mark and how it lies on pictures.
+#[derive(Debug, Clone)]
+pub struct PlacedMark {
+    pub mark: Arc<Mark>,
+    /// Percent, 0..=100; multiplies the mark's alpha.
+    pub opacity: f32,
+    /// The mark's width in percent of the picture's shorter side, above 0; `None` leaves the mark
+    /// its own pixels.
+    pub scale: Option<f32>,
+    pub anchor: Anchor,
+    pub margin: Length,
+    /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
+    pub min_picture: u32,
 }
 
 /// Chroma sampling of a written JPEG.
@@ -189,7 +203,7 @@ pub fn treat<'a>(
         after_step(Step::Recompress);
     }
     if geometry.marked {
-        scratch::overlay(wanted, recipe, &geometry, scratch);
+        scratch::overlay(wanted, recipe, &geometry, scratch).map_err(bad(Step::Overlay))?;
         after_step(Step::Overlay);
     }
     let bytes = scratch::encode(wanted, recipe, &geometry, scratch).map_err(bad(Step::Encode))?;
@@ -260,20 +274,23 @@ mod tests {
     fn recipe() -> Recipe {
         let rgba = [200, 40, 60, 180].repeat(12 * 9);
         Recipe {
-            mark: Arc::new(Mark {
-                width: 12,
-                height: 9,
-                rgba,
-            }),
-            opacity: 60.0,
+            marks: vec![PlacedMark {
+                mark: Arc::new(Mark {
+                    width: 12,
+                    height: 9,
+                    rgba,
+                }),
+                opacity: 60.0,
+                scale: None,
+                anchor: Anchor::BottomRight,
+                margin: Length::Percent(10.0),
+                min_picture: 0,
+            }],
             output_height: 40,
             quality: 30,
             output_quality: 90,
             chroma: Chroma::Half,
             upscale: true,
-            anchor: Anchor::BottomRight,
-            margin: Length::Percent(10.0),
-            min_picture: 0,
             max_pixels: 100_000,
         }
     }
@@ -429,8 +446,12 @@ mod tests {
             jpeg(50, 50, turbojpeg::Subsamp::Gray),
             png_of(50, 50, png::ColorType::Grayscale, png::BitDepth::Eight),
         ] {
-            for (mark, channels) in [(recipe().mark, 3), (Arc::clone(&grey_mark), 1)] {
-                let recipe = Recipe { mark, ..recipe() };
+            for (mark, channels) in [
+                (Arc::clone(&recipe().marks[0].mark), 3),
+                (Arc::clone(&grey_mark), 1),
+            ] {
+                let mut recipe = recipe();
+                recipe.marks[0].mark = mark;
                 let treated =
                     treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
                 let reader = png::Decoder::new(std::io::Cursor::new(treated.bytes))
@@ -541,54 +562,29 @@ mod tests {
         let base = recipe();
         // Written down so that a change of the form is noticed: it would make every ledger stale.
         assert_eq!(base.fingerprint(), FINGERPRINT, "{:#x}", base.fingerprint());
-        let mut mark = (*base.mark).clone();
-        mark.rgba[5] ^= 1;
-        let others = [
-            Recipe {
-                mark: Arc::new(mark),
-                ..base.clone()
-            },
-            Recipe {
-                opacity: 61.0,
-                ..base.clone()
-            },
-            Recipe {
-                output_height: 41,
-                ..base.clone()
-            },
-            Recipe {
-                quality: 31,
-                ..base.clone()
-            },
-            Recipe {
-                output_quality: 91,
-                ..base.clone()
-            },
-            Recipe {
-                chroma: Chroma::Full,
-                ..base.clone()
-            },
-            Recipe {
-                upscale: false,
-                ..base.clone()
-            },
-            Recipe {
-                anchor: Anchor::TopLeft,
-                ..base.clone()
-            },
-            Recipe {
-                margin: Length::Pixels(10),
-                ..base.clone()
-            },
-            Recipe {
-                min_picture: 1,
-                ..base.clone()
-            },
-            Recipe {
-                max_pixels: 1,
-                ..base.clone()
-            },
+        let changes: &[fn(&mut Recipe)] = &[
+            |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
+            |recipe| recipe.marks[0].opacity = 61.0,
+            |recipe| recipe.marks[0].scale = Some(60.0),
+            |recipe| recipe.marks[0].anchor = Anchor::TopLeft,
+            |recipe| recipe.marks[0].margin = Length::Pixels(10),
+            |recipe| recipe.marks[0].min_picture = 1,
+            |recipe| recipe.marks.push(recipe.marks[0].clone()),
+            |recipe| recipe.output_height = 41,
+            |recipe| recipe.quality = 31,
+            |recipe| recipe.output_quality = 91,
+            |recipe| recipe.chroma = Chroma::Full,
+            |recipe| recipe.upscale = false,
+            |recipe| recipe.max_pixels = 1,
         ];
+        let others: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                let mut other = base.clone();
+                change(&mut other);
+                other
+            })
+            .collect();
         let mut seen: Vec<_> = others.iter().map(Recipe::fingerprint).collect();
         seen.push(base.fingerprint());
         seen.sort_unstable();
@@ -596,7 +592,7 @@ mod tests {
         assert_eq!(seen.len(), others.len() + 1);
     }
 
-    const FINGERPRINT: u64 = 0xa9c0_a148_8496_2cca;
+    const FINGERPRINT: u64 = 0x82c8_0455_d71f_0986;
 
     /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
     #[test]

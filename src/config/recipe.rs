@@ -9,7 +9,10 @@ use super::section::{Findings, Section};
 use super::tree::Value;
 use super::value;
 use crate::mark::{self, Mark};
-use crate::picture::{Anchor, Chroma, Length, Recipe};
+use crate::picture::{Anchor, Chroma, Length, PlacedMark, Recipe};
+
+/// Percent of the shorter side: enough to fill the longer side of any picture but a strip.
+const LARGEST_SCALE: f32 = 1000.0;
 
 /// The marks of a file by their path; each is loaded once however many folders use it.
 pub struct Marks<'a> {
@@ -22,16 +25,19 @@ pub struct Marks<'a> {
 #[must_use]
 pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
     Recipe {
-        mark,
-        opacity: 100.0,
+        marks: vec![PlacedMark {
+            mark,
+            opacity: 100.0,
+            scale: None,
+            anchor: Anchor::TopLeft,
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        }],
         output_height: 1080,
         quality: 30,
         output_quality: 100,
         chroma: Chroma::Half,
         upscale: true,
-        anchor: Anchor::TopLeft,
-        margin: Length::Pixels(0),
-        min_picture: 0,
         max_pixels: 100_000_000,
     }
 }
@@ -48,7 +54,9 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
             rgba: vec![0; 4],
         })
     }));
-    section.set("opacity", &mut recipe.opacity, value::percent);
+    for placed in &mut recipe.marks {
+        place(section, placed);
+    }
     section.set(
         "output_height",
         &mut recipe.output_height,
@@ -62,20 +70,24 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
     );
     section.set("chroma", &mut recipe.chroma, chroma);
     section.set("upscale", &mut recipe.upscale, value::switch);
-    section.set("position", &mut recipe.anchor, anchor);
-    section.set("margin", &mut recipe.margin, value::length(50.0));
-    section.set(
-        "min_picture",
-        &mut recipe.min_picture,
-        value::whole(0..=65_500),
-    );
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
-
-    section.get("scale", scale);
-    section.get("rotate", rotate);
-    section.get("spacing", spacing);
     section.get("metadata", metadata);
     recipe
+}
+
+/// Takes the keys that say how a mark lies.
+fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
+    section.set("opacity", &mut placed.opacity, value::percent);
+    section.set("position", &mut placed.anchor, anchor);
+    section.set("margin", &mut placed.margin, value::length(50.0));
+    section.set("scale", &mut placed.scale, scale);
+    section.set(
+        "min_picture",
+        &mut placed.min_picture,
+        value::whole(0..=65_500),
+    );
+    section.get("rotate", rotate);
+    section.get("spacing", spacing);
 }
 
 /// Notes that a recipe has no mark.
@@ -139,12 +151,16 @@ fn anchor(value: &Value) -> Result<Anchor, String> {
     }
 }
 
-fn scale(value: &Value) -> Result<(), String> {
+/// `None` for the mark's own pixels.
+fn scale(value: &Value) -> Result<Option<f32>, String> {
     match value {
-        Value::Text(text) if text == "none" => Ok(()),
-        other => match value::length(100.0)(other) {
-            Ok(Length::Percent(_)) => value::unsupported(value),
-            _ => Err(value::wanted("none or a percentage like \"20%\"", value)),
+        Value::Text(text) if text == "none" => Ok(None),
+        other => match value::length(LARGEST_SCALE)(other) {
+            Ok(Length::Percent(percent)) if percent > 0.0 => Ok(Some(percent)),
+            _ => {
+                let wanted = format!("none, or above 0% and up to \"{LARGEST_SCALE}%\"");
+                Err(value::wanted(&wanted, value))
+            }
         },
     }
 }

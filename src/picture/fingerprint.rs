@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Anchor, Chroma, Length, Recipe};
+use super::{Anchor, Chroma, Length, PlacedMark, Recipe};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and
@@ -11,58 +11,69 @@ impl Recipe {
     pub fn fingerprint(&self) -> u64 {
         // Every field is named, so that a new one cannot be forgotten.
         let Self {
-            mark,
-            opacity,
+            marks,
             output_height,
             quality,
             output_quality,
             chroma,
             upscale,
-            anchor,
-            margin,
-            min_picture,
             max_pixels,
         } = self;
-        let (margin_unit, margin_bits) = match *margin {
-            Length::Pixels(pixels) => (0, pixels),
-            Length::Percent(percent) => (1, percent.to_bits()),
-        };
         let chroma = match chroma {
             Chroma::Half => 0,
             Chroma::Full => 1,
         };
-        let anchor = match anchor {
-            Anchor::TopLeft => 0,
-            Anchor::Top => 1,
-            Anchor::TopRight => 2,
-            Anchor::Left => 3,
-            Anchor::Center => 4,
-            Anchor::Right => 5,
-            Anchor::BottomLeft => 6,
-            Anchor::Bottom => 7,
-            Anchor::BottomRight => 8,
-        };
         let mut hash = Xxh3::new();
-        hash.update(&[
-            *quality,
-            *output_quality,
-            chroma,
-            u8::from(*upscale),
-            anchor,
-            margin_unit,
-        ]);
-        for number in [
-            opacity.to_bits(),
-            *output_height,
-            margin_bits,
-            *min_picture,
-            mark.width,
-            mark.height,
-        ] {
-            hash.update(&number.to_le_bytes());
-        }
+        hash.update(&[*quality, *output_quality, chroma, u8::from(*upscale)]);
+        hash.update(&output_height.to_le_bytes());
         hash.update(&max_pixels.to_le_bytes());
-        hash.update(&mark.rgba);
+        for mark in marks {
+            add(&mut hash, mark);
+        }
         hash.digest()
+    }
+}
+
+/// The size comes before the pixels, so that no two lists of marks run together to the same bytes.
+fn add(hash: &mut Xxh3, placed: &PlacedMark) {
+    let PlacedMark {
+        mark,
+        opacity,
+        scale,
+        anchor,
+        margin,
+        min_picture,
+    } = placed;
+    let anchor = match anchor {
+        Anchor::TopLeft => 0,
+        Anchor::Top => 1,
+        Anchor::TopRight => 2,
+        Anchor::Left => 3,
+        Anchor::Center => 4,
+        Anchor::Right => 5,
+        Anchor::BottomLeft => 6,
+        Anchor::Bottom => 7,
+        Anchor::BottomRight => 8,
+    };
+    let (margin_unit, margin) = length(*margin);
+    hash.update(&[anchor, margin_unit]);
+    for number in [
+        opacity.to_bits(),
+        // A scale is above 0.
+        scale.unwrap_or(0.0).to_bits(),
+        margin,
+        *min_picture,
+        mark.width,
+        mark.height,
+    ] {
+        hash.update(&number.to_le_bytes());
+    }
+    hash.update(&mark.rgba);
+}
+
+fn length(length: Length) -> (u8, u32) {
+    match length {
+        Length::Pixels(pixels) => (0, pixels),
+        Length::Percent(percent) => (1, percent.to_bits()),
     }
 }

@@ -1,9 +1,9 @@
 //! All sizes of a picture's way, decided from the header before anything is allocated.
 
 use super::encode::JPEG_SIDE;
-use super::overlay::Placement;
+use super::placement::gets;
 use super::probe::Probe;
-use super::{Anchor, Format, Length, PictureError, Recipe, Step, bad, orient};
+use super::{Format, PictureError, Recipe, Step, bad, orient};
 
 /// What will happen to a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,9 +13,8 @@ pub struct Geometry {
     /// The written picture.
     pub width: u32,
     pub height: u32,
-    /// Whether the picture gets a mark.
+    /// Whether the picture gets any mark.
     pub marked: bool,
-    pub place: Placement,
 }
 
 /// Plans a picture's way or refuses it.
@@ -54,25 +53,18 @@ pub fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry,
         source_height,
         width,
         height,
-        marked: width.min(height) >= recipe.min_picture && recipe.opacity > 0.0,
-        place: place(recipe, width, height),
+        marked: recipe.marks.iter().any(|mark| gets(mark, (width, height))),
     })
 }
 
 /// The way of a picture that keeps its size and gets no mark.
 pub fn unscaled(source: &Probe, max_pixels: u64) -> Result<Geometry, PictureError> {
     let (width, height) = upright(source, max_pixels)?;
-    let place = Placement {
-        x: 0,
-        y: 0,
-        opacity: 1.0,
-    };
     Ok(Geometry {
         source_height: height,
         width,
         height,
         marked: false,
-        place,
     })
 }
 
@@ -96,65 +88,33 @@ fn upright(source: &Probe, max_pixels: u64) -> Result<(u32, u32), PictureError> 
     })
 }
 
-/// Where the mark stands. A mark larger than the picture keeps its anchor and is cropped on the
-/// other sides.
-fn place(recipe: &Recipe, width: u32, height: u32) -> Placement {
-    let margin = pixels(recipe.margin, width.min(height));
-    let near = margin;
-    let middle = |side: u32, mark: u32| (i64::from(side) - i64::from(mark)) / 2;
-    let far = |side: u32, mark: u32| i64::from(side) - i64::from(mark) - margin;
-    let (mark_width, mark_height) = (recipe.mark.width, recipe.mark.height);
-    let x = match recipe.anchor {
-        Anchor::TopLeft | Anchor::Left | Anchor::BottomLeft => near,
-        Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, mark_width),
-        Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, mark_width),
-    };
-    let y = match recipe.anchor {
-        Anchor::TopLeft | Anchor::Top | Anchor::TopRight => near,
-        Anchor::Left | Anchor::Center | Anchor::Right => middle(height, mark_height),
-        Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, mark_height),
-    };
-    Placement {
-        x,
-        y,
-        opacity: (recipe.opacity / 100.0).clamp(0.0, 1.0),
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
-fn pixels(length: Length, shorter_side: u32) -> i64 {
-    match length {
-        Length::Pixels(pixels) => i64::from(pixels),
-        Length::Percent(percent) => {
-            (f64::from(percent) / 100.0 * f64::from(shorter_side)).round() as i64
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::super::Chroma;
+    use super::super::{Anchor, Chroma, Length, PlacedMark};
     use super::*;
     use crate::mark::Mark;
 
     fn recipe() -> Recipe {
         Recipe {
-            mark: Arc::new(Mark {
-                width: 20,
-                height: 10,
-                rgba: vec![255; 800],
-            }),
-            opacity: 50.0,
+            marks: vec![PlacedMark {
+                mark: Arc::new(Mark {
+                    width: 20,
+                    height: 10,
+                    rgba: vec![255; 800],
+                }),
+                opacity: 50.0,
+                scale: None,
+                anchor: Anchor::TopLeft,
+                margin: Length::Pixels(0),
+                min_picture: 0,
+            }],
             output_height: 1080,
             quality: 30,
             output_quality: 100,
             chroma: Chroma::Half,
             upscale: true,
-            anchor: Anchor::TopLeft,
-            margin: Length::Pixels(0),
-            min_picture: 0,
             max_pixels: 100_000_000,
         }
     }
@@ -222,39 +182,10 @@ mod tests {
     #[test]
     fn small_pictures_get_no_mark() {
         for (min_picture, marked) in [(810, true), (811, false)] {
-            let recipe = Recipe {
-                min_picture,
-                ..recipe()
-            };
+            let mut recipe = recipe();
+            recipe.marks[0].min_picture = min_picture;
             let geometry = plan(&source(3000, 4000, 1), Format::Jpeg, &recipe).unwrap();
             assert_eq!(geometry.marked, marked, "{min_picture}");
-        }
-    }
-
-    #[test]
-    fn anchors_and_margins() {
-        let pixels = Length::Pixels(5);
-        // The picture is 1440×1080, the mark 20×10; 1 % of the shorter side are 11 pixels.
-        for (anchor, margin, expected) in [
-            (Anchor::TopLeft, pixels, (5, 5)),
-            (Anchor::Top, pixels, (710, 5)),
-            (Anchor::TopRight, pixels, (1415, 5)),
-            (Anchor::Left, pixels, (5, 535)),
-            (Anchor::Center, pixels, (710, 535)),
-            (Anchor::Right, pixels, (1415, 535)),
-            (Anchor::BottomLeft, pixels, (5, 1065)),
-            (Anchor::Bottom, pixels, (710, 1065)),
-            (Anchor::BottomRight, Length::Percent(1.0), (1409, 1059)),
-        ] {
-            let recipe = Recipe {
-                anchor,
-                margin,
-                ..recipe()
-            };
-            let place = plan(&source(4000, 3000, 1), Format::Jpeg, &recipe)
-                .unwrap()
-                .place;
-            assert_eq!((place.x, place.y), expected, "{anchor:?}");
         }
     }
 }

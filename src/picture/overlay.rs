@@ -1,67 +1,19 @@
-//! Lays the mark on: out = picture × (1 - a) + mark × a, with a = alpha × opacity.
+//! Lays marks on: out = picture × (1 - a) + mark × a, with a = alpha × opacity.
 //!
 //! On planes this is done in YCbCr, which equals blending in RGB up to rounding because the
-//! conversion is linear. A stamp is the mark made ready for it: premultiplied, in JFIF YCbCr, its
-//! chroma averaged over the pixels that share a sample. It is made once and kept.
+//! conversion is linear.
 
-use std::sync::Arc;
+use fast_image_resize::Resizer;
 
 use crate::mark::Mark;
 
+use super::PlacedMark;
 use super::convert::saturated;
 use super::pixels::Pixels;
+use super::placement::place;
 use super::planes::{Planes, Sampling};
-
-/// Stamps kept by a worker; recipes in use at a time are few, and 4:2:0 has four phases.
-const KEPT: usize = 16;
-
-/// A mark ready for one kind of planes.
-#[derive(Debug)]
-struct Stamp {
-    key: StampKey,
-    planes: Vec<StampPlane>,
-}
-
-/// What a stamp depends on. It holds its mark, so that the address stays taken.
-#[derive(Debug)]
-struct StampKey {
-    mark: Arc<Mark>,
-    opacity: u32,
-    sampling: Sampling,
-    /// Position of the mark within the first chroma sample, pixels.
-    phase: (u32, u32),
-}
-
-impl StampKey {
-    fn matches(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.mark, &other.mark)
-            && (self.opacity, self.sampling, self.phase)
-                == (other.opacity, other.sampling, other.phase)
-    }
-}
-
-#[derive(Debug)]
-struct StampPlane {
-    width: usize,
-    /// 0..=255 for each sample.
-    alpha: Vec<u8>,
-    /// Sample × alpha, 0..=65025.
-    product: Vec<u16>,
-}
-
-/// The stamps of a worker, oldest first.
-#[derive(Debug, Default)]
-pub struct Stamps(Vec<Stamp>);
-
-/// Where the mark's first pixel stands on the picture, and how opaque it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Placement {
-    /// Pixels from the left and the top; negative where the mark is cropped there.
-    pub x: i64,
-    pub y: i64,
-    /// 0..=1
-    pub opacity: f32,
-}
+use super::shape::Shape;
+use super::stamp::{Stamp, StampKey, Stamps, YCBCR};
 
 /// Whether a mark has any visible colour.
 pub fn is_coloured(mark: &Mark) -> bool {
@@ -73,30 +25,34 @@ pub fn is_coloured(mark: &Mark) -> bool {
 /// Lays a mark on planes. Grey planes take a mark's brightness only.
 pub fn planes(
     stamps: &mut Stamps,
-    mark: &Arc<Mark>,
-    place: Placement,
-    (width, height): (u32, u32),
+    resizer: &mut Resizer,
+    placed: &PlacedMark,
+    size: (u32, u32),
     planes: &mut Planes,
-) {
+) -> Result<(), String> {
+    let place = place(placed, size);
     let (across, down) = if planes.sampling == Sampling::Grey {
         (1, 1)
     } else {
         planes.sampling.steps(1)
     };
     let key = StampKey {
-        mark: Arc::clone(mark),
-        opacity: place.opacity.to_bits(),
+        shape: Shape::of(&placed.mark, &place),
+        opacity: opacity(placed).to_bits(),
         sampling: planes.sampling,
         phase: (phase(place.x, across), phase(place.y, down)),
     };
+    let stamp = stamps.find(key, resizer)?;
+    press(stamp, (place.x, place.y), size, planes);
+    Ok(())
+}
+
+/// Blends a stamp onto the planes of a picture of this size.
+fn press(stamp: &Stamp, (x, y): (i64, i64), (width, height): (u32, u32), planes: &mut Planes) {
     let sampling = planes.sampling;
-    let stamp = stamps.find(key);
-    for (index, (plane, stamp)) in planes.used_mut().iter_mut().zip(&stamp.planes).enumerate() {
+    for (index, (plane, stamp)) in planes.used_mut().iter_mut().zip(&stamp.0).enumerate() {
         let (x_step, y_step) = sampling.steps(index);
-        let (left, top) = (
-            place.x.div_euclid(x_step.into()),
-            place.y.div_euclid(y_step.into()),
-        );
+        let (left, top) = (x.div_euclid(x_step.into()), y.div_euclid(y_step.into()));
         let columns = overlap(left, stamp.width, width.div_ceil(x_step));
         let rows = overlap(
             top,
@@ -113,6 +69,11 @@ pub fn planes(
             );
         }
     }
+}
+
+/// As a share, 0..=1.
+fn opacity(placed: &PlacedMark) -> f32 {
+    (placed.opacity / 100.0).clamp(0.0, 1.0)
 }
 
 /// One row. `picture × (255 - alpha) + product + 128` is at most 65280, so that division by 255 is
@@ -159,91 +120,24 @@ fn phase(position: i64, step: u32) -> u32 {
     u32::try_from(position.rem_euclid(step.into())).unwrap_or(0)
 }
 
-impl Stamps {
-    fn find(&mut self, key: StampKey) -> &Stamp {
-        let position = self.0.iter().position(|stamp| stamp.key.matches(&key));
-        let index = position.unwrap_or_else(|| {
-            if self.0.len() >= KEPT {
-                self.0.remove(0);
-            }
-            self.0.push(Stamp::new(key));
-            self.0.len() - 1
-        });
-        &self.0[index]
-    }
-}
-
-impl Stamp {
-    fn new(key: StampKey) -> Self {
-        let count = if key.sampling == Sampling::Grey { 1 } else { 3 };
-        let planes = (0..count)
-            .map(|plane| StampPlane::new(&key, plane))
-            .collect();
-        Self { key, planes }
-    }
-}
-
-/// JFIF: offset and weights of R, G and B in Y, Cb and Cr.
-const YCBCR: [[f32; 4]; 3] = [
-    [0.0, 0.299, 0.587, 0.114],
-    [128.0, -0.168_736, -0.331_264, 0.5],
-    [128.0, 0.5, -0.418_688, -0.081_312],
-];
-
-impl StampPlane {
-    fn new(key: &StampKey, plane: usize) -> Self {
-        let mark = &*key.mark;
-        let opacity = f32::from_bits(key.opacity);
-        let (x_step, y_step) = key.sampling.steps(plane);
-        let (x_phase, y_phase) = if plane == 0 { (0, 0) } else { key.phase };
-        let width = (x_phase + mark.width).div_ceil(x_step) as usize;
-        let height = (y_phase + mark.height).div_ceil(y_step) as usize;
-        // Sums over the pixels of a sample; pixels beyond the mark add nothing.
-        let mut sums = vec![(0.0_f32, 0.0_f32); width * height];
-        let [offset, red, green, blue] = YCBCR[plane];
-        for (y, row) in (y_phase..).zip(mark.rgba.chunks_exact(mark.width as usize * 4)) {
-            let line = (y / y_step) as usize * width;
-            for (x, pixel) in (x_phase..).zip(row.chunks_exact(4)) {
-                let alpha = f32::from(pixel[3]) * opacity;
-                let value = offset
-                    + red * f32::from(pixel[0])
-                    + green * f32::from(pixel[1])
-                    + blue * f32::from(pixel[2]);
-                let (alphas, products) = &mut sums[line + (x / x_step) as usize];
-                *alphas += alpha;
-                *products += alpha * value.clamp(0.0, 255.0);
-            }
-        }
-        let share = 1.0 / (f32::from(u8::try_from(x_step * y_step).unwrap_or(1)));
-        Self {
-            width,
-            alpha: sums
-                .iter()
-                .map(|(alpha, _)| saturated(alpha * share))
-                .collect(),
-            product: sums
-                .iter()
-                .map(|(_, product)| rounded(product * share))
-                .collect(),
-        }
-    }
-}
-
-/// The nearest whole number, at most 255 × 255 so that `blend` cannot overflow.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a float cast saturates, which is what is wanted"
-)]
-fn rounded(value: f32) -> u16 {
-    ((value + 0.5) as u16).min(255 * 255)
-}
-
 /// Lays a mark on pixels by the source-over rule, also onto transparency. Grey pixels take a
 /// mark's brightness only.
-pub fn pixels(mark: &Mark, place: Placement, pixels: &mut Pixels) {
-    let columns = overlap(place.x, mark.width as usize, pixels.width);
-    let rows = overlap(place.y, mark.height as usize, pixels.height);
+pub fn pixels(
+    stamps: &mut Stamps,
+    resizer: &mut Resizer,
+    placed: &PlacedMark,
+    pixels: &mut Pixels,
+) -> Result<(), String> {
+    let place = place(placed, (pixels.width, pixels.height));
+    let shape = Shape::of(&placed.mark, &place);
+    let mark = stamps.shapes.find(&shape, resizer)?;
+    lay(mark, (place.x, place.y), opacity(placed), pixels);
+    Ok(())
+}
+
+fn lay(mark: &Mark, (x, y): (i64, i64), opacity: f32, pixels: &mut Pixels) {
+    let columns = overlap(x, mark.width as usize, pixels.width);
+    let rows = overlap(y, mark.height as usize, pixels.height);
     let (width, channels, deep) = (pixels.width as usize, pixels.channels, pixels.deep);
     for row in 0..rows.length {
         let from = ((rows.mark + row) * mark.width as usize + columns.mark) * 4;
@@ -253,12 +147,12 @@ pub fn pixels(mark: &Mark, place: Placement, pixels: &mut Pixels) {
         if deep {
             let row = pixels.words_mut()[span].chunks_exact_mut(channels);
             for (pixel, mark) in row.zip(mark) {
-                over(pixel, mark, place.opacity, 65535.0);
+                over(pixel, mark, opacity, 65535.0);
             }
         } else {
             let row = pixels.bytes_mut()[span].chunks_exact_mut(channels);
             for (pixel, mark) in row.zip(mark) {
-                over(pixel, mark, place.opacity, 255.0);
+                over(pixel, mark, opacity, 255.0);
             }
         }
     }
@@ -323,6 +217,9 @@ fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Anchor, Length};
     use super::*;
 
     fn mark(width: u32, height: u32, pixel: [u8; 4]) -> Arc<Mark> {
@@ -333,8 +230,27 @@ mod tests {
         })
     }
 
-    fn at(x: i64, y: i64) -> Placement {
-        Placement { x, y, opacity: 1.0 }
+    fn placed(mark: &Arc<Mark>) -> PlacedMark {
+        PlacedMark {
+            mark: Arc::clone(mark),
+            opacity: 100.0,
+            scale: None,
+            anchor: Anchor::TopLeft,
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        }
+    }
+
+    /// A stamp of the whole mark for 4:2:0.
+    fn stamp<'a>(stamps: &'a mut Stamps, mark: &Arc<Mark>, (x, y): (i64, i64)) -> &'a Stamp {
+        let place = place(&placed(mark), (1000, 1000));
+        let key = StampKey {
+            shape: Shape::of(mark, &place),
+            opacity: 1.0_f32.to_bits(),
+            sampling: Sampling::S420,
+            phase: (phase(x, 2), phase(y, 2)),
+        };
+        stamps.find(key, &mut Resizer::new()).unwrap()
     }
 
     #[test]
@@ -369,13 +285,9 @@ mod tests {
         for plane in planes_.used_mut() {
             plane.samples.fill(100);
         }
-        planes(
-            &mut Stamps::default(),
-            &mark(4, 4, [255, 0, 0, 255]),
-            at(3, 2),
-            (9, 9),
-            &mut planes_,
-        );
+        let mut stamps = Stamps::default();
+        let red = stamp(&mut stamps, &mark(4, 4, [255, 0, 0, 255]), (3, 2));
+        press(red, (3, 2), (9, 9), &mut planes_);
         let [luma, cb, cr] = planes_.used() else {
             panic!("three planes")
         };
@@ -405,23 +317,19 @@ mod tests {
         ] {
             let mut planes_ = Planes::default();
             planes_.allocate(Sampling::S420, 9, 9);
-            planes(
-                &mut Stamps::default(),
-                &mark(5, 40, [9, 9, 9, 255]),
-                at(x, y),
-                (9, 9),
-                &mut planes_,
-            );
+            let mut stamps = Stamps::default();
+            let grey = stamp(&mut stamps, &mark(5, 40, [9, 9, 9, 255]), (x, y));
+            press(grey, (x, y), (9, 9), &mut planes_);
             let mut pixels_ = Pixels::default();
             pixels_.allocate(9, 9, 3, false);
-            pixels(&mark(5, 40, [9, 9, 9, 255]), at(x, y), &mut pixels_);
+            lay(&mark(5, 40, [9, 9, 9, 255]), (x, y), 1.0, &mut pixels_);
         }
     }
 
     #[test]
     fn stamps_are_made_once() {
         let (one, other) = (mark(2, 2, [1, 2, 3, 4]), mark(2, 2, [1, 2, 3, 4]));
-        let mut stamps = Stamps::default();
+        let (mut stamps, mut resizer) = (Stamps::default(), Resizer::new());
         let mut planes_ = Planes::default();
         planes_.allocate(Sampling::S420, 8, 8);
         for (mark, x, expected) in [
@@ -431,8 +339,12 @@ mod tests {
             (&other, 0, 3),
             (&one, 4, 3),
         ] {
-            planes(&mut stamps, mark, at(x, 0), (8, 8), &mut planes_);
-            assert_eq!(stamps.0.len(), expected);
+            let placed = PlacedMark {
+                margin: Length::Pixels(x),
+                ..placed(mark)
+            };
+            planes(&mut stamps, &mut resizer, &placed, (8, 8), &mut planes_).unwrap();
+            assert_eq!(stamps.len(), expected);
         }
     }
 
@@ -443,11 +355,11 @@ mod tests {
         pixels_
             .bytes_mut()
             .copy_from_slice(&[9, 9, 9, 0, 0, 0, 0, 255]);
-        pixels(&mark(2, 1, [200, 100, 50, 128]), at(0, 0), &mut pixels_);
+        lay(&mark(2, 1, [200, 100, 50, 128]), (0, 0), 1.0, &mut pixels_);
         assert_eq!(pixels_.bytes(), [200, 100, 50, 128, 100, 50, 25, 255]);
         pixels_.allocate(1, 1, 1, true);
         pixels_.words_mut().copy_from_slice(&[0]);
-        pixels(&mark(1, 1, [255, 255, 255, 255]), at(0, 0), &mut pixels_);
+        lay(&mark(1, 1, [255, 255, 255, 255]), (0, 0), 1.0, &mut pixels_);
         assert_eq!(pixels_.words(), [65535]);
     }
 

@@ -11,7 +11,7 @@ use super::pixels::Pixels;
 use super::planes::{Plane, Planes, Sampling};
 
 /// The bicubic filter of Keys with a = -0.5.
-const BICUBIC: ResizeAlg = ResizeAlg::Convolution(FilterType::CatmullRom);
+pub const BICUBIC: ResizeAlg = ResizeAlg::Convolution(FilterType::CatmullRom);
 
 /// Scales planes to a `width` × `height` picture of the given sampling. `wider` is room for a
 /// plane that must be extended.

@@ -7,10 +7,11 @@ use fast_image_resize::Resizer;
 
 use super::decode::PngColour;
 use super::geometry::Geometry;
-use super::overlay::Stamps;
 use super::pixels::Pixels;
+use super::placement::gets;
 use super::planes::{Plane, Planes, Sampling};
 use super::probe::Probe;
+use super::stamp::Stamps;
 use super::turbo::{Compressor, Decompressor};
 use super::{
     Chroma, Format, PictureError, Recipe, Step, bad, convert, decode, encode, orient, overlay,
@@ -185,36 +186,37 @@ pub(super) fn recompress(
     Ok(())
 }
 
-pub(super) fn overlay(wanted: Format, recipe: &Recipe, geometry: &Geometry, scratch: &mut Scratch) {
-    let place = geometry.place;
-    let (width, height) = (geometry.width, geometry.height);
-    let coloured = || overlay::is_coloured(&recipe.mark);
-    match wanted {
-        Format::Jpeg => {
-            if scratch.planes.sampling == Sampling::Grey && coloured() {
-                let sampling = match recipe.chroma {
-                    Chroma::Half => Sampling::S420,
-                    Chroma::Full => Sampling::S444,
-                };
-                scratch.planes.colour(sampling, width, height);
+pub(super) fn overlay(
+    wanted: Format,
+    recipe: &Recipe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+) -> Result<(), String> {
+    let size = (geometry.width, geometry.height);
+    for placed in recipe.marks.iter().filter(|placed| gets(placed, size)) {
+        let coloured = || overlay::is_coloured(&placed.mark);
+        let (stamps, resizer) = (&mut scratch.stamps, &mut scratch.resizer);
+        match wanted {
+            Format::Jpeg => {
+                if scratch.planes.sampling == Sampling::Grey && coloured() {
+                    let sampling = match recipe.chroma {
+                        Chroma::Half => Sampling::S420,
+                        Chroma::Full => Sampling::S444,
+                    };
+                    scratch.planes.colour(sampling, size.0, size.1);
+                }
+                overlay::planes(stamps, resizer, placed, size, &mut scratch.planes)?;
             }
-            let planes = &mut scratch.planes;
-            overlay::planes(
-                &mut scratch.stamps,
-                &recipe.mark,
-                place,
-                (width, height),
-                planes,
-            );
-        }
-        Format::Png => {
-            if scratch.pixels.channels <= 2 && coloured() {
-                convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
-                swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+            Format::Png => {
+                if scratch.pixels.channels <= 2 && coloured() {
+                    convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
+                    swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+                }
+                overlay::pixels(stamps, resizer, placed, &mut scratch.pixels)?;
             }
-            overlay::pixels(&recipe.mark, place, &mut scratch.pixels);
         }
     }
+    Ok(())
 }
 
 pub(super) fn encode<'a>(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use watermarkd::mark;
-use watermarkd::picture::{Anchor, Chroma, Format, Length, Recipe, Scratch, treat};
+use watermarkd::picture::{Anchor, Chroma, Format, Length, PlacedMark, Recipe, Scratch, treat};
 
 /// Decibels. Two JPEGs of quality 30 made from pictures that differ by rounding are no closer
 /// than about 38.
@@ -19,16 +19,19 @@ fn folder() -> PathBuf {
 
 fn recipe() -> Recipe {
     Recipe {
-        mark: Arc::new(mark::load(&folder().join("mark.npy")).unwrap()),
-        opacity: 60.0,
+        marks: vec![PlacedMark {
+            mark: Arc::new(mark::load(&folder().join("mark.npy")).unwrap()),
+            opacity: 60.0,
+            scale: None,
+            anchor: Anchor::TopLeft,
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        }],
         output_height: 180,
         quality: 30,
         output_quality: 100,
         chroma: Chroma::Half,
         upscale: true,
-        anchor: Anchor::TopLeft,
-        margin: Length::Pixels(0),
-        min_picture: 0,
         max_pixels: 1_000_000,
     }
 }

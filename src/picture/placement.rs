@@ -1,0 +1,237 @@
+//! Where a mark stands on a picture and how large it is there: decided from sizes alone, before
+//! anything is drawn.
+
+use super::{Anchor, Length, PlacedMark};
+
+/// A mark on a picture, in pixels of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// The mark's own sides after scaling, at least 1.
+    pub size: (u32, u32),
+    /// The part of the scaled mark that is drawn: all of it, unless it is larger than the picture.
+    pub window: Window,
+    /// Where the window's corner stands from the left and the top; negative where the picture's
+    /// edge cuts it.
+    pub x: i64,
+    pub y: i64,
+}
+
+/// A rectangle within a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Whether a picture of this size gets the mark.
+pub fn gets(placed: &PlacedMark, (width, height): (u32, u32)) -> bool {
+    width.min(height) >= placed.min_picture && placed.opacity > 0.0
+}
+
+/// Places a mark on a picture. A mark larger than the picture keeps its anchor and is cropped on
+/// the other sides.
+pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
+    let margin = pixels(placed.margin, width.min(height));
+    let size = size(placed, margin, (width, height));
+    let near = margin;
+    let middle = |side: u32, mark: u32| (i64::from(side) - i64::from(mark)) / 2;
+    let far = |side: u32, mark: u32| i64::from(side) - i64::from(mark) - margin;
+    let x = match placed.anchor {
+        Anchor::TopLeft | Anchor::Left | Anchor::BottomLeft => near,
+        Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, size.0),
+        Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, size.0),
+    };
+    let y = match placed.anchor {
+        Anchor::TopLeft | Anchor::Top | Anchor::TopRight => near,
+        Anchor::Left | Anchor::Center | Anchor::Right => middle(height, size.1),
+        Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, size.1),
+    };
+    let (left, window_width, x) = drawn(x, size.0, width);
+    let (top, window_height, y) = drawn(y, size.1, height);
+    Placement {
+        size,
+        window: Window {
+            left,
+            top,
+            width: window_width,
+            height: window_height,
+        },
+        x,
+        y,
+    }
+}
+
+/// The mark's sides on a picture. A scaled mark shrinks until it keeps its margin to every edge.
+fn size(placed: &PlacedMark, margin: i64, (width, height): (u32, u32)) -> (u32, u32) {
+    let own = (placed.mark.width, placed.mark.height);
+    let Some(percent) = placed.scale else {
+        return own;
+    };
+    let wanted_width = f64::from(percent) / 100.0 * f64::from(width.min(height));
+    let wanted_height = wanted_width * f64::from(own.1) / f64::from(own.0);
+    let room = |side: u32| f64::from(side) - 2.0 * float(margin).min(f64::from(side));
+    let fit = (room(width) / wanted_width)
+        .min(room(height) / wanted_height)
+        .min(1.0);
+    if fit < 1.0 {
+        // Rounded down, so that it does fit; rounding noise must not cost a pixel.
+        let side = |wanted: f64| whole((wanted * fit + 1e-6).floor());
+        (side(wanted_width), side(wanted_height))
+    } else {
+        (whole(wanted_width.round()), whole(wanted_height.round()))
+    }
+}
+
+/// The stretch of a mark's side that is drawn, its length, and where it starts on the picture. A
+/// mark that fits is drawn whole even if an edge cuts it, so that one shape serves all places.
+fn drawn(start: i64, mark: u32, picture: u32) -> (u32, u32, i64) {
+    if mark <= picture {
+        return (0, mark, start);
+    }
+    let first = start.clamp(0, picture.into());
+    let end = (start + i64::from(mark)).clamp(first, picture.into());
+    let count = |value: i64| u32::try_from(value).unwrap_or(0);
+    match count(end - first) {
+        0 => (0, 0, first),
+        length => (count(first - start), length, first),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a float cast saturates")]
+pub fn pixels(length: Length, shorter_side: u32) -> i64 {
+    match length {
+        Length::Pixels(pixels) => i64::from(pixels),
+        Length::Percent(percent) => {
+            (f64::from(percent) / 100.0 * f64::from(shorter_side)).round() as i64
+        }
+    }
+}
+
+/// A side of at least one pixel.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates"
+)]
+fn whole(side: f64) -> u32 {
+    (side as u32).max(1)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a length on a picture is far below 2^53"
+)]
+fn float(pixels: i64) -> f64 {
+    pixels as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::mark::Mark;
+
+    fn placed(width: u32, height: u32) -> PlacedMark {
+        PlacedMark {
+            mark: Arc::new(Mark {
+                width,
+                height,
+                rgba: Vec::new(),
+            }),
+            opacity: 50.0,
+            scale: None,
+            anchor: Anchor::TopLeft,
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        }
+    }
+
+    #[test]
+    fn anchors_and_margins() {
+        let pixels = Length::Pixels(5);
+        // The picture is 1440×1080, the mark 20×10; 1 % of the shorter side are 11 pixels.
+        for (anchor, margin, expected) in [
+            (Anchor::TopLeft, pixels, (5, 5)),
+            (Anchor::Top, pixels, (710, 5)),
+            (Anchor::TopRight, pixels, (1415, 5)),
+            (Anchor::Left, pixels, (5, 535)),
+            (Anchor::Center, pixels, (710, 535)),
+            (Anchor::Right, pixels, (1415, 535)),
+            (Anchor::BottomLeft, pixels, (5, 1065)),
+            (Anchor::Bottom, pixels, (710, 1065)),
+            (Anchor::BottomRight, Length::Percent(1.0), (1409, 1059)),
+        ] {
+            let placed = PlacedMark {
+                anchor,
+                margin,
+                ..placed(20, 10)
+            };
+            let place = place(&placed, (1440, 1080));
+            assert_eq!((place.x, place.y), expected, "{anchor:?}");
+        }
+    }
+
+    #[test]
+    fn a_scaled_mark_has_its_share_of_the_shorter_side_or_what_fits() {
+        let none = Length::Pixels(0);
+        for (mark, picture, scale, margin, expected) in [
+            ((240, 80), (1440, 1080), 20.0, none, (216, 72)),
+            ((240, 80), (1080, 1440), 20.0, none, (216, 72)),
+            ((240, 80), (1440, 1080), 12.5, none, (135, 45)),
+            ((10, 10), (1440, 1080), 100.0, none, (1080, 1080)),
+            ((240, 80), (1440, 1080), 100.0, none, (1080, 360)),
+            // Wider than the picture, higher, and both with a margin.
+            ((100, 10), (1440, 1080), 200.0, none, (1440, 144)),
+            ((10, 100), (1440, 1080), 20.0, none, (108, 1080)),
+            ((10, 10), (200, 100), 100.0, Length::Percent(5.0), (90, 90)),
+            ((10, 10), (200, 100), 90.0, Length::Percent(5.0), (90, 90)),
+            // Nothing vanishes.
+            ((1000, 1), (100, 100), 1.0, none, (1, 1)),
+            ((10, 10), (1, 1), 20.0, none, (1, 1)),
+            ((10, 10), (100, 100), 20.0, Length::Pixels(65_500), (1, 1)),
+            ((1, 3_000_000), (300, 200), 100.0, none, (1, 200)),
+        ] {
+            let placed = PlacedMark {
+                scale: Some(scale),
+                margin,
+                ..placed(mark.0, mark.1)
+            };
+            let size = place(&placed, picture).size;
+            assert_eq!(
+                size, expected,
+                "{mark:?} at {scale} % {margin:?} on {picture:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_mark_larger_than_the_picture_only_a_window_is_drawn() {
+        for (anchor, expected) in [
+            (Anchor::TopLeft, (0, 0, 95, 10, 5, 5)),
+            (Anchor::Center, (50, 0, 100, 10, 0, 20)),
+            (Anchor::BottomRight, (105, 0, 95, 10, 0, 35)),
+        ] {
+            let placed = PlacedMark {
+                anchor,
+                margin: Length::Pixels(5),
+                ..placed(200, 10)
+            };
+            let Placement { window, x, y, .. } = place(&placed, (100, 50));
+            let Window {
+                left,
+                top,
+                width,
+                height,
+            } = window;
+            assert_eq!((left, top, width, height, x, y), expected, "{anchor:?}");
+        }
+        let placed = PlacedMark {
+            margin: Length::Pixels(500),
+            ..placed(200, 10)
+        };
+        assert_eq!(place(&placed, (100, 50)).window.width, 0);
+    }
+}
