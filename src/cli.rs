@@ -238,12 +238,14 @@ fn describe_mark(placed: &PlacedMark) -> String {
     let scale = placed
         .scale
         .map(|percent| format!(" scaled to {percent} %"));
+    let rotate = (placed.rotate != 0.0).then(|| format!(" turned by {} degrees", placed.rotate));
     [
         format!(
             ", mark {}x{} at {opacity} % opacity",
             mark.width, mark.height
         ),
         scale.unwrap_or_default(),
+        rotate.unwrap_or_default(),
     ]
     .concat()
 }

@@ -298,7 +298,7 @@ watermark: &base
   position: bottom-right
   margin: "2.5%"
   scale: 12.5%
-  rotate: 0.0
+  rotate: -22.5
   spacing: 0%
   min_picture: 64
 folders:
@@ -374,7 +374,7 @@ status:
             let placed = &recipe.marks[0];
             assert_eq!((recipe.upscale, placed.min_picture), (false, 64));
             assert_eq!(placed.anchor, Anchor::BottomRight);
-            assert_eq!(placed.scale, Some(12.5));
+            assert_eq!((placed.scale, placed.rotate), (Some(12.5), 337.5));
             assert_eq!(recipe.max_pixels, 4_000_000_000);
         }
     }
@@ -535,7 +535,6 @@ status: {listen: here}
 watermark:
   npy_path: mark
   position: tile
-  rotate: 45
   spacing: 5%
   metadata: copyright
 folders:
@@ -552,19 +551,18 @@ status: {listen: "127.0.0.1:9470"}
 "#,
             &[
                 ":4: watermark.position: \"tile\" is not supported yet",
-                ":5: watermark.rotate: 45 is not supported yet",
-                ":6: watermark.spacing: \"5%\" is not supported yet",
-                ":7: watermark.metadata: \"copyright\" is not supported yet",
-                ":10: folders[0].after: \"delete\" is not supported yet",
-                ":11: folders[0].on_failure: move_to is not supported yet",
-                ":13: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
-                ":14: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
-                ":15: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
-                ":15: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
-                ":15: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
-                ":16: max_memory: \"auto\" is not supported yet",
-                ":17: ledger: postgres is not supported yet",
-                ":18: status.listen: \"127.0.0.1:9470\" is not supported yet",
+                ":5: watermark.spacing: \"5%\" is not supported yet",
+                ":6: watermark.metadata: \"copyright\" is not supported yet",
+                ":9: folders[0].after: \"delete\" is not supported yet",
+                ":10: folders[0].on_failure: move_to is not supported yet",
+                ":12: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":13: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
+                ":14: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
+                ":14: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
+                ":14: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
+                ":15: max_memory: \"auto\" is not supported yet",
+                ":16: ledger: postgres is not supported yet",
+                ":17: status.listen: \"127.0.0.1:9470\" is not supported yet",
             ],
         ),
     ];

@@ -62,6 +62,8 @@ pub struct PlacedMark {
     /// The mark's width in percent of the picture's shorter side, above 0; `None` leaves the mark
     /// its own pixels.
     pub scale: Option<f32>,
+    /// Degrees counter-clockwise, any finite number.
+    pub rotate: f32,
     pub anchor: Anchor,
     pub margin: Length,
     /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
@@ -282,6 +284,7 @@ mod tests {
                 }),
                 opacity: 60.0,
                 scale: None,
+                rotate: 0.0,
                 anchor: Anchor::BottomRight,
                 margin: Length::Percent(10.0),
                 min_picture: 0,
@@ -566,6 +569,7 @@ mod tests {
             |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
             |recipe| recipe.marks[0].opacity = 61.0,
             |recipe| recipe.marks[0].scale = Some(60.0),
+            |recipe| recipe.marks[0].rotate = 60.0,
             |recipe| recipe.marks[0].anchor = Anchor::TopLeft,
             |recipe| recipe.marks[0].margin = Length::Pixels(10),
             |recipe| recipe.marks[0].min_picture = 1,
@@ -592,7 +596,7 @@ mod tests {
         assert_eq!(seen.len(), others.len() + 1);
     }
 
-    const FINGERPRINT: u64 = 0x82c8_0455_d71f_0986;
+    const FINGERPRINT: u64 = 0x6f31_f1cb_1658_b66f;
 
     /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
     #[test]

@@ -29,6 +29,7 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
             mark,
             opacity: 100.0,
             scale: None,
+            rotate: 0.0,
             anchor: Anchor::TopLeft,
             margin: Length::Pixels(0),
             min_picture: 0,
@@ -86,7 +87,7 @@ fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
         &mut placed.min_picture,
         value::whole(0..=65_500),
     );
-    section.get("rotate", rotate);
+    section.set("rotate", &mut placed.rotate, rotate);
     section.get("spacing", spacing);
 }
 
@@ -165,12 +166,12 @@ fn scale(value: &Value) -> Result<Option<f32>, String> {
     }
 }
 
-fn rotate(value: &Value) -> Result<(), String> {
-    match value::number(value) {
-        Some(0.0) => Ok(()),
-        Some(_) => value::unsupported(value),
-        None => Err(value::wanted("a number of degrees", value)),
-    }
+/// Degrees; whole turns are taken off, so that they make no other recipe.
+fn rotate(value: &Value) -> Result<f32, String> {
+    value::number(value)
+        .filter(|degrees| degrees.is_finite())
+        .map(|degrees| degrees.rem_euclid(360.0))
+        .ok_or_else(|| value::wanted("a number of degrees", value))
 }
 
 fn spacing(value: &Value) -> Result<(), String> {

@@ -40,6 +40,7 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         mark,
         opacity,
         scale,
+        rotate,
         anchor,
         margin,
         min_picture,
@@ -61,6 +62,7 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         opacity.to_bits(),
         // A scale is above 0.
         scale.unwrap_or(0.0).to_bits(),
+        rotate.to_bits(),
         margin,
         *min_picture,
         mark.width,

@@ -106,6 +106,7 @@ mod tests {
                 }),
                 opacity: 50.0,
                 scale: None,
+                rotate: 0.0,
                 anchor: Anchor::TopLeft,
                 margin: Length::Pixels(0),
                 min_picture: 0,

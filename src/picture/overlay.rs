@@ -37,7 +37,7 @@ pub fn planes(
         planes.sampling.steps(1)
     };
     let key = StampKey {
-        shape: Shape::of(&placed.mark, &place),
+        shape: Shape::of(placed, &place),
         opacity: opacity(placed).to_bits(),
         sampling: planes.sampling,
         phase: (phase(place.x, across), phase(place.y, down)),
@@ -129,7 +129,7 @@ pub fn pixels(
     pixels: &mut Pixels,
 ) -> Result<(), String> {
     let place = place(placed, (pixels.width, pixels.height));
-    let shape = Shape::of(&placed.mark, &place);
+    let shape = Shape::of(placed, &place);
     let mark = stamps.shapes.find(&shape, resizer)?;
     lay(mark, (place.x, place.y), opacity(placed), pixels);
     Ok(())
@@ -235,6 +235,7 @@ mod tests {
             mark: Arc::clone(mark),
             opacity: 100.0,
             scale: None,
+            rotate: 0.0,
             anchor: Anchor::TopLeft,
             margin: Length::Pixels(0),
             min_picture: 0,
@@ -245,7 +246,7 @@ mod tests {
     fn stamp<'a>(stamps: &'a mut Stamps, mark: &Arc<Mark>, (x, y): (i64, i64)) -> &'a Stamp {
         let place = place(&placed(mark), (1000, 1000));
         let key = StampKey {
-            shape: Shape::of(mark, &place),
+            shape: Shape::of(&placed(mark), &place),
             opacity: 1.0_f32.to_bits(),
             sampling: Sampling::S420,
             phase: (phase(x, 2), phase(y, 2)),

@@ -8,7 +8,9 @@ use super::{Anchor, Length, PlacedMark};
 pub struct Placement {
     /// The mark's own sides after scaling, at least 1.
     pub size: (u32, u32),
-    /// The part of the scaled mark that is drawn: all of it, unless it is larger than the picture.
+    /// Sides of the box around the scaled and turned mark.
+    pub bounds: (u32, u32),
+    /// The part of the box that is drawn: all of it, unless it is larger than the picture.
     pub window: Window,
     /// Where the window's corner stands from the left and the top; negative where the picture's
     /// edge cuts it.
@@ -16,7 +18,7 @@ pub struct Placement {
     pub y: i64,
 }
 
-/// A rectangle within a mark.
+/// A rectangle within the box around a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub left: u32,
@@ -35,23 +37,25 @@ pub fn gets(placed: &PlacedMark, (width, height): (u32, u32)) -> bool {
 pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
     let margin = pixels(placed.margin, width.min(height));
     let size = size(placed, margin, (width, height));
+    let bounds = bounds(size, placed.rotate);
     let near = margin;
     let middle = |side: u32, mark: u32| (i64::from(side) - i64::from(mark)) / 2;
     let far = |side: u32, mark: u32| i64::from(side) - i64::from(mark) - margin;
     let x = match placed.anchor {
         Anchor::TopLeft | Anchor::Left | Anchor::BottomLeft => near,
-        Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, size.0),
-        Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, size.0),
+        Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, bounds.0),
+        Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, bounds.0),
     };
     let y = match placed.anchor {
         Anchor::TopLeft | Anchor::Top | Anchor::TopRight => near,
-        Anchor::Left | Anchor::Center | Anchor::Right => middle(height, size.1),
-        Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, size.1),
+        Anchor::Left | Anchor::Center | Anchor::Right => middle(height, bounds.1),
+        Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, bounds.1),
     };
-    let (left, window_width, x) = drawn(x, size.0, width);
-    let (top, window_height, y) = drawn(y, size.1, height);
+    let (left, window_width, x) = drawn(x, bounds.0, width);
+    let (top, window_height, y) = drawn(y, bounds.1, height);
     Placement {
         size,
+        bounds,
         window: Window {
             left,
             top,
@@ -63,7 +67,8 @@ pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
     }
 }
 
-/// The mark's sides on a picture. A scaled mark shrinks until it keeps its margin to every edge.
+/// The mark's sides on a picture. A scaled mark shrinks until the box around it keeps its margin to
+/// every edge.
 fn size(placed: &PlacedMark, margin: i64, (width, height): (u32, u32)) -> (u32, u32) {
     let own = (placed.mark.width, placed.mark.height);
     let Some(percent) = placed.scale else {
@@ -72,15 +77,45 @@ fn size(placed: &PlacedMark, margin: i64, (width, height): (u32, u32)) -> (u32, 
     let wanted_width = f64::from(percent) / 100.0 * f64::from(width.min(height));
     let wanted_height = wanted_width * f64::from(own.1) / f64::from(own.0);
     let room = |side: u32| f64::from(side) - 2.0 * float(margin).min(f64::from(side));
-    let fit = (room(width) / wanted_width)
-        .min(room(height) / wanted_height)
-        .min(1.0);
+    let (across, down) = extent((wanted_width, wanted_height), placed.rotate);
+    let fit = (room(width) / across).min(room(height) / down).min(1.0);
     if fit < 1.0 {
         // Rounded down, so that it does fit; rounding noise must not cost a pixel.
         let side = |wanted: f64| whole((wanted * fit + 1e-6).floor());
         (side(wanted_width), side(wanted_height))
     } else {
         (whole(wanted_width.round()), whole(wanted_height.round()))
+    }
+}
+
+/// Sides of the box around a turned rectangle of whole pixels.
+fn bounds((width, height): (u32, u32), rotate: f32) -> (u32, u32) {
+    let (across, down) = extent((width.into(), height.into()), rotate);
+    // Rounding noise must not cost a transparent column.
+    let side = |length: f64| whole((length - 1e-6).ceil());
+    (side(across), side(down))
+}
+
+fn extent((width, height): (f64, f64), rotate: f32) -> (f64, f64) {
+    let (sine, cosine) = turn(rotate);
+    (
+        (width * cosine).abs() + (height * sine).abs(),
+        (width * sine).abs() + (height * cosine).abs(),
+    )
+}
+
+/// Sine and cosine of an angle in degrees; exact for quarter turns, which move pixels without
+/// mixing them.
+pub fn turn(degrees: f32) -> (f64, f64) {
+    let degrees = f64::from(degrees).rem_euclid(360.0);
+    let quarters = degrees / 90.0;
+    match [(0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)]
+        .into_iter()
+        .zip([0.0, 1.0, 2.0, 3.0])
+        .find(|(_, quarter)| (quarters - quarter).abs() < 1e-12)
+    {
+        Some((exact, _)) => exact,
+        None => degrees.to_radians().sin_cos(),
     }
 }
 
@@ -143,6 +178,7 @@ mod tests {
             }),
             opacity: 50.0,
             scale: None,
+            rotate: 0.0,
             anchor: Anchor::TopLeft,
             margin: Length::Pixels(0),
             min_picture: 0,
@@ -204,6 +240,43 @@ mod tests {
                 size, expected,
                 "{mark:?} at {scale} % {margin:?} on {picture:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_turned_mark_is_placed_by_the_box_around_it() {
+        for (rotate, scale, bounds, corner) in [
+            (90.0, None, (10, 20), (90, 40)),
+            (-90.0, None, (10, 20), (90, 40)),
+            (180.0, None, (20, 10), (80, 50)),
+            (45.0, None, (22, 22), (78, 38)),
+            (30.0, None, (23, 19), (77, 41)),
+            // As high as the picture, and no higher.
+            (90.0, Some(200.0), (30, 60), (70, 0)),
+        ] {
+            let placed = PlacedMark {
+                rotate,
+                scale,
+                anchor: Anchor::BottomRight,
+                ..placed(20, 10)
+            };
+            let place = place(&placed, (100, 60));
+            assert_eq!(place.bounds, bounds, "{rotate}");
+            assert_eq!((place.x, place.y), corner, "{rotate}");
+        }
+    }
+
+    #[test]
+    fn a_scaled_mark_fits_at_every_angle() {
+        for degrees in 0_u8..=180 {
+            let placed = PlacedMark {
+                rotate: f32::from(degrees) * 2.0,
+                scale: Some(300.0),
+                ..placed(50, 20)
+            };
+            let (width, height) = place(&placed, (301, 200)).bounds;
+            assert!(width <= 301 && height <= 200, "{degrees}: {width}×{height}");
+            assert!(width >= 297 || height >= 197, "{degrees}: {width}×{height}");
         }
     }
 

@@ -1,12 +1,14 @@
-//! The form in which a mark is laid on: scaled, and cut to what a picture shows of it.
+//! The form in which a mark is laid on: scaled, turned, and cut to what a picture shows of it.
 
 use std::sync::Arc;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
+use super::PlacedMark;
+use super::convert::saturated;
 use super::kept::Kept;
-use super::placement::{Placement, Window};
+use super::placement::{Placement, Window, turn};
 use super::resize::BICUBIC;
 use crate::mark::Mark;
 
@@ -19,6 +21,10 @@ pub struct Shape {
     mark: Arc<Mark>,
     /// Sides after scaling, pixels.
     size: (u32, u32),
+    /// Degrees counter-clockwise.
+    rotate: f32,
+    /// Sides of the box around the turned mark.
+    bounds: (u32, u32),
     window: Window,
 }
 
@@ -28,14 +34,17 @@ impl PartialEq for Shape {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.mark, &other.mark)
             && (self.size, self.window) == (other.size, other.window)
+            && self.rotate.to_bits() == other.rotate.to_bits()
     }
 }
 
 impl Shape {
-    pub fn of(mark: &Arc<Mark>, place: &Placement) -> Self {
+    pub fn of(placed: &PlacedMark, place: &Placement) -> Self {
         Self {
-            mark: Arc::clone(mark),
+            mark: Arc::clone(&placed.mark),
             size: place.size,
+            rotate: placed.rotate,
+            bounds: place.bounds,
             window: place.window,
         }
     }
@@ -59,7 +68,8 @@ impl Shapes {
         resizer: &mut Resizer,
     ) -> Result<&'a Mark, String> {
         let whole = (shape.window.width, shape.window.height) == shape.size;
-        if whole && shape.size == (shape.mark.width, shape.mark.height) {
+        let plain = turn(shape.rotate) == (0.0, 1.0);
+        if whole && plain && shape.size == (shape.mark.width, shape.mark.height) {
             return Ok(&shape.mark);
         }
         self.0.find(shape.clone(), |shape| {
@@ -80,7 +90,11 @@ fn made(shape: &Shape, resizer: &mut Resizer) -> Result<Mark, String> {
         scaled = resized(&shape.mark, shape.size, resizer)?;
         &scaled
     };
-    Ok(cut(mark, shape.window))
+    Ok(if turn(shape.rotate) == (0.0, 1.0) {
+        cut(mark, shape.window)
+    } else {
+        turned(mark, shape)
+    })
 }
 
 /// Colour is weighted by alpha, so that invisible pixels do not bleed.
@@ -120,8 +134,77 @@ fn cut(mark: &Mark, window: Window) -> Mark {
     }
 }
 
+/// Looks up for each pixel of the window where it comes from. Bilinear, since what is sharper
+/// than that draws bright rims around the flat, translucent grounds that marks often have.
+fn turned(mark: &Mark, shape: &Shape) -> Mark {
+    let (sine, cosine) = turn(shape.rotate);
+    let middle = |side: u32| f64::from(side) / 2.0;
+    let window = shape.window;
+    let mut rgba = Vec::with_capacity(window.width as usize * window.height as usize * 4);
+    for row in window.top..window.top + window.height {
+        let y = f64::from(row) + 0.5 - middle(shape.bounds.1);
+        for column in window.left..window.left + window.width {
+            let x = f64::from(column) + 0.5 - middle(shape.bounds.0);
+            rgba.extend(sampled(
+                mark,
+                x * cosine - y * sine + middle(mark.width) - 0.5,
+                x * sine + y * cosine + middle(mark.height) - 0.5,
+            ));
+        }
+    }
+    Mark {
+        width: window.width,
+        height: window.height,
+        rgba,
+    }
+}
+
+/// The mark between its pixels, whose centres are at whole numbers; around it nothing shows.
+/// Colour counts by its alpha.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the box around a mark reaches little further than its sides, which are u32"
+)]
+fn sampled(mark: &Mark, x: f64, y: f64) -> [u8; 4] {
+    let (left, top) = (x.floor(), y.floor());
+    let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);
+    let mut sums = [0.0_f32; 4];
+    for (row, row_share) in [(0, 1.0 - lower_share), (1, lower_share)] {
+        for (column, column_share) in [(0, 1.0 - right_share), (1, right_share)] {
+            let pixel = pixel(mark, left as i64 + column, top as i64 + row);
+            let alpha = row_share * column_share * f32::from(pixel[3]);
+            for (sum, &sample) in sums.iter_mut().zip(&pixel[..3]) {
+                *sum += alpha * f32::from(sample);
+            }
+            sums[3] += alpha;
+        }
+    }
+    let [red, green, blue, alpha] = sums;
+    if alpha <= 0.0 {
+        return [0; 4];
+    }
+    let [red, green, blue] = [red, green, blue].map(|sum| saturated(sum / alpha));
+    [red, green, blue, saturated(alpha)]
+}
+
+fn pixel(mark: &Mark, x: i64, y: i64) -> [u8; 4] {
+    let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else {
+        return [0; 4];
+    };
+    if x >= mark.width || y >= mark.height {
+        return [0; 4];
+    }
+    let at = (y as usize * mark.width as usize + x as usize) * 4;
+    match mark.rgba[at..] {
+        [red, green, blue, alpha, ..] => [red, green, blue, alpha],
+        _ => [0; 4],
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::placement::place;
+    use super::super::{Anchor, Length};
     use super::*;
 
     fn shape(mark: &Arc<Mark>, size: (u32, u32), window: (u32, u32, u32, u32)) -> Shape {
@@ -135,6 +218,8 @@ mod tests {
         Shape {
             mark: Arc::clone(mark),
             size,
+            rotate: 0.0,
+            bounds: size,
             window,
         }
     }
@@ -193,5 +278,64 @@ mod tests {
         let part = shapes.find(&shape, &mut resizer).unwrap();
         let reds: Vec<u8> = part.rgba.iter().step_by(4).copied().collect();
         assert_eq!((part.width, part.height, reds), (3, 1, vec![21, 22, 23]));
+    }
+
+    /// The whole of a turned mark, as R G B A pixels in rows.
+    fn turn_by(mark: &Arc<Mark>, rotate: f32) -> (u32, Vec<[u8; 4]>) {
+        let placed = PlacedMark {
+            mark: Arc::clone(mark),
+            opacity: 100.0,
+            scale: None,
+            rotate,
+            anchor: Anchor::TopLeft,
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        };
+        let shape = Shape::of(&placed, &place(&placed, (500, 500)));
+        let mut shapes = Shapes::default();
+        let turned = shapes.find(&shape, &mut Resizer::new()).unwrap();
+        let pixels = turned.rgba.chunks_exact(4);
+        let pixels = pixels.map(|pixel| pixel.try_into().unwrap()).collect();
+        (turned.width, pixels)
+    }
+
+    #[test]
+    fn quarter_turns_are_exact_and_counter_clockwise() {
+        let mark = mark(3, 2, |x, y| {
+            [u8::try_from(y * 3 + x + 1).unwrap(), 77, 200, 130]
+        });
+        for (rotate, width, expected) in [
+            (90.0, 2, [3, 6, 2, 5, 1, 4]),
+            (-270.0, 2, [3, 6, 2, 5, 1, 4]),
+            (180.0, 3, [6, 5, 4, 3, 2, 1]),
+            (270.0, 2, [4, 1, 5, 2, 6, 3]),
+            (-90.0, 2, [4, 1, 5, 2, 6, 3]),
+            (720.0, 3, [1, 2, 3, 4, 5, 6]),
+        ] {
+            let (found, pixels) = turn_by(&mark, rotate);
+            let expected = expected.map(|red| [red, 77, 200, 130]);
+            assert_eq!((found, &pixels[..]), (width, &expected[..]), "{rotate}");
+        }
+    }
+
+    #[test]
+    fn a_turned_square_has_smooth_edges_and_keeps_its_colour_and_area() {
+        let mark = mark(60, 60, |_, _| [200, 100, 50, 180]);
+        for rotate in [1.0, 17.5, 45.0, 133.0] {
+            let (width, pixels) = turn_by(&mark, rotate);
+            assert!(width <= 85, "{width}");
+            let area: u32 = pixels.iter().map(|pixel| u32::from(pixel[3])).sum();
+            assert!(area.abs_diff(60 * 60 * 180) < 60 * 180, "{rotate}: {area}");
+            let shown = pixels.iter().filter(|pixel| pixel[3] > 0);
+            let mut edge = 0;
+            for pixel in shown {
+                for (sample, wanted) in pixel[..3].iter().zip([200, 100, 50]) {
+                    assert!(sample.abs_diff(wanted) <= 1, "{rotate}: {pixel:?}");
+                }
+                assert!(pixel[3] <= 180);
+                edge += usize::from(pixel[3] < 180);
+            }
+            assert!(edge > 100, "{rotate}: {edge} pixels of edge");
+        }
     }
 }

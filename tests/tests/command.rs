@@ -92,7 +92,7 @@ fn exit_codes_tell_usage_from_configuration() {
         ),
         (
             &["run"],
-            "watermark: {npy_path: mark.npy, rotate: 45}\nfolders: [{input: in}]\n",
+            "watermark: {npy_path: mark.npy}\nfolders: [{input: in}]\nstatus: {listen: \"127.0.0.1:1\"}\n",
             78,
             "not supported yet",
         ),

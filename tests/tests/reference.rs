@@ -23,6 +23,7 @@ fn recipe() -> Recipe {
             mark: Arc::new(mark::load(&folder().join("mark.npy")).unwrap()),
             opacity: 60.0,
             scale: None,
+            rotate: 0.0,
             anchor: Anchor::TopLeft,
             margin: Length::Pixels(0),
             min_picture: 0,
