@@ -15,7 +15,7 @@ use tracing::{error, info};
 use crate::{
     config::{self, Config, ConfigError},
     daemon, log, mark, os,
-    picture::{self, Chroma, PlacedMark, Recipe, Scratch},
+    picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
     publish,
     queue::Until,
     signal, watch,
@@ -239,6 +239,7 @@ fn describe_mark(placed: &PlacedMark) -> String {
         .scale
         .map(|percent| format!(" scaled to {percent} %"));
     let rotate = (placed.rotate != 0.0).then(|| format!(" turned by {} degrees", placed.rotate));
+    let tiled = matches!(placed.position, Position::Tile { .. }).then(|| ", tiled".to_owned());
     [
         format!(
             ", mark {}x{} at {opacity} % opacity",
@@ -246,6 +247,7 @@ fn describe_mark(placed: &PlacedMark) -> String {
         ),
         scale.unwrap_or_default(),
         rotate.unwrap_or_default(),
+        tiled.unwrap_or_default(),
     ]
     .concat()
 }

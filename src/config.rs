@@ -198,7 +198,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length};
+    use crate::picture::{Anchor, Chroma, Length, Position};
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
@@ -373,10 +373,24 @@ status:
             assert_eq!(numbers, (65_500, 1, 90));
             let placed = &recipe.marks[0];
             assert_eq!((recipe.upscale, placed.min_picture), (false, 64));
-            assert_eq!(placed.anchor, Anchor::BottomRight);
+            assert_eq!(placed.position, Position::At(Anchor::BottomRight));
             assert_eq!((placed.scale, placed.rotate), (Some(12.5), 337.5));
             assert_eq!(recipe.max_pixels, 4_000_000_000);
         }
+    }
+
+    #[test]
+    fn spacing_belongs_to_tiles() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            "watermark: {npy_path: mark, position: tile, spacing: 7.5%}\nfolders:\n\
+             - {input: in}\n- {input: b, watermark: {spacing: 12}}\n",
+        );
+        let found = config.folders.iter();
+        let found: Vec<_> = found.map(|f| f.recipe.marks[0].position).collect();
+        let tile = |spacing| Position::Tile { spacing };
+        let wanted = [Length::Percent(7.5), Length::Pixels(12)].map(tile);
+        assert_eq!(found, wanted);
     }
 
     #[test]
@@ -495,7 +509,7 @@ status: {listen: here}
                 ":10: watermark.chroma: must be 420 or 444, found 422",
                 ":11: watermark.upscale: must be true or false, found \"yes\"",
                 ":12: watermark.position: must be top-left, top, top-right, left, center, right, \
-             bottom-left, bottom or bottom-right, found \"middle\"",
+             bottom-left, bottom, bottom-right or tile, found \"middle\"",
                 ":13: watermark.margin: must be pixels 0..65500 or \"0%\"..\"50%\", found \"51%\"",
                 ":14: watermark.min_picture: must be 0..65500, found -1",
                 ":15: watermark.qualty: unknown key, did you mean quality?",
@@ -534,8 +548,6 @@ status: {listen: here}
             r#"
 watermark:
   npy_path: mark
-  position: tile
-  spacing: 5%
   metadata: copyright
 folders:
   - input: in
@@ -550,19 +562,17 @@ ledger: postgres://user:secret@host/db
 status: {listen: "127.0.0.1:9470"}
 "#,
             &[
-                ":4: watermark.position: \"tile\" is not supported yet",
-                ":5: watermark.spacing: \"5%\" is not supported yet",
-                ":6: watermark.metadata: \"copyright\" is not supported yet",
-                ":9: folders[0].after: \"delete\" is not supported yet",
-                ":10: folders[0].on_failure: move_to is not supported yet",
-                ":12: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
-                ":13: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
-                ":14: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
-                ":14: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
-                ":14: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
-                ":15: max_memory: \"auto\" is not supported yet",
-                ":16: ledger: postgres is not supported yet",
-                ":17: status.listen: \"127.0.0.1:9470\" is not supported yet",
+                ":4: watermark.metadata: \"copyright\" is not supported yet",
+                ":7: folders[0].after: \"delete\" is not supported yet",
+                ":8: folders[0].on_failure: move_to is not supported yet",
+                ":10: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":11: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
+                ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
+                ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
+                ":12: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
+                ":13: max_memory: \"auto\" is not supported yet",
+                ":14: ledger: postgres is not supported yet",
+                ":15: status.listen: \"127.0.0.1:9470\" is not supported yet",
             ],
         ),
     ];

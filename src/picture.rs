@@ -64,7 +64,7 @@ pub struct PlacedMark {
     pub scale: Option<f32>,
     /// Degrees counter-clockwise, any finite number.
     pub rotate: f32,
-    pub anchor: Anchor,
+    pub position: Position,
     pub margin: Length,
     /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
     pub min_picture: u32,
@@ -79,7 +79,18 @@ pub enum Chroma {
     Full,
 }
 
-/// Where the mark stands on the picture.
+/// Where a mark stands on the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Position {
+    At(Anchor),
+    /// Again and again over the whole picture, from the margin on.
+    Tile {
+        /// Between a tile and the next, across and down.
+        spacing: Length,
+    },
+}
+
+/// A place for a single mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
     TopLeft,
@@ -285,7 +296,7 @@ mod tests {
                 opacity: 60.0,
                 scale: None,
                 rotate: 0.0,
-                anchor: Anchor::BottomRight,
+                position: Position::At(Anchor::BottomRight),
                 margin: Length::Percent(10.0),
                 min_picture: 0,
             }],
@@ -437,6 +448,45 @@ mod tests {
         }
     }
 
+    /// Several marks of all sorts on every kind of picture, in any form.
+    #[test]
+    fn marks_of_all_sorts_are_laid_on_in_order() {
+        let mut scratch = Scratch::new().unwrap();
+        let mut recipe = recipe();
+        let first = recipe.marks[0].clone();
+        recipe.marks.extend([
+            PlacedMark {
+                position: Position::Tile {
+                    spacing: Length::Percent(7.5),
+                },
+                scale: Some(33.3),
+                rotate: 30.0,
+                ..first.clone()
+            },
+            PlacedMark {
+                mark: Arc::new(Mark {
+                    width: 2,
+                    height: 2,
+                    rgba: vec![255; 16],
+                }),
+                opacity: 100.0,
+                ..first
+            },
+        ]);
+        for source in sources() {
+            for wanted in [Format::Jpeg, Format::Png] {
+                treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
+            }
+        }
+        let source = png_of(60, 40, png::ColorType::Rgb, png::BitDepth::Eight);
+        let treated = treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
+        let mut pixels = Pixels::default();
+        decode::png(treated.bytes, &mut Vec::new(), &mut pixels).unwrap();
+        // The margin is 4; what was laid on last is on top.
+        let last = (35 * 60 + 55) * 3;
+        assert_eq!(pixels.bytes()[last..last + 3], [255; 3]);
+    }
+
     #[test]
     fn a_grey_picture_takes_colour_only_from_a_coloured_mark() {
         let mut scratch = Scratch::new().unwrap();
@@ -562,6 +612,9 @@ mod tests {
 
     #[test]
     fn the_fingerprint_is_stable_and_sees_every_field() {
+        fn tile(spacing: Length) -> Position {
+            Position::Tile { spacing }
+        }
         let base = recipe();
         // Written down so that a change of the form is noticed: it would make every ledger stale.
         assert_eq!(base.fingerprint(), FINGERPRINT, "{:#x}", base.fingerprint());
@@ -570,7 +623,10 @@ mod tests {
             |recipe| recipe.marks[0].opacity = 61.0,
             |recipe| recipe.marks[0].scale = Some(60.0),
             |recipe| recipe.marks[0].rotate = 60.0,
-            |recipe| recipe.marks[0].anchor = Anchor::TopLeft,
+            |recipe| recipe.marks[0].position = Position::At(Anchor::TopLeft),
+            |recipe| recipe.marks[0].position = tile(Length::Pixels(0)),
+            |recipe| recipe.marks[0].position = tile(Length::Pixels(5)),
+            |recipe| recipe.marks[0].position = tile(Length::Percent(5.0)),
             |recipe| recipe.marks[0].margin = Length::Pixels(10),
             |recipe| recipe.marks[0].min_picture = 1,
             |recipe| recipe.marks.push(recipe.marks[0].clone()),
@@ -596,7 +652,7 @@ mod tests {
         assert_eq!(seen.len(), others.len() + 1);
     }
 
-    const FINGERPRINT: u64 = 0x6f31_f1cb_1658_b66f;
+    const FINGERPRINT: u64 = 0x2d6a_fa0b_9c97_fa7b;
 
     /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
     #[test]

@@ -9,7 +9,7 @@ use super::section::{Findings, Section};
 use super::tree::Value;
 use super::value;
 use crate::mark::{self, Mark};
-use crate::picture::{Anchor, Chroma, Length, PlacedMark, Recipe};
+use crate::picture::{Anchor, Chroma, Length, PlacedMark, Position, Recipe};
 
 /// Percent of the shorter side: enough to fill the longer side of any picture but a strip.
 const LARGEST_SCALE: f32 = 1000.0;
@@ -30,7 +30,7 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
             opacity: 100.0,
             scale: None,
             rotate: 0.0,
-            anchor: Anchor::TopLeft,
+            position: Position::At(Anchor::TopLeft),
             margin: Length::Pixels(0),
             min_picture: 0,
         }],
@@ -79,7 +79,6 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
 /// Takes the keys that say how a mark lies.
 fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
     section.set("opacity", &mut placed.opacity, value::percent);
-    section.set("position", &mut placed.anchor, anchor);
     section.set("margin", &mut placed.margin, value::length(50.0));
     section.set("scale", &mut placed.scale, scale);
     section.set(
@@ -88,7 +87,12 @@ fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
         value::whole(0..=65_500),
     );
     section.set("rotate", &mut placed.rotate, rotate);
-    section.get("spacing", spacing);
+    // A single mark has no neighbours: for it the key is checked and means nothing.
+    let mut spacing = Length::Pixels(0);
+    section.set("spacing", &mut spacing, value::length(100.0));
+    section.set("position", &mut placed.position, |value| {
+        position(value, spacing)
+    });
 }
 
 /// Notes that a recipe has no mark.
@@ -135,21 +139,19 @@ fn chroma(value: &Value) -> Result<Chroma, String> {
     }
 }
 
-fn anchor(value: &Value) -> Result<Anchor, String> {
-    match value {
-        Value::Text(text) if text == "tile" => value::unsupported(value),
-        other => value::choice(&[
-            ("top-left", Anchor::TopLeft),
-            ("top", Anchor::Top),
-            ("top-right", Anchor::TopRight),
-            ("left", Anchor::Left),
-            ("center", Anchor::Center),
-            ("right", Anchor::Right),
-            ("bottom-left", Anchor::BottomLeft),
-            ("bottom", Anchor::Bottom),
-            ("bottom-right", Anchor::BottomRight),
-        ])(other),
-    }
+fn position(value: &Value, spacing: Length) -> Result<Position, String> {
+    value::choice(&[
+        ("top-left", Position::At(Anchor::TopLeft)),
+        ("top", Position::At(Anchor::Top)),
+        ("top-right", Position::At(Anchor::TopRight)),
+        ("left", Position::At(Anchor::Left)),
+        ("center", Position::At(Anchor::Center)),
+        ("right", Position::At(Anchor::Right)),
+        ("bottom-left", Position::At(Anchor::BottomLeft)),
+        ("bottom", Position::At(Anchor::Bottom)),
+        ("bottom-right", Position::At(Anchor::BottomRight)),
+        ("tile", Position::Tile { spacing }),
+    ])(value)
 }
 
 /// `None` for the mark's own pixels.
@@ -172,13 +174,6 @@ fn rotate(value: &Value) -> Result<f32, String> {
         .filter(|degrees| degrees.is_finite())
         .map(|degrees| degrees.rem_euclid(360.0))
         .ok_or_else(|| value::wanted("a number of degrees", value))
-}
-
-fn spacing(value: &Value) -> Result<(), String> {
-    match value::length(100.0)(value)? {
-        Length::Pixels(0) | Length::Percent(0.0) => Ok(()),
-        _ => value::unsupported(value),
-    }
 }
 
 /// Nothing reads or keeps metadata, so that no value is true, the default included.

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Anchor, Chroma, Length, PlacedMark, Recipe};
+use super::{Anchor, Chroma, Length, PlacedMark, Position, Recipe};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and
@@ -41,11 +41,35 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         opacity,
         scale,
         rotate,
-        anchor,
+        position,
         margin,
         min_picture,
     } = placed;
-    let anchor = match anchor {
+    let (position, spacing) = match *position {
+        Position::At(anchor) => (number(anchor), Length::Pixels(0)),
+        Position::Tile { spacing } => (9, spacing),
+    };
+    let (margin_unit, margin) = length(*margin);
+    let (spacing_unit, spacing) = length(spacing);
+    hash.update(&[position, margin_unit, spacing_unit]);
+    for number in [
+        opacity.to_bits(),
+        // A scale is above 0.
+        scale.unwrap_or(0.0).to_bits(),
+        rotate.to_bits(),
+        margin,
+        spacing,
+        *min_picture,
+        mark.width,
+        mark.height,
+    ] {
+        hash.update(&number.to_le_bytes());
+    }
+    hash.update(&mark.rgba);
+}
+
+fn number(anchor: Anchor) -> u8 {
+    match anchor {
         Anchor::TopLeft => 0,
         Anchor::Top => 1,
         Anchor::TopRight => 2,
@@ -55,22 +79,7 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         Anchor::BottomLeft => 6,
         Anchor::Bottom => 7,
         Anchor::BottomRight => 8,
-    };
-    let (margin_unit, margin) = length(*margin);
-    hash.update(&[anchor, margin_unit]);
-    for number in [
-        opacity.to_bits(),
-        // A scale is above 0.
-        scale.unwrap_or(0.0).to_bits(),
-        rotate.to_bits(),
-        margin,
-        *min_picture,
-        mark.width,
-        mark.height,
-    ] {
-        hash.update(&number.to_le_bytes());
     }
-    hash.update(&mark.rgba);
 }
 
 fn length(length: Length) -> (u8, u32) {

@@ -92,7 +92,7 @@ fn upright(source: &Probe, max_pixels: u64) -> Result<(u32, u32), PictureError> 
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Anchor, Chroma, Length, PlacedMark};
+    use super::super::{Anchor, Chroma, Length, PlacedMark, Position};
     use super::*;
     use crate::mark::Mark;
 
@@ -107,7 +107,7 @@ mod tests {
                 opacity: 50.0,
                 scale: None,
                 rotate: 0.0,
-                anchor: Anchor::TopLeft,
+                position: Position::At(Anchor::TopLeft),
                 margin: Length::Pixels(0),
                 min_picture: 0,
             }],

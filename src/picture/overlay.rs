@@ -36,14 +36,32 @@ pub fn planes(
     } else {
         planes.sampling.steps(1)
     };
-    let key = StampKey {
-        shape: Shape::of(placed, &place),
-        opacity: opacity(placed).to_bits(),
-        sampling: planes.sampling,
-        phase: (phase(place.x, across), phase(place.y, down)),
-    };
-    let stamp = stamps.find(key, resizer)?;
-    press(stamp, (place.x, place.y), size, planes);
+    let shape = Shape::of(placed, &place);
+    // Tiles that stand alike in their chroma samples share a stamp, so these are laid together.
+    for of_row in 0..down {
+        let rows = place.rows(size.1).filter(|y| phase(*y, down) == of_row);
+        for of_column in 0..across {
+            let mut columns = place
+                .columns(size.0)
+                .filter(|x| phase(*x, across) == of_column)
+                .peekable();
+            if columns.peek().is_none() || rows.clone().next().is_none() {
+                continue;
+            }
+            let key = StampKey {
+                shape: shape.clone(),
+                opacity: opacity(placed).to_bits(),
+                sampling: planes.sampling,
+                phase: (of_column, of_row),
+            };
+            let stamp = stamps.find(key, resizer)?;
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    press(stamp, (x, y), size, planes);
+                }
+            }
+        }
+    }
     Ok(())
 }
 
@@ -131,7 +149,11 @@ pub fn pixels(
     let place = place(placed, (pixels.width, pixels.height));
     let shape = Shape::of(placed, &place);
     let mark = stamps.shapes.find(&shape, resizer)?;
-    lay(mark, (place.x, place.y), opacity(placed), pixels);
+    for y in place.rows(pixels.height) {
+        for x in place.columns(pixels.width) {
+            lay(mark, (x, y), opacity(placed), pixels);
+        }
+    }
     Ok(())
 }
 
@@ -219,7 +241,7 @@ fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Anchor, Length};
+    use super::super::{Anchor, Length, Position};
     use super::*;
 
     fn mark(width: u32, height: u32, pixel: [u8; 4]) -> Arc<Mark> {
@@ -236,7 +258,7 @@ mod tests {
             opacity: 100.0,
             scale: None,
             rotate: 0.0,
-            anchor: Anchor::TopLeft,
+            position: Position::At(Anchor::TopLeft),
             margin: Length::Pixels(0),
             min_picture: 0,
         }
@@ -346,6 +368,44 @@ mod tests {
             };
             planes(&mut stamps, &mut resizer, &placed, (8, 8), &mut planes_).unwrap();
             assert_eq!(stamps.len(), expected);
+        }
+    }
+
+    #[test]
+    fn tiles_cover_planes_as_they_cover_pixels() {
+        let grey = mark(5, 3, [200, 200, 200, 255]);
+        let placed = PlacedMark {
+            margin: Length::Pixels(1),
+            position: Position::Tile {
+                spacing: Length::Pixels(4),
+            },
+            ..placed(&grey)
+        };
+        let (mut stamps, mut resizer) = (Stamps::default(), Resizer::new());
+        let mut pixels_ = Pixels::default();
+        pixels_.allocate(31, 23, 1, false);
+        pixels_.bytes_mut().fill(10);
+        pixels(&mut stamps, &mut resizer, &placed, &mut pixels_).unwrap();
+        for (y, row) in pixels_.bytes().chunks_exact(31).enumerate() {
+            for (x, sample) in row.iter().enumerate() {
+                let tile = x > 0 && y > 0 && (x - 1) % 9 < 5 && (y - 1) % 7 < 3;
+                assert_eq!(*sample, if tile { 200 } else { 10 }, "{x} {y}");
+            }
+        }
+        for (sampling, expected) in [(Sampling::S420, 4), (Sampling::S444, 5)] {
+            let mut planes_ = Planes::default();
+            planes_.allocate(sampling, 31, 23);
+            for plane in planes_.used_mut() {
+                plane.samples.fill(10);
+            }
+            planes(&mut stamps, &mut resizer, &placed, (31, 23), &mut planes_).unwrap();
+            // Tiles at odd and even places: four stamps for 4:2:0, whatever the number of tiles.
+            assert_eq!(stamps.len(), expected);
+            let luma = &planes_.used()[0];
+            let rows = luma.samples.chunks_exact(luma.width);
+            for (row, wanted) in rows.zip(pixels_.bytes().chunks_exact(31)) {
+                assert_eq!(row[..31], *wanted);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Where a mark stands on a picture and how large it is there: decided from sizes alone, before
 //! anything is drawn.
 
-use super::{Anchor, Length, PlacedMark};
+use std::iter::successors;
+
+use super::{Anchor, Length, PlacedMark, Position};
 
 /// A mark on a picture, in pixels of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,24 @@ pub struct Placement {
     /// edge cuts it.
     pub x: i64,
     pub y: i64,
+    /// From a tile to the next, across and down, each above 0; `None` for a single mark.
+    pub pitch: Option<(i64, i64)>,
+}
+
+impl Placement {
+    /// Where the columns of marks start on a picture of this width.
+    pub fn columns(&self, width: u32) -> impl Iterator<Item = i64> + Clone {
+        steps(self.x, self.pitch.map(|pitch| pitch.0), width)
+    }
+
+    /// Where the rows of marks start on a picture of this height.
+    pub fn rows(&self, height: u32) -> impl Iterator<Item = i64> + Clone {
+        steps(self.y, self.pitch.map(|pitch| pitch.1), height)
+    }
+}
+
+fn steps(start: i64, pitch: Option<i64>, side: u32) -> impl Iterator<Item = i64> + Clone {
+    successors(Some(start), move |at| Some(at + pitch?)).take_while(move |at| *at < side.into())
 }
 
 /// A rectangle within the box around a mark.
@@ -41,15 +61,25 @@ pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
     let near = margin;
     let middle = |side: u32, mark: u32| (i64::from(side) - i64::from(mark)) / 2;
     let far = |side: u32, mark: u32| i64::from(side) - i64::from(mark) - margin;
-    let x = match placed.anchor {
-        Anchor::TopLeft | Anchor::Left | Anchor::BottomLeft => near,
-        Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, bounds.0),
-        Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, bounds.0),
-    };
-    let y = match placed.anchor {
-        Anchor::TopLeft | Anchor::Top | Anchor::TopRight => near,
-        Anchor::Left | Anchor::Center | Anchor::Right => middle(height, bounds.1),
-        Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, bounds.1),
+    let (x, y, pitch) = match placed.position {
+        Position::At(anchor) => {
+            let x = match anchor {
+                Anchor::TopLeft | Anchor::Left | Anchor::BottomLeft => near,
+                Anchor::Top | Anchor::Center | Anchor::Bottom => middle(width, bounds.0),
+                Anchor::TopRight | Anchor::Right | Anchor::BottomRight => far(width, bounds.0),
+            };
+            let y = match anchor {
+                Anchor::TopLeft | Anchor::Top | Anchor::TopRight => near,
+                Anchor::Left | Anchor::Center | Anchor::Right => middle(height, bounds.1),
+                Anchor::BottomLeft | Anchor::Bottom | Anchor::BottomRight => far(height, bounds.1),
+            };
+            (x, y, None)
+        }
+        Position::Tile { spacing } => {
+            let spacing = pixels(spacing, width.min(height));
+            let pitch = |mark: u32| i64::from(mark) + spacing;
+            (near, near, Some((pitch(bounds.0), pitch(bounds.1))))
+        }
     };
     let (left, window_width, x) = drawn(x, bounds.0, width);
     let (top, window_height, y) = drawn(y, bounds.1, height);
@@ -64,6 +94,7 @@ pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
         },
         x,
         y,
+        pitch,
     }
 }
 
@@ -179,7 +210,7 @@ mod tests {
             opacity: 50.0,
             scale: None,
             rotate: 0.0,
-            anchor: Anchor::TopLeft,
+            position: Position::At(Anchor::TopLeft),
             margin: Length::Pixels(0),
             min_picture: 0,
         }
@@ -201,7 +232,7 @@ mod tests {
             (Anchor::BottomRight, Length::Percent(1.0), (1409, 1059)),
         ] {
             let placed = PlacedMark {
-                anchor,
+                position: Position::At(anchor),
                 margin,
                 ..placed(20, 10)
             };
@@ -244,6 +275,29 @@ mod tests {
     }
 
     #[test]
+    fn tiles_start_at_the_margin_and_reach_every_edge() {
+        for (margin, spacing, columns, rows) in [
+            (0, Length::Pixels(0), vec![0, 20, 40], vec![0, 10, 20, 30]),
+            (5, Length::Pixels(7), vec![5, 32, 59], vec![5, 22, 39]),
+            (0, Length::Percent(50.0), vec![0, 40], vec![0, 30]),
+            (59, Length::Pixels(0), vec![59], vec![]),
+            (60, Length::Pixels(0), vec![], vec![]),
+        ] {
+            let placed = PlacedMark {
+                margin: Length::Pixels(margin),
+                position: Position::Tile { spacing },
+                ..placed(20, 10)
+            };
+            let place = place(&placed, (60, 40));
+            let found = (
+                place.columns(60).collect::<Vec<_>>(),
+                place.rows(40).collect::<Vec<_>>(),
+            );
+            assert_eq!(found, (columns, rows), "{margin} {spacing:?}");
+        }
+    }
+
+    #[test]
     fn a_turned_mark_is_placed_by_the_box_around_it() {
         for (rotate, scale, bounds, corner) in [
             (90.0, None, (10, 20), (90, 40)),
@@ -257,7 +311,7 @@ mod tests {
             let placed = PlacedMark {
                 rotate,
                 scale,
-                anchor: Anchor::BottomRight,
+                position: Position::At(Anchor::BottomRight),
                 ..placed(20, 10)
             };
             let place = place(&placed, (100, 60));
@@ -288,7 +342,7 @@ mod tests {
             (Anchor::BottomRight, (105, 0, 95, 10, 0, 35)),
         ] {
             let placed = PlacedMark {
-                anchor,
+                position: Position::At(anchor),
                 margin: Length::Pixels(5),
                 ..placed(200, 10)
             };

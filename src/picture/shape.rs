@@ -204,7 +204,7 @@ fn pixel(mark: &Mark, x: i64, y: i64) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::super::placement::place;
-    use super::super::{Anchor, Length};
+    use super::super::{Anchor, Length, Position};
     use super::*;
 
     fn shape(mark: &Arc<Mark>, size: (u32, u32), window: (u32, u32, u32, u32)) -> Shape {
@@ -287,7 +287,7 @@ mod tests {
             opacity: 100.0,
             scale: None,
             rotate,
-            anchor: Anchor::TopLeft,
+            position: Position::At(Anchor::TopLeft),
             margin: Length::Pixels(0),
             min_picture: 0,
         };

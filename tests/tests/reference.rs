@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use watermarkd::mark;
-use watermarkd::picture::{Anchor, Chroma, Format, Length, PlacedMark, Recipe, Scratch, treat};
+use watermarkd::picture::{
+    Anchor, Chroma, Format, Length, PlacedMark, Position, Recipe, Scratch, treat,
+};
 
 /// Decibels. Two JPEGs of quality 30 made from pictures that differ by rounding are no closer
 /// than about 38.
@@ -24,7 +26,7 @@ fn recipe() -> Recipe {
             opacity: 60.0,
             scale: None,
             rotate: 0.0,
-            anchor: Anchor::TopLeft,
+            position: Position::At(Anchor::TopLeft),
             margin: Length::Pixels(0),
             min_picture: 0,
         }],
