@@ -203,7 +203,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
 
-    /// A folder with a mark and the inputs `in`, `in/sub` and `b`.
+    /// A folder with a mark and the inputs `in`, `in/sub`, `b` and `c`.
     struct Sandbox(TempDir);
 
     impl Sandbox {
@@ -211,6 +211,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join("in/sub")).unwrap();
             fs::create_dir(dir.path().join("b")).unwrap();
+            fs::create_dir(dir.path().join("c")).unwrap();
             let mark = ndarray::Array3::<u8>::from_elem((2, 3, 4), 200);
             ndarray_npy::write_npy(dir.path().join("mark.npy"), &mark).unwrap();
             Self(dir)
@@ -380,6 +381,49 @@ status:
     }
 
     #[test]
+    fn marks_are_a_list_with_the_block_as_their_defaults() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            r"
+watermark:
+  opacity: 40
+  rotate: 10
+  marks:
+    - {npy_path: mark, scale: 20%}
+    - {npy_path: mark.npy, opacity: 70, position: tile, spacing: 3, margin: 1, min_picture: 9}
+folders:
+  - input: in
+  - {input: b, watermark: {npy_path: mark, opacity: 5}}
+  - {input: in/sub, watermark: {opacity: 6}}
+  - {input: c, watermark: {marks: [{npy_path: mark, rotate: 30}]}}
+",
+        );
+        let told: Vec<Vec<_>> = config
+            .folders
+            .iter()
+            .map(|folder| {
+                let marks = folder.recipe.marks.iter();
+                marks
+                    .map(|mark| (mark.opacity, mark.rotate, mark.scale))
+                    .collect()
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                vec![(40.0, 10.0, Some(20.0)), (70.0, 10.0, None)],
+                vec![(5.0, 10.0, None)],
+                vec![(6.0, 10.0, Some(20.0)), (70.0, 10.0, None)],
+                vec![(40.0, 30.0, None)],
+            ]
+        );
+        let tile = &config.folders[0].recipe.marks[1];
+        let spacing = Length::Pixels(3);
+        assert_eq!(tile.position, Position::Tile { spacing });
+        assert_eq!((tile.margin, tile.min_picture), (Length::Pixels(1), 9));
+    }
+
+    #[test]
     fn spacing_belongs_to_tiles() {
         let sandbox = Sandbox::new();
         let config = sandbox.good(
@@ -520,7 +564,7 @@ status: {listen: here}
                 ":20: folders[0].ignore[2]: must be a text, found 3",
                 ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
                 ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, margin, \
-             metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
+             marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
              quality, rotate, scale, spacing, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
                 ":26: folders[1].1: unknown key, known here are after, ignore, input, on_failure, \
@@ -541,6 +585,37 @@ status: {listen: here}
                 ":41: log.colour: unknown key, known here are console, dir, format, keep, level, rotation",
                 ":42: status.listen: must be null or an address such as 127.0.0.1:9470, \
              found \"here\"",
+            ],
+        ),
+        // Lists of marks.
+        (
+            r"
+watermark:
+  npy_path: mark
+  marks:
+    - {npy_path: mark, opacity: 101}
+    - {scale: 0%, quality: 3}
+folders:
+  - {input: in, watermark: {marks: []}}
+  - {input: b, watermark: {marks: mark.npy}}
+",
+            &[
+                ":4: watermark.marks: cannot be combined with npy_path: name it in the entries",
+                ":5: watermark.marks[0].opacity: must be 0..100, found 101",
+                ":6: watermark.marks[1].scale: must be none, or above 0% and up to \"1000%\", \
+             found \"0%\"",
+                ":6: watermark.marks[1].quality: unknown key, known here are margin, min_picture, \
+             npy_path, opacity, position, rotate, scale, spacing",
+                ":8: folders[0].watermark.marks: must have 1..32 marks, found 0",
+                ":9: folders[1].watermark.marks: must be a list of marks, found \"mark.npy\"",
+            ],
+        ),
+        (
+            "watermark:\n  marks:\n  - {opacity: 3}\n  - 7\nfolders: [{input: in}]\n",
+            &[
+                ":3: watermark.marks[0].npy_path: required, but missing",
+                ":4: watermark.marks[1]: must be a mapping, found 7",
+                ":4: watermark.marks[1].npy_path: required, but missing",
             ],
         ),
         // What comes later is told apart from what is wrong.

@@ -51,9 +51,7 @@ pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site
         }
         None if old_form => {
             sites.extend(
-                old_input.map(|input| {
-                    read_old(&input, &mut watermark, &mut marks, max_pixels, findings)
-                }),
+                old_input.map(|input| read_old(&input, &mut watermark, &mut marks, max_pixels)),
             );
         }
         None => findings.add(
@@ -97,7 +95,7 @@ fn read_one(
 
     let mut own = section.section("watermark").over(watermark);
     let recipe = recipe::read(&mut own, marks, max_pixels);
-    recipe::require_mark(&mut own, findings);
+    recipe::require_mark(&mut own);
     own.finish();
 
     let input_at = section.place_of("input");
@@ -130,10 +128,9 @@ fn read_old(
     watermark: &mut Section<'_>,
     marks: &mut Marks<'_>,
     max_pixels: Option<u64>,
-    findings: &Findings,
 ) -> Site {
     let recipe = recipe::read(watermark, marks, max_pixels);
-    recipe::require_mark(watermark, findings);
+    recipe::require_mark(watermark);
     let input = value::below(marks.base, input);
     let at = watermark.place_of("input_folder");
     Site {

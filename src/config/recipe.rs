@@ -5,11 +5,18 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::section::{Findings, Section};
-use super::tree::Value;
+use super::section::Section;
+use super::tree::{Node, Value};
 use super::value;
 use crate::mark::{self, Mark};
 use crate::picture::{Anchor, Chroma, Length, PlacedMark, Position, Recipe};
+
+/// The keys for a single mark's file and for a list of marks, which are alternatives.
+const SINGLE: &str = "npy_path";
+const LIST: &str = "marks";
+
+/// Marks that a picture may get: each costs time, and nobody needs more.
+const MOST_MARKS: usize = 32;
 
 /// Percent of the shorter side: enough to fill the longer side of any picture but a strip.
 const LARGEST_SCALE: f32 = 1000.0;
@@ -43,20 +50,15 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
     }
 }
 
-/// Takes the keys of a recipe from `section`. When no mark can be had the recipe has a
-/// transparent one, so that its other keys are checked all the same; the finding keeps such a
-/// recipe from leaving this module.
+/// Takes the keys of a recipe from `section`.
 pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option<u64>) -> Recipe {
-    let mark = section.get("npy_path", |value| marks.get(&value::path(value)?));
-    let mut recipe = default_recipe(mark.unwrap_or_else(|| {
-        Arc::new(Mark {
-            width: 1,
-            height: 1,
-            rgba: vec![0; 4],
-        })
-    }));
+    // Read even if there is a list of marks, whose defaults these keys are.
+    let mut recipe = default_recipe(mark(section, marks));
     for placed in &mut recipe.marks {
         place(section, placed);
+    }
+    if let Some((LIST, node)) = section.nearest(SINGLE, LIST) {
+        recipe.marks = list(section, node, marks);
     }
     section.set(
         "output_height",
@@ -74,6 +76,49 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
     section.get("metadata", metadata);
     recipe
+}
+
+/// The entries of `marks`. What an entry does not say is said by `section`.
+fn list(section: &Section<'_>, node: &Node, marks: &mut Marks<'_>) -> Vec<PlacedMark> {
+    let nodes = match &node.value {
+        Value::List(nodes) if (1..=MOST_MARKS).contains(&nodes.len()) => nodes,
+        Value::List(nodes) => {
+            let cause = format!("must have 1..{MOST_MARKS} marks, found {}", nodes.len());
+            section.findings.add(&node.place, cause);
+            return Vec::new();
+        }
+        other => {
+            let cause = value::wanted("a list of marks", other);
+            section.findings.add(&node.place, cause);
+            return Vec::new();
+        }
+    };
+    nodes
+        .iter()
+        .flat_map(|node| {
+            let mut entry = section.entry(node);
+            let mut placed = default_recipe(mark(&mut entry, marks)).marks;
+            for placed in &mut placed {
+                place(&mut entry, placed);
+            }
+            require(&entry);
+            entry.finish();
+            placed
+        })
+        .collect()
+}
+
+/// The mark that is named. When none can be had it is a transparent one, so that the other keys are
+/// checked all the same; the finding keeps such a recipe from leaving this module.
+fn mark(section: &mut Section<'_>, marks: &mut Marks<'_>) -> Arc<Mark> {
+    let mark = section.get(SINGLE, |value| marks.get(&value::path(value)?));
+    mark.unwrap_or_else(|| {
+        Arc::new(Mark {
+            width: 1,
+            height: 1,
+            rgba: vec![0; 4],
+        })
+    })
 }
 
 /// Takes the keys that say how a mark lies.
@@ -96,9 +141,16 @@ fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
 }
 
 /// Notes that a recipe has no mark.
-pub fn require_mark(section: &mut Section<'_>, findings: &Findings) {
-    if section.node("npy_path").is_none() {
-        findings.add(&section.place.key("npy_path"), "required, but missing");
+pub fn require_mark(section: &mut Section<'_>) {
+    if section.nearest(SINGLE, LIST).is_none() {
+        require(section);
+    }
+}
+
+fn require(section: &Section<'_>) {
+    if section.find(SINGLE).is_none() {
+        let place = section.place.key(SINGLE);
+        section.findings.add(&place, "required, but missing");
     }
 }
 

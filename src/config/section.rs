@@ -2,6 +2,7 @@
 //! that reads it; what is left over at the end is unknown.
 
 use std::cell::RefCell;
+use std::iter;
 
 use super::tree::{Node, Place, Value};
 
@@ -45,10 +46,10 @@ impl Findings {
 pub struct Section<'a> {
     pub place: Place,
     entries: &'a Entries,
-    /// Where a key is looked for that `entries` has not.
-    base: &'a Entries,
+    /// Where a key is looked for that `entries` has not, nearest first.
+    bases: Vec<&'a Entries>,
     known: Vec<&'static str>,
-    findings: &'a Findings,
+    pub findings: &'a Findings,
 }
 
 impl<'a> Section<'a> {
@@ -65,7 +66,7 @@ impl<'a> Section<'a> {
         Self {
             place: node.place.clone(),
             entries,
-            base: &[],
+            bases: Vec::new(),
             known: Vec::new(),
             findings,
         }
@@ -78,7 +79,7 @@ impl<'a> Section<'a> {
             None => Section {
                 place: self.place.key(key),
                 entries: &[],
-                base: &[],
+                bases: Vec::new(),
                 known: Vec::new(),
                 findings: self.findings,
             },
@@ -87,17 +88,52 @@ impl<'a> Section<'a> {
 
     /// Keys that are missing here are taken from `base`, which reports its own left-overs.
     pub fn over(mut self, base: &Section<'a>) -> Self {
-        self.base = base.entries;
+        self.bases = base.layers().collect();
         self
     }
 
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         self.known.push(key);
-        let layers = self.entries.iter().chain(self.base);
-        layers
-            .filter(|(name, _)| name == key)
-            .map(|(_, node)| node)
-            .next()
+        self.find(key)
+    }
+
+    /// As `node`, for a key that is known already.
+    pub fn find(&self, key: &str) -> Option<&'a Node> {
+        self.layers().find_map(|entries| value_of(entries, key))
+    }
+
+    /// The mapping at `node`, whose missing keys are taken from here.
+    pub fn entry(&self, node: &'a Node) -> Section<'a> {
+        Section::of(node, self.findings).over(self)
+    }
+
+    /// The one of two keys that stands nearest, if they are alternatives: a layer that has either
+    /// hides both of the layers below it. An error at `second` when a layer has both.
+    pub fn nearest(
+        &mut self,
+        first: &'static str,
+        second: &'static str,
+    ) -> Option<(&'static str, &'a Node)> {
+        self.known.extend([first, second]);
+        let found = self.layers().find_map(|entries| {
+            let pair = (value_of(entries, first), value_of(entries, second));
+            (pair.0.is_some() || pair.1.is_some()).then_some(pair)
+        });
+        match found? {
+            (Some(_), Some(node)) => {
+                let cause = format!("cannot be combined with {first}: name it in the entries");
+                self.findings.add(&node.place, cause);
+                Some((second, node))
+            }
+            (None, Some(node)) => Some((second, node)),
+            (Some(node), None) => Some((first, node)),
+            (None, None) => None,
+        }
+    }
+
+    /// This mapping and those below it, nearest first.
+    fn layers(&self) -> impl Iterator<Item = &'a Entries> {
+        iter::once(self.entries).chain(self.bases.iter().copied())
     }
 
     /// The value at `key` as `read` understands it; `None` when the key is missing or wrong.
@@ -130,12 +166,8 @@ impl<'a> Section<'a> {
 
     /// The place of `key` if it is there, else the one that lacks it.
     pub fn place_of(&self, key: &str) -> Place {
-        let layers = self.entries.iter().chain(self.base);
-        layers
-            .filter(|(name, _)| name == key)
-            .map(|(_, node)| node.place.clone())
-            .next()
-            .unwrap_or_else(|| self.place.key(key))
+        self.find(key)
+            .map_or_else(|| self.place.key(key), |node| node.place.clone())
     }
 
     /// Refuses the keys that nobody has asked for.
@@ -161,4 +193,9 @@ impl<'a> Section<'a> {
             );
         }
     }
+}
+
+fn value_of<'a>(entries: &'a Entries, key: &str) -> Option<&'a Node> {
+    let mut entries = entries.iter();
+    entries.find(|(name, _)| name == key).map(|(_, node)| node)
 }
