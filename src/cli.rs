@@ -1,5 +1,7 @@
 //! The command line.
 
+mod make;
+
 use std::{
     fs::{self, File},
     io::{self, IsTerminal, Write},
@@ -59,6 +61,11 @@ enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Make a mark from a text or a picture.
+    Mark {
+        #[command(subcommand)]
+        command: make::Command,
+    },
     /// Put one picture through the recipe of the folder it lies in, or of the first folder.
     Preview {
         #[command(flatten)]
@@ -97,6 +104,7 @@ pub fn run() -> ExitCode {
             file,
             output,
         } => preview(&config, &file, &output),
+        Command::Mark { command } => make::run(command),
     };
     match result {
         Ok(code) => code,

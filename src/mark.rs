@@ -3,9 +3,10 @@
 
 mod npy;
 mod sample;
+pub mod text;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::ArrayView3;
@@ -93,19 +94,27 @@ fn parse(bytes: &[u8]) -> Result<Mark, String> {
     })
 }
 
-/// Writes a mark as an H×W×4 array of uint8.
+/// Writes a mark as an H×W×4 array of uint8, in place.
 pub fn save(mark: &Mark, path: &Path) -> Result<(), MarkError> {
     let failed = |cause: String| MarkError::Write {
         path: path.to_owned(),
         cause,
     };
-    let shape = (mark.height as usize, mark.width as usize, 4);
-    let array =
-        ArrayView3::from_shape(shape, &mark.rgba).map_err(|error| failed(error.to_string()))?;
     let file = File::create(path).map_err(|error| failed(error.to_string()))?;
-    array
-        .write_npy(BufWriter::new(file))
-        .map_err(|error| failed(error.to_string()))
+    write(mark, BufWriter::new(file)).map_err(failed)
+}
+
+/// The bytes of such an array, for whoever makes a file of them.
+pub fn to_npy(mark: &Mark) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write(mark, &mut bytes).map_err(anyhow::Error::msg)?;
+    Ok(bytes)
+}
+
+fn write(mark: &Mark, to: impl Write) -> Result<(), String> {
+    let shape = (mark.height as usize, mark.width as usize, 4);
+    let array = ArrayView3::from_shape(shape, &mark.rgba).map_err(|error| error.to_string())?;
+    array.write_npy(to).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -72,6 +72,74 @@ fn preview_treats_one_picture_and_touches_nothing_else() {
 }
 
 #[test]
+fn marks_are_made_from_texts_and_pictures() {
+    let sandbox = Sandbox::new();
+    let run = |arguments: &[&str]| {
+        let output = sandbox.command(arguments).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    let made = |name: &str| watermarkd::mark::load(&sandbox.path(name)).unwrap();
+
+    let styled = [
+        "mark",
+        "text",
+        "© me",
+        "-o",
+        "text.npy",
+        "--size",
+        "40",
+        "--color",
+        "#ff000080",
+        "--outline",
+        "2,#000000",
+        "--shadow",
+        "-300,3",
+    ];
+    let (code, told) = run(&styled);
+    let mark = made("text.npy");
+    let size = format!("text.npy: {}x{}\n", mark.width, mark.height);
+    assert_eq!((code, told), (Some(0), size));
+    let red = mark
+        .rgba
+        .chunks_exact(4)
+        .filter(|p| **p == [255, 0, 0, 128]);
+    assert!(red.count() > 100);
+
+    sandbox.write("logo.png", &png(30, 20, 1));
+    let (code, told) = run(&["mark", "image", "logo.png", "-o", "text.npy"]);
+    assert_eq!((code, told.as_str()), (Some(0), "text.npy: 30x20\n"));
+    assert_eq!(made("text.npy"), made("logo.png"));
+
+    for (arguments, code, part) in [
+        (&["text", "好", "-o", "no.npy"][..], 1, "no character '好'"),
+        (
+            &["text", "a", "-o", "no.npy", "--font", "gone.ttf"],
+            1,
+            "gone.ttf",
+        ),
+        (
+            &["text", "a", "-o", "no.npy", "--font", "logo.png"],
+            1,
+            "logo.png: the font",
+        ),
+        (&["text", "a", "-o", "logo.png"], 1, "must end in .npy"),
+        (&["text", "a", "-o", "no.npy", "--size", "3"], 2, "4..1000"),
+        (
+            &["text", "a", "-o", "no.npy", "--color", "red"],
+            2,
+            "#rrggbb",
+        ),
+        (&["image", "config.yaml", "-o", "no.npy"], 1, "config.yaml"),
+    ] {
+        let (found, told) = run(&[&["mark"], arguments].concat());
+        assert_eq!(found, Some(code), "{arguments:?}: {told}");
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(!sandbox.path("no.npy").exists());
+}
+
+#[test]
 fn exit_codes_tell_usage_from_configuration() {
     let sandbox = Sandbox::new();
     for (arguments, config, code, told) in [

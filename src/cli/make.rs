@@ -1,0 +1,192 @@
+//! `watermarkd mark`: makes marks from texts and pictures.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+
+use crate::{
+    mark::{self, Mark, text},
+    publish,
+};
+
+/// Bytes of a font's file: collections of Chinese, Japanese and Korean fonts have about a hundred
+/// million.
+const LARGEST_FONT: u64 = 512 << 20;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a mark from a text.
+    Text {
+        /// The text; it may have several lines.
+        #[arg(allow_hyphen_values = true)]
+        text: String,
+        /// Where to write the mark, a name that ends in .npy.
+        #[arg(short, long, value_name = "MARK")]
+        output: PathBuf,
+        /// A TrueType or OpenType font; `DejaVu` Sans Bold without it.
+        #[arg(long, value_name = "FILE")]
+        font: Option<PathBuf>,
+        /// Size of the font in pixels, 4..1000.
+        #[arg(long, value_name = "PX", default_value = "64", value_parser = size)]
+        size: f32,
+        /// Colour, with its opacity if it has eight digits: #rrggbb or #rrggbbaa; the # may be
+        /// left out.
+        #[arg(long, value_name = "COLOR", default_value = "#ffffff", value_parser = colour)]
+        color: text::Colour,
+        /// Width of an outline in pixels, 0..100, and its colour: 2 or 2,#000000.
+        #[arg(long, value_name = "PX[,COLOR]", value_parser = outline)]
+        outline: Option<(f32, text::Colour)>,
+        /// How far a shadow stands to the right and below in pixels, -1000..1000, and its colour:
+        /// 3,3 or -3,3,#00000080.
+        #[arg(long, value_name = "DX,DY[,COLOR]", value_parser = shadow, allow_hyphen_values = true)]
+        shadow: Option<((i32, i32), text::Colour)>,
+    },
+    /// Make a mark from a PNG or JPEG.
+    Image {
+        /// The picture.
+        file: PathBuf,
+        /// Where to write the mark, a name that ends in .npy.
+        #[arg(short, long, value_name = "MARK")]
+        output: PathBuf,
+    },
+}
+
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Text {
+            text,
+            output,
+            font,
+            size,
+            color,
+            outline,
+            shadow,
+        } => {
+            let style = text::Style {
+                size,
+                colour: color,
+                outline,
+                shadow,
+            };
+            let mark = match &font {
+                Some(file) => text::draw(&text, &read_font(file)?, &style)
+                    .map_err(|cause| anyhow::anyhow!("font {}: {cause}", file.display())),
+                None => text::draw(&text, text::FONT, &style).map_err(anyhow::Error::msg),
+            };
+            write(&mark?, &output)
+        }
+        Command::Image { file, output } => write(&mark::load(&file)?, &output),
+    }
+}
+
+fn read_font(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read font {}", file.display());
+    let mut bytes = Vec::new();
+    let source = File::open(file).with_context(cannot)?;
+    let read = source.take(LARGEST_FONT + 1).read_to_end(&mut bytes);
+    if read.with_context(cannot)? as u64 > LARGEST_FONT {
+        bail!(
+            "font {}: more than {LARGEST_FONT} bytes are not taken",
+            file.display()
+        );
+    }
+    Ok(bytes)
+}
+
+fn write(mark: &Mark, output: &Path) -> anyhow::Result<ExitCode> {
+    // Under the name of a picture it would be taken for one by everything else.
+    if output.extension().is_none_or(|end| end != "npy") {
+        bail!("{}: the name must end in .npy", output.display());
+    }
+    publish::write(output, &mark::to_npy(mark)?)?;
+    writeln!(
+        io::stdout(),
+        "{}: {}x{}",
+        output.display(),
+        mark.width,
+        mark.height
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn size(text: &str) -> Result<f32, String> {
+    number(text, 4.0, 1000.0)
+}
+
+fn outline(text: &str) -> Result<(f32, text::Colour), String> {
+    let (width, colour_) = text.split_once(',').unwrap_or((text, "#000000"));
+    Ok((number(width, 0.0, 100.0)?, colour(colour_)?))
+}
+
+fn shadow(text: &str) -> Result<((i32, i32), text::Colour), String> {
+    let mut parts = text.splitn(3, ',');
+    let mut distance = || {
+        parts
+            .next()
+            .and_then(|part| part.trim().parse().ok())
+            .filter(|distance| (-1000..=1000).contains(distance))
+            .ok_or("two distances in whole pixels -1000..1000 are wanted, such as 3,3")
+    };
+    let by = (distance()?, distance()?);
+    Ok((by, colour(parts.next().unwrap_or("#00000080"))?))
+}
+
+fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("pixels {least}..{most} are wanted"))
+}
+
+fn colour(text: &str) -> Result<text::Colour, String> {
+    let text = text.trim();
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let wanted = || "#rrggbb or #rrggbbaa is wanted".to_owned();
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wanted());
+    }
+    let value = u32::from_str_radix(digits, 16).map_err(|_cause| wanted())?;
+    match digits.len() {
+        6 => Ok((value << 8 | 0xff).to_be_bytes()),
+        8 => Ok(value.to_be_bytes()),
+        _ => Err(wanted()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_outlines_and_shadows_are_read() {
+        assert_eq!(colour("#0a14FF"), Ok([10, 20, 255, 255]));
+        assert_eq!(colour("0a14ff80"), Ok([10, 20, 255, 128]));
+        assert_eq!(outline("2.5"), Ok((2.5, [0, 0, 0, 255])));
+        assert_eq!(outline("3,#ff000040"), Ok((3.0, [255, 0, 0, 64])));
+        assert_eq!(shadow("-3,4"), Ok(((-3, 4), [0, 0, 0, 128])));
+        assert_eq!(shadow("0, 1, ffffff"), Ok(((0, 1), [255; 4])));
+    }
+
+    #[test]
+    fn what_is_no_colour_outline_or_shadow_is_refused() {
+        for bad in ["", "#", "red", "#12345", "#1234567", "+12345", "#123456789"] {
+            assert!(colour(bad).unwrap_err().contains("#rrggbb"), "{bad}");
+        }
+        for bad in ["", "x", "-1", "101", "nan", "2,", "2,red"] {
+            assert!(outline(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "1", "1,", "1,x", "1001,0", "1,1,red", "1,1,"] {
+            assert!(shadow(bad).is_err(), "{bad}");
+        }
+        for bad in ["3.9", "1001", "inf"] {
+            assert!(size(bad).unwrap_err().contains("4..1000"), "{bad}");
+        }
+    }
+}
