@@ -289,6 +289,70 @@ mod tests {
         assert_eq!(parse(&c).unwrap(), parse(&fortran).unwrap());
     }
 
+    /// Every shape, type, byte order, order of axes and version with every other: the same picture.
+    #[test]
+    fn every_combination() {
+        // The value of a channel, told apart by all three of its indices.
+        let value = |y: usize, x: usize, c: usize| u8::try_from(y * 100 + x * 30 + c * 7).unwrap();
+        let encoded = |descriptor: &str, value: u8| -> Vec<u8> {
+            let word = u16::from(value) * 257;
+            let float = f32::from(value) / 255.0;
+            match descriptor {
+                "|u1" => vec![value],
+                "|b1" => vec![u8::from(value > 99)],
+                "<u2" => word.to_le_bytes().to_vec(),
+                ">u2" => word.to_be_bytes().to_vec(),
+                "<f4" => float.to_le_bytes().to_vec(),
+                ">f4" => float.to_be_bytes().to_vec(),
+                "<f8" => f64::from(float).to_le_bytes().to_vec(),
+                _ => f64::from(float).to_be_bytes().to_vec(),
+            }
+        };
+        let (height, width) = (2, 3);
+        for (shape, channels) in [
+            ("(2, 3)", 1),
+            ("(2, 3, 1)", 1),
+            ("(2, 3, 2)", 2),
+            ("(2, 3, 3)", 3),
+            ("(2, 3, 4)", 4),
+        ] {
+            let mut c_order = Vec::new();
+            for y in 0..height {
+                for x in 0..width {
+                    c_order.extend((0..channels).map(|c| (y, x, c)));
+                }
+            }
+            // The first index changes fastest.
+            let mut fortran_order = c_order.clone();
+            fortran_order.sort_by_key(|&(y, x, c)| (c, x, y));
+            for descriptor in ["|u1", "|b1", "<u2", ">u2", "<f4", ">f4", "<f8", ">f8"] {
+                let samples: Vec<u8> = c_order
+                    .iter()
+                    .map(|&(y, x, c)| match (descriptor, value(y, x, c)) {
+                        ("|b1", value) if value > 99 => 255,
+                        ("|b1", _) => 0,
+                        (_, value) => value,
+                    })
+                    .collect();
+                let expected = rgba(&samples, channels);
+                for (fortran, order) in [(false, &c_order), (true, &fortran_order)] {
+                    let data: Vec<u8> = order
+                        .iter()
+                        .flat_map(|&(y, x, c)| encoded(descriptor, value(y, x, c)))
+                        .collect();
+                    for version in 1..=3 {
+                        let mark = parse(&npy(version, descriptor, fortran, shape, &data)).unwrap();
+                        assert_eq!(
+                            (mark.height, mark.width, &mark.rgba),
+                            (2, 3, &expected),
+                            "{shape} {descriptor} fortran {fortran} version {version}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn refusals_say_what_was_found_and_what_is_wanted() {
         for (bytes, parts) in [
