@@ -9,6 +9,8 @@
 
 #[path = "tests/command.rs"]
 mod command;
+#[path = "tests/contact_sheet.rs"]
+mod contact_sheet;
 #[path = "tests/ledger.rs"]
 mod ledger;
 #[path = "tests/log.rs"]
