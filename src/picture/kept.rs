@@ -1,9 +1,9 @@
 //! Things that are dear to make, kept by what they were made from. Bounded in number and in bytes,
 //! since pictures of ever different sizes ask for ever different things.
 
-/// How many things are kept at most: recipes in use at a time are few, but one with several tiled
-/// marks asks for four things a mark.
-const MOST: usize = 64;
+/// How many things are kept at most: twice what a recipe of 32 tiled marks asks for, four stamps
+/// each. With fewer than it asks for, each picture would push out what the next one needs first.
+const MOST: usize = 256;
 
 #[derive(Debug)]
 pub struct Kept<K, V> {
@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn the_number_is_bounded() {
         let mut kept = Kept::new(usize::MAX);
-        let many: Vec<_> = (0..200).map(|key| (key, 1)).collect();
-        assert_eq!(made(&mut kept, &many).len(), 200);
+        let many: Vec<_> = (0..1000).map(|key| (key, 1)).collect();
+        assert_eq!(made(&mut kept, &many).len(), 1000);
         assert_eq!(kept.len(), MOST);
     }
 
