@@ -637,7 +637,6 @@ ledger: postgres://user:secret@host/db
 status: {listen: "127.0.0.1:9470"}
 "#,
             &[
-                ":4: watermark.metadata: \"copyright\" is not supported yet",
                 ":7: folders[0].after: \"delete\" is not supported yet",
                 ":8: folders[0].on_failure: move_to is not supported yet",
                 ":10: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",

@@ -13,6 +13,7 @@ mod exif;
 mod fingerprint;
 mod geometry;
 mod kept;
+mod metadata;
 mod orient;
 mod overlay;
 mod pixels;
@@ -49,6 +50,7 @@ pub struct Recipe {
     pub chroma: Chroma,
     /// Whether pictures smaller than `output_height` are enlarged.
     pub upscale: bool,
+    pub metadata: Metadata,
     /// Pictures with more pixels, before or after scaling, are refused before they are decoded.
     pub max_pixels: u64,
 }
@@ -77,6 +79,18 @@ pub enum Chroma {
     Half,
     /// 4:4:4, one chroma sample a pixel.
     Full,
+}
+
+/// What is kept of EXIF, XMP and IPTC. The colour profile always is, since it is what the samples
+/// mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metadata {
+    /// All of it, made upright and without thumbnails of the unmarked picture.
+    Keep,
+    /// Who made the picture, whose it is, and its resolution.
+    Copyright,
+    /// Nothing.
+    Strip,
 }
 
 /// Where a mark stands on the picture.
@@ -202,6 +216,14 @@ pub fn treat<'a>(
 ) -> Result<Treated<'a>, PictureError> {
     let source = probe::probe(bytes, &mut scratch.icc)?;
     let geometry = geometry::plan(&source, wanted, recipe)?;
+    let size = (geometry.width, geometry.height);
+    metadata::collect(
+        bytes,
+        source.format,
+        recipe.metadata,
+        size,
+        &mut scratch.kept,
+    );
 
     let warning = scratch::decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
     after_step(Step::Decode);
@@ -305,6 +327,7 @@ mod tests {
             output_quality: 90,
             chroma: Chroma::Half,
             upscale: true,
+            metadata: Metadata::Copyright,
             max_pixels: 100_000,
         }
     }
@@ -587,6 +610,45 @@ mod tests {
     }
 
     #[test]
+    fn metadata_go_along_as_the_recipe_says() {
+        let mut scratch = Scratch::new().unwrap();
+        let mut source = jpeg(60, 50, turbojpeg::Subsamp::Sub2x2);
+        // Orientation 6 and an artist, written as a camera would.
+        let mut tiff = b"II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0".to_vec();
+        tiff.extend(b"\x3b\x01\x02\0\x08\0\0\0\x26\0\0\0\0\0\0\0Ann Lee\0");
+        let mut segment = b"\xff\xe1\0\x36Exif\0\0".to_vec();
+        segment.extend(&tiff);
+        source.splice(2..2, segment);
+        for (metadata, artist) in [
+            (Metadata::Keep, &b"Ann Lee"[..]),
+            (Metadata::Copyright, b"Ann Lee"),
+            (Metadata::Strip, b""),
+        ] {
+            let recipe = Recipe {
+                metadata,
+                ..recipe()
+            };
+            let mut bytes = source.clone();
+            for wanted in [Format::Jpeg, Format::Png, Format::Png, Format::Jpeg] {
+                let treated = treat(&bytes, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
+                bytes = treated.bytes.to_vec();
+                let found = probe::probe(&bytes, &mut Vec::new()).unwrap();
+                // Turned once, and never again.
+                assert_eq!((found.width, found.height, found.orientation), (33, 40, 1));
+                let block = match wanted {
+                    Format::Jpeg => probe::segments(&bytes)
+                        .find(|(marker, _)| *marker == 0xe1)
+                        .map(|(_, body)| &body[6..]),
+                    Format::Png => probe::chunks(&bytes)
+                        .find(|(kind, _)| *kind == b"eXIf")
+                        .map(|(_, body)| body),
+                };
+                assert_eq!(exif::rights(block.unwrap_or_default()).artist, artist);
+            }
+        }
+    }
+
+    #[test]
     fn errors_name_the_step() {
         let mut scratch = Scratch::new().unwrap();
         let source = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
@@ -635,6 +697,7 @@ mod tests {
             |recipe| recipe.output_quality = 91,
             |recipe| recipe.chroma = Chroma::Full,
             |recipe| recipe.upscale = false,
+            |recipe| recipe.metadata = Metadata::Keep,
             |recipe| recipe.max_pixels = 1,
         ];
         let others: Vec<_> = changes
@@ -652,7 +715,7 @@ mod tests {
         assert_eq!(seen.len(), others.len() + 1);
     }
 
-    const FINGERPRINT: u64 = 0x2d6a_fa0b_9c97_fa7b;
+    const FINGERPRINT: u64 = 0xf610_7b9c_82c2_7a8a;
 
     /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
     #[test]

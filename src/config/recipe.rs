@@ -9,7 +9,7 @@ use super::section::Section;
 use super::tree::{Node, Value};
 use super::value;
 use crate::mark::{self, Mark};
-use crate::picture::{Anchor, Chroma, Length, PlacedMark, Position, Recipe};
+use crate::picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
 
 /// The keys for a single mark's file and for a list of marks, which are alternatives.
 const SINGLE: &str = "npy_path";
@@ -46,6 +46,7 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
         output_quality: 100,
         chroma: Chroma::Half,
         upscale: true,
+        metadata: Metadata::Copyright,
         max_pixels: 100_000_000,
     }
 }
@@ -74,7 +75,7 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
     section.set("chroma", &mut recipe.chroma, chroma);
     section.set("upscale", &mut recipe.upscale, value::switch);
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
-    section.get("metadata", metadata);
+    section.set("metadata", &mut recipe.metadata, metadata);
     recipe
 }
 
@@ -228,8 +229,10 @@ fn rotate(value: &Value) -> Result<f32, String> {
         .ok_or_else(|| value::wanted("a number of degrees", value))
 }
 
-/// Nothing reads or keeps metadata, so that no value is true, the default included.
-fn metadata(value: &Value) -> Result<(), String> {
-    value::choice(&[("keep", ()), ("copyright", ()), ("strip", ())])(value)?;
-    value::unsupported(value)
+fn metadata(value: &Value) -> Result<Metadata, String> {
+    value::choice(&[
+        ("keep", Metadata::Keep),
+        ("copyright", Metadata::Copyright),
+        ("strip", Metadata::Strip),
+    ])(value)
 }

@@ -3,6 +3,7 @@
 use png::chunk;
 
 use super::decode::PngColour;
+use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::turbo::Compressor;
@@ -10,17 +11,39 @@ use super::turbo::Compressor;
 /// The longest side that libjpeg-turbo writes.
 pub const JPEG_SIDE: u32 = 65_500;
 
+/// What libjpeg starts with: SOI and an APP0 segment.
+const JFIF: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
+
+/// The length of that in full.
+const JFIF_LENGTH: usize = 20;
+
 /// Writes a JPEG into `out` and returns its length; `out` itself keeps the size of the worst case.
+/// The metadata are whole segments and the density (unit, x, y) of the JFIF segment.
 pub fn jpeg(
     compressor: &mut Compressor,
     planes: &Planes,
     size: (u32, u32),
     quality: u8,
     icc: &[u8],
+    (segments, density): (&[u8], Option<[u8; 5]>),
     out: &mut Vec<u8>,
 ) -> Result<usize, String> {
     let icc = fitting(icc, planes.sampling == Sampling::Grey);
-    compressor.jpeg(planes, size, quality, icc, out)
+    let lead = segments.len();
+    let length = compressor.jpeg(planes, size, quality, icc, lead, out)?;
+    // EXIF wants to stand right behind the start, so that moves to the front of the room left for
+    // the segments, instead of the picture to the back.
+    let start = out.get(lead..lead + JFIF_LENGTH).unwrap_or_default();
+    if !start.starts_with(JFIF) {
+        return Err("libjpeg-turbo did not start with JFIF".to_owned());
+    }
+    out.copy_within(lead..lead + JFIF_LENGTH, 0);
+    out[JFIF_LENGTH..JFIF_LENGTH + lead].copy_from_slice(segments);
+    if let Some(density) = density {
+        let at = JFIF.len() + 2;
+        out[at..at + density.len()].copy_from_slice(&density);
+    }
+    Ok(lead + length)
 }
 
 /// Writes a PNG into `out`. Samples of 16 bits are left in PNG's byte order.
@@ -29,6 +52,7 @@ pub fn png(
     quality: u8,
     icc: &[u8],
     colour: &PngColour,
+    kept: &Kept,
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
     out.clear();
@@ -69,6 +93,8 @@ pub fn png(
             .write_chunk(chunk::cICP, &points)
             .map_err(|error| error.to_string())?;
     }
+    kept.chunks(|kind, body| writer.write_chunk(kind, body))
+        .map_err(|error| error.to_string())?;
     writer
         .write_image_data(pixels.bytes())
         .map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Anchor, Chroma, Length, PlacedMark, Position, Recipe};
+use super::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and
@@ -17,14 +17,26 @@ impl Recipe {
             output_quality,
             chroma,
             upscale,
+            metadata,
             max_pixels,
         } = self;
         let chroma = match chroma {
             Chroma::Half => 0,
             Chroma::Full => 1,
         };
+        let metadata = match metadata {
+            Metadata::Keep => 0,
+            Metadata::Copyright => 1,
+            Metadata::Strip => 2,
+        };
         let mut hash = Xxh3::new();
-        hash.update(&[*quality, *output_quality, chroma, u8::from(*upscale)]);
+        hash.update(&[
+            *quality,
+            *output_quality,
+            chroma,
+            u8::from(*upscale),
+            metadata,
+        ]);
         hash.update(&output_height.to_le_bytes());
         hash.update(&max_pixels.to_le_bytes());
         for mark in marks {

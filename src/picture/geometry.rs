@@ -92,7 +92,7 @@ fn upright(source: &Probe, max_pixels: u64) -> Result<(u32, u32), PictureError> 
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Anchor, Chroma, Length, PlacedMark, Position};
+    use super::super::{Anchor, Chroma, Length, Metadata, PlacedMark, Position};
     use super::*;
     use crate::mark::Mark;
 
@@ -116,6 +116,7 @@ mod tests {
             output_quality: 100,
             chroma: Chroma::Half,
             upscale: true,
+            metadata: Metadata::Copyright,
             max_pixels: 100_000_000,
         }
     }

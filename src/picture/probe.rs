@@ -53,6 +53,39 @@ pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     }
 }
 
+/// Marker and body of each segment before the first scan of a JPEG.
+pub fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        loop {
+            let marker;
+            (marker, at) = next_marker(bytes, at).ok()?;
+            match marker {
+                0xd9 | 0xda => return None,
+                0x01 | 0xd0..=0xd8 => continue,
+                _ => {}
+            }
+            if let Some(body) = segment(bytes, at).ok()? {
+                at += 2 + body.len();
+                return Some((marker, body));
+            }
+        }
+    })
+}
+
+/// Type and body of each whole chunk of a PNG.
+pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
+    let mut rest = bytes.get(PNG_SIGNATURE.len()..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (kind, after) = after.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (body, after) = after.split_at_checked(length)?;
+        rest = after.get(4..)?;
+        Some((kind, body))
+    })
+}
+
 fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     let mut found = Probe {
         format: Format::Jpeg,

@@ -13,7 +13,7 @@ pub fn planes(
     jpeg: &mut Vec<u8>,
     target: &mut Planes,
 ) -> Result<(), String> {
-    let length = compressor.jpeg(source, size, quality, &[], jpeg)?;
+    let length = compressor.jpeg(source, size, quality, &[], 0, jpeg)?;
     decompressor.planes(&jpeg[..length], 8, target)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use fast_image_resize::Resizer;
 
 use super::decode::PngColour;
 use super::geometry::Geometry;
+use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::placement::gets;
 use super::planes::{Plane, Planes, Sampling};
@@ -32,6 +33,9 @@ pub struct Scratch {
     pub(super) packed: Vec<u8>,
     pub(super) icc: Vec<u8>,
     pub(super) colour: PngColour,
+    pub(super) kept: Kept,
+    /// The written JPEG's metadata segments.
+    pub(super) segments: Vec<u8>,
     pub(super) stamps: Stamps,
     /// As long as the worst case; the JPEG is its beginning.
     pub(super) jpeg: Vec<u8>,
@@ -52,6 +56,8 @@ impl Scratch {
             packed: Vec::new(),
             icc: Vec::new(),
             colour: PngColour::default(),
+            kept: Kept::default(),
+            segments: Vec::new(),
             stamps: Stamps::default(),
             jpeg: Vec::new(),
             png: Vec::new(),
@@ -227,12 +233,15 @@ pub(super) fn encode<'a>(
 ) -> Result<&'a [u8], String> {
     match wanted {
         Format::Jpeg => {
+            scratch.segments.clear();
+            scratch.kept.segments(&mut scratch.segments);
             let length = encode::jpeg(
                 &mut scratch.compressor,
                 &scratch.planes,
                 (geometry.width, geometry.height),
                 recipe.output_quality,
                 &scratch.icc,
+                (&scratch.segments, scratch.kept.density),
                 &mut scratch.jpeg,
             )?;
             Ok(&scratch.jpeg[..length])
@@ -243,6 +252,7 @@ pub(super) fn encode<'a>(
                 recipe.quality,
                 &scratch.icc,
                 &scratch.colour,
+                &scratch.kept,
                 &mut scratch.png,
             )?;
             Ok(&scratch.png)

@@ -291,13 +291,14 @@ impl Compressor {
     }
 
     /// Encodes planes of a `width` × `height` picture; returns the length of the JPEG in `out`,
-    /// which only ever grows.
+    /// which starts at byte `lead`. `out` only ever grows.
     pub fn jpeg(
         &mut self,
         planes: &Planes,
         (width, height): (u32, u32),
         quality: u8,
         icc: &[u8],
+        lead: usize,
         out: &mut Vec<u8>,
     ) -> Result<usize, String> {
         self.0
@@ -323,12 +324,13 @@ impl Compressor {
         let worst = usize::try_from(worst).map_err(|error| error.to_string())?;
         // A profile travels in segments of 64 KB with headers of 18 bytes.
         let worst = worst + icc.len() + 18 * (icc.len() / 65_000 + 1);
-        if worst == 0 || out.len() < worst {
+        if worst == 0 || out.len() < worst + lead {
             // Freshly zeroed memory is mapped lazily, so the unused worst case costs nothing.
-            *out = vec![0; worst];
+            *out = vec![0; worst + lead];
         }
-        let mut start = out.as_mut_ptr();
-        let mut length = size(out.len())?;
+        let free = out.get_mut(lead..).unwrap_or_default();
+        let mut start = free.as_mut_ptr();
+        let mut length = size(free.len())?;
         // SAFETY: `sources` checked the planes against the size; C writes at most `length` bytes
         // at `start` because reallocation is off.
         let code = unsafe {

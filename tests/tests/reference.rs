@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use watermarkd::mark;
 use watermarkd::picture::{
-    Anchor, Chroma, Format, Length, PlacedMark, Position, Recipe, Scratch, treat,
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Scratch, treat,
 };
 
 /// Decibels. Two JPEGs of quality 30 made from pictures that differ by rounding are no closer
@@ -35,6 +35,7 @@ fn recipe() -> Recipe {
         output_quality: 100,
         chroma: Chroma::Half,
         upscale: true,
+        metadata: Metadata::Copyright,
         max_pixels: 1_000_000,
     }
 }

@@ -1,0 +1,436 @@
+//! What goes along with a picture besides its colours: collected from the source, mended or cut
+//! down, and written in the form of either format. EXIF, XMP, IPTC and the resolution.
+//!
+//! Blocks are handled as bytes: each kind is a few tags or properties, and a source's structure is
+//! hostile until shown otherwise. The colour profile is not metadata, it is what the samples mean.
+
+mod iptc;
+mod xmp;
+
+use std::io::Read;
+
+use png::chunk::{self, ChunkType};
+
+use super::exif::{self, Rights};
+use super::{Format, Metadata, probe};
+
+const EXIF: &[u8] = b"Exif\0\0";
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
+
+/// Bytes that the body of a JPEG segment can have.
+const SEGMENT: usize = 65_533;
+
+/// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// A TIFF block.
+    exif: Vec<u8>,
+    /// A packet.
+    xmp: Vec<u8>,
+    /// Photoshop's image resources.
+    resources: Vec<u8>,
+    /// PNG's text chunks: length, type and body of each.
+    texts: Vec<u8>,
+    /// Pixels per unit as JFIF has them: unit, x, y.
+    pub density: Option<[u8; 5]>,
+    /// The same as pHYs has them.
+    physical: Option<[u8; 9]>,
+    /// Room for resources in several segments.
+    joined: Vec<u8>,
+}
+
+/// Collects what `policy` keeps for a written picture of `size`. What is damaged is left out: a
+/// picture does not fail for its metadata.
+pub fn collect(bytes: &[u8], format: Format, policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+    for buffer in [
+        &mut kept.exif,
+        &mut kept.xmp,
+        &mut kept.resources,
+        &mut kept.texts,
+        &mut kept.joined,
+    ] {
+        buffer.clear();
+    }
+    (kept.density, kept.physical) = (None, None);
+    if policy == Metadata::Strip {
+        return;
+    }
+    match format {
+        Format::Jpeg => from_jpeg(bytes, policy, size, kept),
+        Format::Png => from_png(bytes, policy, size, kept),
+    }
+}
+
+fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+    let mut tiff: &[u8] = &[];
+    for (marker, body) in probe::segments(bytes) {
+        if let (0xe1, Some(block)) = (marker, body.strip_prefix(EXIF)) {
+            // The first counts, as for the orientation.
+            tiff = if tiff.is_empty() { block } else { tiff };
+        } else if let (0xe1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
+            if kept.xmp.is_empty() {
+                keep_xmp(packet, policy, &mut kept.xmp);
+            }
+        } else if let (0xed, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
+            // A resource may go on in the next segment.
+            kept.joined.extend_from_slice(part);
+        } else if let (
+            0xe0,
+            [
+                b'J',
+                b'F',
+                b'I',
+                b'F',
+                0,
+                _,
+                _,
+                unit @ 1..=2,
+                x1,
+                x0,
+                y1,
+                y0,
+                ..,
+            ],
+        ) = (marker, body)
+        {
+            kept.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
+        }
+    }
+    match policy {
+        Metadata::Keep => iptc::keep(&kept.joined, &mut kept.resources),
+        _ => iptc::keep_rights(&kept.joined, &mut kept.resources),
+    }
+    let rights = exif::rights(tiff);
+    keep_exif(tiff, &rights, policy, size, &mut kept.exif);
+    let by_exif = rights.resolution.map(|found| {
+        let ratio = |(above, below)| f64::from(above) / f64::from(below);
+        let metre = if found.unit == 3 { 100.0 } else { INCHES };
+        (ratio(found.x) * metre, ratio(found.y) * metre)
+    });
+    let by_jfif = kept.density.map(|[unit, x1, x0, y1, y0]| {
+        let dots = |high, low| f64::from(u16::from_be_bytes([high, low]));
+        let metre = if unit == 2 { 100.0 } else { INCHES };
+        (dots(x1, x0) * metre, dots(y1, y0) * metre)
+    });
+    kept.density = kept.density.or(by_exif.and_then(density));
+    kept.physical = by_jfif.or(by_exif).map(physical);
+}
+
+fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+    let mut tiff: &[u8] = &[];
+    let (mut author, mut copyright) = (Vec::new(), Vec::new());
+    for (kind, body) in probe::chunks(bytes) {
+        match kind {
+            b"eXIf" => tiff = body,
+            b"pHYs" => {
+                kept.physical = body.try_into().ok();
+                if let &[x3, x2, x1, x0, y3, y2, y1, y0, 1] = body {
+                    let dots = |bytes| f64::from(u32::from_be_bytes(bytes));
+                    kept.density = density((dots([x3, x2, x1, x0]), dots([y3, y2, y1, y0])));
+                }
+            }
+            b"iTXt" if body.starts_with(PNG_XMP) => {
+                if let Some(packet) = packet(&body[PNG_XMP.len()..]) {
+                    kept.xmp.clear();
+                    keep_xmp(&packet, policy, &mut kept.xmp);
+                }
+            }
+            b"tEXt" | b"zTXt" | b"iTXt" if body.len() <= xmp::LONGEST => {
+                let named = |name: &[u8]| body.strip_prefix(name).filter(|_| kind == b"tEXt");
+                let latin = |text: &[u8]| text.iter().copied().map(char::from).collect::<String>();
+                if let Some(text) = named(b"Author\0") {
+                    author = latin(text).into_bytes();
+                } else if let Some(text) = named(b"Copyright\0") {
+                    copyright = latin(text).into_bytes();
+                }
+                // "Raw profile type exif" and its like are EXIF in disguise, with orientation,
+                // places and thumbnails.
+                let kept_all = policy == Metadata::Keep && !body.starts_with(b"Raw profile type ");
+                if kept_all || body.starts_with(b"Author\0") || body.starts_with(b"Copyright\0") {
+                    let length = u32::try_from(body.len()).unwrap_or(0);
+                    kept.texts.extend(length.to_be_bytes());
+                    kept.texts.extend(kind);
+                    kept.texts.extend(body);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut rights = exif::rights(tiff);
+    for (found, text) in [
+        (&mut rights.artist, &author),
+        (&mut rights.copyright, &copyright),
+    ] {
+        if found.is_empty() {
+            *found = text;
+        }
+    }
+    keep_exif(tiff, &rights, policy, size, &mut kept.exif);
+}
+
+fn keep_exif(
+    tiff: &[u8],
+    rights: &Rights<'_>,
+    policy: Metadata,
+    size: (u32, u32),
+    out: &mut Vec<u8>,
+) {
+    if policy == Metadata::Keep && !tiff.is_empty() {
+        out.extend_from_slice(tiff);
+        exif::mend(out, size);
+    } else {
+        exif::write(rights, out);
+    }
+}
+
+fn keep_xmp(packet: &[u8], policy: Metadata, out: &mut Vec<u8>) {
+    match policy {
+        Metadata::Keep => xmp::keep(packet, out),
+        _ => xmp::keep_rights(packet, out),
+    }
+}
+
+/// The text of an iTXt chunk (PNG 11.3.3.4), inflated if need be, from its compression flag on.
+fn packet(rest: &[u8]) -> Option<Vec<u8>> {
+    let (&[compressed, _method], rest) = rest.split_first_chunk::<2>()?;
+    // Language and translated keyword.
+    let rest = &rest[memchr::memchr(0, rest)? + 1..];
+    let text = &rest[memchr::memchr(0, rest)? + 1..];
+    if compressed == 0 {
+        return Some(text.to_vec());
+    }
+    let mut packet = Vec::new();
+    flate2::read::ZlibDecoder::new(text)
+        .take(xmp::LONGEST as u64)
+        .read_to_end(&mut packet)
+        .ok()?;
+    (packet.len() < xmp::LONGEST).then_some(packet)
+}
+
+/// A metre in inches.
+const INCHES: f64 = 1.0 / 0.0254;
+
+/// Pixels per metre in JFIF's words: per inch, since whole numbers are what is meant there.
+fn density((x, y): (f64, f64)) -> Option<[u8; 5]> {
+    let side = |metre: f64| u16::try_from(whole(metre / INCHES)).ok().filter(|&s| s > 0);
+    let ([x1, x0], [y1, y0]) = (side(x)?.to_be_bytes(), side(y)?.to_be_bytes());
+    Some([1, x1, x0, y1, y0])
+}
+
+fn physical((x, y): (f64, f64)) -> [u8; 9] {
+    let ([x3, x2, x1, x0], [y3, y2, y1, y0]) = (whole(x).to_be_bytes(), whole(y).to_be_bytes());
+    [x3, x2, x1, x0, y3, y2, y1, y0, 1]
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, which is what is wanted"
+)]
+fn whole(value: f64) -> u32 {
+    value.round() as u32
+}
+
+impl Kept {
+    /// Appends the segments of a JPEG. What does not fit into a segment is left out, which can only
+    /// happen to what came from a PNG.
+    pub fn segments(&self, out: &mut Vec<u8>) {
+        for (head, block) in [(EXIF, &self.exif), (XMP, &self.xmp)] {
+            if !block.is_empty() && head.len() + block.len() <= SEGMENT {
+                segment(0xe1, head, block, out);
+            }
+        }
+        for part in self.resources.chunks(SEGMENT - iptc::SIGNATURE.len()) {
+            segment(0xed, iptc::SIGNATURE, part, out);
+        }
+    }
+
+    /// Hands out the chunks of a PNG. IPTC has no place there that programs agree on.
+    pub fn chunks<E>(
+        &self,
+        mut write: impl FnMut(ChunkType, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if let Some(physical) = &self.physical {
+            write(chunk::pHYs, physical)?;
+        }
+        if !self.exif.is_empty() {
+            write(chunk::eXIf, &self.exif)?;
+        }
+        if !self.xmp.is_empty() {
+            // Not compressed, no language, no translated keyword.
+            write(chunk::iTXt, &[PNG_XMP, &[0; 4], &self.xmp].concat())?;
+        }
+        let mut rest = &self.texts[..];
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(0);
+            let Some((kind, after)) = after.split_first_chunk::<4>() else {
+                break;
+            };
+            let Some((body, after)) = after.split_at_checked(length) else {
+                break;
+            };
+            write(ChunkType(*kind), body)?;
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+fn segment(marker: u8, head: &[u8], body: &[u8], out: &mut Vec<u8>) {
+    let length = u16::try_from(2 + head.len() + body.len()).unwrap_or(u16::MAX);
+    out.extend([0xff, marker]);
+    out.extend(length.to_be_bytes());
+    out.extend(head);
+    out.extend(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/'><dc:creator>Ann</dc:creator><dc:subject>Rome</dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>";
+
+    /// A JPEG's segments up to its scan: JFIF at 300 per inch, EXIF, XMP, IPTC.
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = b"\xff\xd8".to_vec();
+        segment(
+            0xe0,
+            b"JFIF\0\x01\x02",
+            b"\x01\x01\x2c\x01\x2c\0\0",
+            &mut bytes,
+        );
+        let mut tiff = Vec::new();
+        let rights = Rights {
+            artist: b"Ann",
+            copyright: b"Ann's",
+            ..Rights::default()
+        };
+        exif::write(&rights, &mut tiff);
+        segment(0xe1, EXIF, &tiff, &mut bytes);
+        segment(0xe1, XMP, PACKET, &mut bytes);
+        let resources =
+            b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x50\0\x03Ann8BIM\x04\x0c\0\0\0\0\0\x02TH";
+        segment(0xed, iptc::SIGNATURE, &resources[..9], &mut bytes);
+        segment(0xed, iptc::SIGNATURE, &resources[9..], &mut bytes);
+        bytes.extend(b"\xff\xda\0\x02");
+        bytes
+    }
+
+    fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+        for (kind, body) in chunks.iter().chain(&[(b"IEND", &b""[..])]) {
+            bytes.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+            bytes.extend(*kind);
+            bytes.extend(*body);
+            bytes.extend(b"CRC!");
+        }
+        bytes
+    }
+
+    fn written_as_png(kept: &Kept) -> Vec<([u8; 4], Vec<u8>)> {
+        let mut chunks = Vec::new();
+        kept.chunks(|kind, body| {
+            chunks.push((kind.0, body.to_vec()));
+            Ok::<_, ()>(())
+        })
+        .unwrap();
+        chunks
+    }
+
+    #[test]
+    fn the_rights_of_a_jpeg_survive_twice() {
+        let mut kept = Kept::default();
+        collect(
+            &jpeg(),
+            Format::Jpeg,
+            Metadata::Copyright,
+            (9, 9),
+            &mut kept,
+        );
+        assert_eq!(kept.density, Some([1, 1, 44, 1, 44]));
+        let mut again = b"\xff\xd8".to_vec();
+        kept.segments(&mut again);
+        again.extend(b"\xff\xda\0\x02");
+        for part in [
+            &b"Ann's\0"[..],
+            b"<dc:creator>Ann<",
+            b"\x1c\x02\x50\0\x03Ann",
+        ] {
+            assert!(memchr::memmem::find(&again, part).is_some(), "{part:?}");
+        }
+        assert!(memchr::memmem::find(&again, b"Rome").is_none());
+        let mut second = Kept::default();
+        collect(
+            &again,
+            Format::Jpeg,
+            Metadata::Copyright,
+            (9, 9),
+            &mut second,
+        );
+        assert_eq!(
+            (&kept.exif, &kept.xmp, &kept.resources),
+            (&second.exif, &second.xmp, &second.resources)
+        );
+    }
+
+    #[test]
+    fn keep_takes_all_and_strip_nothing() {
+        let mut kept = Kept::default();
+        collect(&jpeg(), Format::Jpeg, Metadata::Keep, (9, 9), &mut kept);
+        assert_eq!(kept.xmp, PACKET);
+        assert!(!kept.resources.is_empty() && !kept.exif.is_empty());
+        assert!(memchr::memmem::find(&kept.resources, b"TH").is_none());
+        collect(&jpeg(), Format::Jpeg, Metadata::Strip, (9, 9), &mut kept);
+        let mut out = Vec::new();
+        kept.segments(&mut out);
+        assert!(out.is_empty() && kept.density.is_none() && written_as_png(&kept).is_empty());
+    }
+
+    #[test]
+    fn a_pngs_texts_are_kept_and_become_exif_in_a_jpeg() {
+        let physical = b"\0\0\x2e\x23\0\0\x2e\x23\x01";
+        let mut compressed = PNG_XMP.to_vec();
+        compressed.extend(b"\x01\0\0\0");
+        let mut zlib =
+            flate2::write::ZlibEncoder::new(&mut compressed, flate2::Compression::default());
+        std::io::Write::write_all(&mut zlib, PACKET).unwrap();
+        zlib.finish().unwrap();
+        let bytes = png(&[
+            (b"pHYs", physical),
+            (b"tEXt", b"Copyright\0\xa9 Ann"),
+            (b"tEXt", b"Comment\0in Rome"),
+            (b"zTXt", b"Raw profile type exif\0\0x"),
+            (b"iTXt", &compressed),
+        ]);
+        let mut kept = Kept::default();
+        collect(&bytes, Format::Png, Metadata::Copyright, (9, 9), &mut kept);
+        assert_eq!(kept.density, Some([1, 1, 44, 1, 44]));
+        assert_eq!(exif::rights(&kept.exif).copyright, "© Ann".as_bytes());
+        let chunks = written_as_png(&kept);
+        let kinds: Vec<_> = chunks.iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, [b"pHYs", b"eXIf", b"iTXt", b"tEXt"]);
+        assert_eq!(chunks[0].1, physical);
+        assert_eq!(chunks[3].1, b"Copyright\0\xa9 Ann");
+        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut kept);
+        let texts = written_as_png(&kept).split_off(3);
+        assert_eq!(texts[1].1, b"Comment\0in Rome");
+        assert_eq!(texts.len(), 2);
+    }
+
+    #[test]
+    fn a_bomb_in_a_text_is_left_out() {
+        let mut compressed = PNG_XMP.to_vec();
+        compressed.extend(b"\x01\0\0\0");
+        let mut zlib =
+            flate2::write::ZlibEncoder::new(&mut compressed, flate2::Compression::best());
+        std::io::Write::write_all(&mut zlib, &vec![b' '; 40 << 20]).unwrap();
+        zlib.finish().unwrap();
+        let mut kept = Kept::default();
+        let bytes = png(&[(b"iTXt", &compressed)]);
+        for policy in [Metadata::Keep, Metadata::Copyright] {
+            collect(&bytes, Format::Png, policy, (9, 9), &mut kept);
+            assert!(kept.xmp.is_empty());
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! XMP packets: what is kept of them.
+//!
+//! A filtered packet is written anew from the parsed one, with a fixed list of properties: cutting
+//! pieces out of the text would depend on its prefixes. A packet that is kept whole is mended in
+//! its text instead, because everything unknown must stay as it is.
+
+use std::ops::Range;
+
+use roxmltree::{Document, Node};
+
+const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+
+/// Namespaces of what is written, with the prefix that everyone uses for them. XML's own comes
+/// declared.
+const NAMESPACES: [(&str, &str); 7] = [
+    ("rdf", RDF),
+    ("dc", "http://purl.org/dc/elements/1.1/"),
+    ("xmpRights", "http://ns.adobe.com/xap/1.0/rights/"),
+    ("photoshop", "http://ns.adobe.com/photoshop/1.0/"),
+    ("tiff", "http://ns.adobe.com/tiff/1.0/"),
+    ("plus", "http://ns.useplus.org/ldf/xmp/1.0/"),
+    ("cc", "http://creativecommons.org/ns#"),
+];
+
+/// Elements within a property: far more than any needs, little enough for every stack.
+const DEPTH: u8 = 12;
+
+/// Bytes of a packet that is looked into.
+pub const LONGEST: usize = 1 << 20;
+
+/// Open angle brackets per packet; keeps the parser's stack and tables small for hostile ones.
+const ELEMENTS: usize = 20_000;
+
+/// Appends a packet with the creator, the rights, the credit and the licence of this one; nothing
+/// where there are none or it makes no sense.
+pub fn keep_rights(packet: &[u8], out: &mut Vec<u8>) {
+    let Some(document) = parse(packet) else {
+        return;
+    };
+    let mut kept = String::new();
+    let descriptions = document
+        .descendants()
+        .filter(|node| node.has_tag_name((RDF, "RDF")))
+        .flat_map(|rdf| rdf.children())
+        .filter(|node| node.has_tag_name((RDF, "Description")));
+    for description in descriptions {
+        // A property may be an attribute as well as an element.
+        for attribute in description.attributes() {
+            if let Some(prefix) = attribute.namespace().and_then(prefix)
+                && is_right(prefix, attribute.name())
+            {
+                let (name, value) = (attribute.name(), escaped(attribute.value()));
+                kept.extend([
+                    "<", prefix, ":", name, ">", &value, "</", prefix, ":", name, ">",
+                ]);
+            }
+        }
+        for property in description.children().filter(Node::is_element) {
+            let tag = property.tag_name();
+            if let Some(prefix) = tag.namespace().and_then(prefix)
+                && is_right(prefix, tag.name())
+            {
+                write(property, DEPTH, &mut kept);
+            }
+        }
+    }
+    if kept.is_empty() {
+        return;
+    }
+    out.extend(
+        "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\
+         <x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF"
+            .as_bytes(),
+    );
+    for (prefix, namespace) in NAMESPACES {
+        out.extend(format!(" xmlns:{prefix}=\"{namespace}\"").as_bytes());
+    }
+    out.extend(b"><rdf:Description rdf:about=\"\">");
+    out.extend(kept.as_bytes());
+    out.extend(b"</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>");
+}
+
+/// Appends the packet with the orientation reset and without Adobe's thumbnails of the unmarked
+/// picture.
+pub fn keep(packet: &[u8], out: &mut Vec<u8>) {
+    let from = out.len();
+    out.extend_from_slice(packet);
+    for opening in [
+        &b"tiff:Orientation=\""[..],
+        b"tiff:Orientation='",
+        b"<tiff:Orientation>",
+    ] {
+        let mut start = from;
+        while let Some(found) = memchr::memmem::find(&out[start..], opening) {
+            start += found + opening.len();
+            if let Some(digit @ b'1'..=b'8') = out.get_mut(start) {
+                *digit = b'1';
+            }
+        }
+    }
+    while let Some(range) = thumbnails(&out[from..]) {
+        out.drain(from + range.start..from + range.end);
+    }
+}
+
+fn thumbnails(packet: &[u8]) -> Option<Range<usize>> {
+    let closing = b"</xmp:Thumbnails>";
+    let start = memchr::memmem::find(packet, b"<xmp:Thumbnails")?;
+    let length = memchr::memmem::find(&packet[start..], closing)?;
+    Some(start..start + length + closing.len())
+}
+
+fn parse(packet: &[u8]) -> Option<Document<'_>> {
+    if packet.len() > LONGEST || memchr::memchr_iter(b'<', packet).count() > ELEMENTS {
+        return None;
+    }
+    let text = std::str::from_utf8(packet).ok()?;
+    // Without a document type, which is the default, entities cannot multiply.
+    Document::parse(text.trim_matches(['\0', '\u{feff}', ' ', '\n', '\r', '\t'])).ok()
+}
+
+fn is_right(prefix: &str, name: &str) -> bool {
+    match prefix {
+        "dc" => matches!(name, "creator" | "rights"),
+        "photoshop" => matches!(name, "Credit" | "AuthorsPosition"),
+        "tiff" => matches!(name, "Artist" | "Copyright"),
+        "xmpRights" | "plus" | "cc" => true,
+        _ => false,
+    }
+}
+
+fn prefix(namespace: &str) -> Option<&'static str> {
+    NAMESPACES
+        .iter()
+        .find(|(_, known)| *known == namespace)
+        .map(|(prefix, _)| *prefix)
+}
+
+/// Appends an element with all that is in it, without what is of unknown namespaces.
+fn write(element: Node<'_, '_>, depth: u8, out: &mut String) {
+    let tag = element.tag_name();
+    let (Some(prefix_), Some(left)) = (tag.namespace().and_then(prefix), depth.checked_sub(1))
+    else {
+        return;
+    };
+    out.extend(["<", prefix_, ":", tag.name()]);
+    for attribute in element.attributes() {
+        let prefix = match attribute.namespace() {
+            Some("http://www.w3.org/XML/1998/namespace") => Some("xml"),
+            Some(namespace) => prefix(namespace),
+            None => None,
+        };
+        if let Some(prefix) = prefix {
+            let value = escaped(attribute.value());
+            out.extend([" ", prefix, ":", attribute.name(), "=\"", &value, "\""]);
+        }
+    }
+    out.push('>');
+    for child in element.children() {
+        if child.is_element() {
+            write(child, left, out);
+        } else if let Some(text) = child.text().filter(|_| child.is_text()) {
+            out.push_str(&escaped(text));
+        }
+    }
+    out.extend(["</", prefix_, ":", tag.name(), ">"]);
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: &str = r#"<?xpacket begin='' id='W5M0'?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<r:Description r:about="" xmlns:d="http://purl.org/dc/elements/1.1/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ xmlns:xr="http://ns.adobe.com/xap/1.0/rights/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ exif:GPSLatitude="41,54N" xr:Marked="True" tiff:Orientation="6">
+<d:creator><r:Seq><r:li>Ann &amp; Bo</r:li></r:Seq></d:creator>
+<d:rights><r:Alt><r:li xml:lang="x-default">© Ann</r:li></r:Alt></d:rights>
+<d:subject><r:Bag><r:li>Rome</r:li></r:Bag></d:subject>
+<xmp:Thumbnails><r:Alt><r:li>iVBORw0</r:li></r:Alt></xmp:Thumbnails>
+</r:Description></r:RDF></x:xmpmeta><?xpacket end='w'?>"#;
+
+    fn filtered(packet: &[u8]) -> String {
+        let mut out = Vec::new();
+        keep_rights(packet, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn rights_stay_and_places_do_not() {
+        let kept = filtered(PACKET.as_bytes());
+        for part in [
+            "<dc:creator><rdf:Seq><rdf:li>Ann &amp; Bo</rdf:li></rdf:Seq></dc:creator>",
+            "<rdf:li xml:lang=\"x-default\">© Ann</rdf:li>",
+            "<xmpRights:Marked>True</xmpRights:Marked>",
+        ] {
+            assert!(kept.contains(part), "{part} is not in {kept}");
+        }
+        for part in ["41,54N", "Rome", "iVBOR", "Orientation"] {
+            assert!(!kept.contains(part), "{part} is in {kept}");
+        }
+        // Its own output is a packet.
+        assert_eq!(filtered(kept.as_bytes()), kept);
+    }
+
+    #[test]
+    fn a_kept_packet_is_upright_and_without_thumbnails() {
+        let mut out = b"before".to_vec();
+        keep(PACKET.as_bytes(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("tiff:Orientation=\"1\"") && out.contains("41,54N"));
+        assert!(!out.contains("iVBOR"), "{out}");
+    }
+
+    #[test]
+    fn hostile_packets_are_dropped() {
+        let deep = "<a>".repeat(19_000) + &"</a>".repeat(1000);
+        let entities = "<!DOCTYPE a [<!ENTITY b \"bbbb\">]><a>&b;</a>";
+        for packet in [&deep, entities, "", "<", "\0\0", &"<a/>".repeat(30_000)] {
+            assert_eq!(filtered(packet.as_bytes()), "");
+        }
+        let deep = "<a>".repeat(9_000) + &"</a>".repeat(9_000);
+        assert_eq!(filtered(deep.as_bytes()), "");
+        for end in (0..PACKET.len()).filter(|end| PACKET.is_char_boundary(*end)) {
+            filtered(&PACKET.as_bytes()[..end]);
+            keep(&PACKET.as_bytes()[..end], &mut Vec::new());
+        }
+    }
+}
