@@ -6,6 +6,7 @@
 //! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
 //! worker allocates nothing for a picture that is not larger than those before.
 
+mod colour;
 mod convert;
 mod decode;
 mod encode;
@@ -644,6 +645,64 @@ mod tests {
                         .map(|(_, body)| body),
                 };
                 assert_eq!(exif::rights(block.unwrap_or_default()).artist, artist);
+            }
+        }
+    }
+
+    /// A JPEG with a profile of one segment.
+    fn with_profile(jpeg: &[u8], icc: &[u8]) -> Vec<u8> {
+        let mut source = jpeg[..2].to_vec();
+        source.extend([0xff, 0xe2]);
+        source.extend(u16::try_from(2 + 14 + icc.len()).unwrap().to_be_bytes());
+        source.extend(b"ICC_PROFILE\0\x01\x01");
+        source.extend(icc);
+        source.extend(&jpeg[2..]);
+        source
+    }
+
+    #[test]
+    fn a_mark_looks_the_same_whatever_the_profile() {
+        let red = Arc::new(Mark {
+            width: 16,
+            height: 16,
+            rgba: [255, 0, 0, 255].repeat(256),
+        });
+        let mut recipe = recipe();
+        recipe.output_quality = 100;
+        recipe.chroma = Chroma::Full;
+        recipe.marks[0] = PlacedMark {
+            mark: red,
+            opacity: 100.0,
+            scale: None,
+            rotate: 0.0,
+            position: Position::At(Anchor::TopLeft),
+            margin: Length::Pixels(0),
+            min_picture: 0,
+        };
+        let mut scratch = Scratch::new().unwrap();
+        let adobe = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
+        let gamma = moxcms::ColorProfile::new_gray_with_gamma(1.0);
+        let gamma = gamma.encode().unwrap();
+        let colour = jpeg(64, 64, turbojpeg::Subsamp::Sub2x2);
+        let grey = jpeg(64, 64, turbojpeg::Subsamp::Gray);
+        for (source, expected, profile) in [
+            (with_profile(&colour, &adobe), [219, 0, 0], &adobe[..]),
+            (colour.clone(), [255, 0, 0], &[]),
+            // It takes colour and is sRGB then.
+            (with_profile(&grey, &gamma), [255, 0, 0], &[]),
+        ] {
+            for wanted in [Format::Jpeg, Format::Png] {
+                let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
+                let (width, _, rgba) = open_rgba(treated.bytes, 100_000).unwrap();
+                let pixel = &rgba[(8 * width as usize + 8) * 4..][..3];
+                for (found, wanted) in pixel.iter().zip(expected) {
+                    assert!(found.abs_diff(wanted) <= 2, "{pixel:?} for {expected:?}");
+                }
+                let mut icc = Vec::new();
+                if wanted == Format::Jpeg {
+                    probe::probe(treated.bytes, &mut icc).unwrap();
+                    assert_eq!(icc, profile);
+                }
             }
         }
     }

@@ -75,6 +75,34 @@ pub fn to_pixels(
     decompressor.rgb_of(planes, width, height, pixels.bytes_mut())
 }
 
+/// Replaces grey samples by what a table of 16-bit values says.
+pub fn grey_planes(table: &[u16], planes: &mut Planes) {
+    if let [luma] = planes.used_mut() {
+        for sample in &mut luma.samples {
+            *sample = looked_up(table, *sample);
+        }
+    }
+}
+
+/// The same for pixels; their alpha stays.
+pub fn grey_pixels(table: &[u16], pixels: &mut Pixels) {
+    let channels = pixels.channels;
+    if pixels.deep {
+        for grey in pixels.words_mut().iter_mut().step_by(channels) {
+            *grey = table.get(usize::from(*grey)).copied().unwrap_or(*grey);
+        }
+    } else {
+        for grey in pixels.bytes_mut().iter_mut().step_by(channels) {
+            *grey = looked_up(table, *grey);
+        }
+    }
+}
+
+fn looked_up(table: &[u16], sample: u8) -> u8 {
+    let found = table.get(usize::from(sample) * 257);
+    found.map_or(sample, |&word| rounded(u32::from(word), 257))
+}
+
 /// Gives grey pixels colour channels of equal value.
 pub fn colour(source: &Pixels, target: &mut Pixels) {
     let channels = source.channels + 2;

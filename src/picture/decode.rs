@@ -3,6 +3,7 @@
 
 use std::io::Cursor;
 
+use super::colour::Colours;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::turbo::{Compressor, Decompressor, Space, Warning};
@@ -39,9 +40,9 @@ pub fn eighths(height: u32, output: u32) -> u32 {
 pub fn jpeg(
     decompressor: &mut Decompressor,
     compressor: &mut Compressor,
+    (colours, icc): (&mut Colours, &[u8]),
     bytes: &[u8],
-    eighths: u32,
-    enlarged: bool,
+    (eighths, enlarged): (u32, bool),
     packed: &mut Vec<u8>,
     planes: &mut Planes,
 ) -> Result<Warning, String> {
@@ -55,14 +56,14 @@ pub fn jpeg(
         return decompressor.planes(bytes, eighths, planes);
     }
     let (width, height, warning) = decompressor.packed(bytes, eighths, packed)?;
-    if header.space == Space::Cmyk {
+    if header.space == Space::Cmyk && !colours.cmyk(icc, packed) {
         cmyk_to_rgb(packed);
     }
     compressor.planes_of(packed, (width, height), Sampling::S444, planes)?;
     Ok(warning)
 }
 
-/// Inverted C M Y K, as Adobe writes it, to R G B in place: a channel is its ink's lack times the
+/// Inverted C M Y K, as Adobe writes it, to R G B in place where no profile says more: a channel is its ink's lack times the
 /// lack of black.
 fn cmyk_to_rgb(packed: &mut Vec<u8>) {
     let pixels = packed.len() / 4;

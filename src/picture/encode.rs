@@ -2,6 +2,7 @@
 
 use png::chunk;
 
+use super::colour::colour_space;
 use super::decode::PngColour;
 use super::metadata::Kept;
 use super::pixels::Pixels;
@@ -119,9 +120,9 @@ fn effort(quality: u8) -> u8 {
 
 /// The profile if it describes this kind of picture (ICC.1 7.2.6, data colour space): a CMYK
 /// profile does not describe the RGB that became of it, nor a grey one a picture that took colour.
-fn fitting(icc: &[u8], grey: bool) -> &[u8] {
+pub fn fitting(icc: &[u8], grey: bool) -> &[u8] {
     let wanted = if grey { b"GRAY" } else { b"RGB " };
-    if icc.get(16..20) == Some(wanted) {
+    if colour_space(icc) == Some(wanted) {
         icc
     } else {
         &[]

@@ -5,6 +5,7 @@ use std::mem::swap;
 
 use fast_image_resize::Resizer;
 
+use super::colour::Colours;
 use super::decode::PngColour;
 use super::geometry::Geometry;
 use super::metadata::Kept;
@@ -15,8 +16,8 @@ use super::probe::Probe;
 use super::stamp::Stamps;
 use super::turbo::{Compressor, Decompressor};
 use super::{
-    Chroma, Format, PictureError, Recipe, Step, bad, convert, decode, encode, orient, overlay,
-    recompress, resize,
+    Chroma, Format, PictureError, PlacedMark, Recipe, Step, bad, convert, decode, encode, orient,
+    overlay, recompress, resize,
 };
 
 /// A worker's buffers and codecs, used for one picture after another.
@@ -33,6 +34,7 @@ pub struct Scratch {
     pub(super) packed: Vec<u8>,
     pub(super) icc: Vec<u8>,
     pub(super) colour: PngColour,
+    pub(super) colours: Colours,
     pub(super) kept: Kept,
     /// The written JPEG's metadata segments.
     pub(super) segments: Vec<u8>,
@@ -56,6 +58,7 @@ impl Scratch {
             packed: Vec::new(),
             icc: Vec::new(),
             colour: PngColour::default(),
+            colours: Colours::default(),
             kept: Kept::default(),
             segments: Vec::new(),
             stamps: Stamps::default(),
@@ -82,9 +85,12 @@ pub(super) fn decode(
             decode::jpeg(
                 &mut scratch.decompressor,
                 &mut scratch.compressor,
+                (&mut scratch.colours, &scratch.icc),
                 bytes,
-                decode::eighths(geometry.source_height, geometry.height),
-                geometry.height > geometry.source_height,
+                (
+                    decode::eighths(geometry.source_height, geometry.height),
+                    geometry.height > geometry.source_height,
+                ),
                 &mut scratch.packed,
                 &mut scratch.planes,
             )
@@ -200,29 +206,51 @@ pub(super) fn overlay(
 ) -> Result<(), String> {
     let size = (geometry.width, geometry.height);
     for placed in recipe.marks.iter().filter(|placed| gets(placed, size)) {
-        let coloured = || overlay::is_coloured(&placed.mark);
+        let coloured = overlay::is_coloured(&placed.mark);
+        let grey = match wanted {
+            Format::Jpeg => scratch.planes.sampling == Sampling::Grey,
+            Format::Png => scratch.pixels.channels <= 2,
+        };
+        if grey && coloured {
+            take_colour(wanted, recipe.chroma, size, scratch);
+        }
+        let icc = encode::fitting(&scratch.icc, grey && !coloured);
+        let mark = scratch.colours.mark(&placed.mark, icc);
+        let placed = &PlacedMark {
+            mark,
+            ..placed.clone()
+        };
         let (stamps, resizer) = (&mut scratch.stamps, &mut scratch.resizer);
         match wanted {
-            Format::Jpeg => {
-                if scratch.planes.sampling == Sampling::Grey && coloured() {
-                    let sampling = match recipe.chroma {
-                        Chroma::Half => Sampling::S420,
-                        Chroma::Full => Sampling::S444,
-                    };
-                    scratch.planes.colour(sampling, size.0, size.1);
-                }
-                overlay::planes(stamps, resizer, placed, size, &mut scratch.planes)?;
-            }
-            Format::Png => {
-                if scratch.pixels.channels <= 2 && coloured() {
-                    convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
-                    swap(&mut scratch.pixels, &mut scratch.spare_pixels);
-                }
-                overlay::pixels(stamps, resizer, placed, &mut scratch.pixels)?;
-            }
+            Format::Jpeg => overlay::planes(stamps, resizer, placed, size, &mut scratch.planes)?,
+            Format::Png => overlay::pixels(stamps, resizer, placed, &mut scratch.pixels)?,
         }
     }
     Ok(())
+}
+
+/// Makes a grey picture one of colours. Its profile cannot describe them, so it becomes sRGB.
+fn take_colour(wanted: Format, chroma: Chroma, size: (u32, u32), scratch: &mut Scratch) {
+    let table = scratch.colours.grey(&scratch.icc);
+    match wanted {
+        Format::Jpeg => {
+            if let Some(table) = table {
+                convert::grey_planes(table, &mut scratch.planes);
+            }
+            let sampling = match chroma {
+                Chroma::Half => Sampling::S420,
+                Chroma::Full => Sampling::S444,
+            };
+            scratch.planes.colour(sampling, size.0, size.1);
+        }
+        Format::Png => {
+            if let Some(table) = table {
+                convert::grey_pixels(table, &mut scratch.pixels);
+            }
+            convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
+            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
+        }
+    }
 }
 
 pub(super) fn encode<'a>(
