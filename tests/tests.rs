@@ -11,6 +11,8 @@
 mod command;
 #[path = "tests/contact_sheet.rs"]
 mod contact_sheet;
+#[path = "tests/corpus.rs"]
+mod corpus;
 #[path = "tests/ledger.rs"]
 mod ledger;
 #[path = "tests/log.rs"]

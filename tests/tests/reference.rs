@@ -57,7 +57,7 @@ fn decoded(bytes: &[u8]) -> (usize, usize, Vec<u8>) {
 
 /// Peak signal-to-noise ratio in decibels, colours weighted by alpha so that what cannot be seen
 /// does not count; alpha itself counts where there is any.
-fn psnr(one: &[u8], other: &[u8]) -> f64 {
+pub fn psnr(one: &[u8], other: &[u8]) -> f64 {
     let transparent = one.chunks_exact(4).any(|pixel| pixel[3] < 255);
     let (mut sum, mut count) = (0.0, 0.0);
     for (one, other) in one.chunks_exact(4).zip(other.chunks_exact(4)) {
