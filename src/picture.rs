@@ -14,6 +14,8 @@ mod exif;
 mod fingerprint;
 mod geometry;
 mod kept;
+#[cfg(test)]
+mod kinds;
 mod metadata;
 mod orient;
 mod overlay;
@@ -307,7 +309,7 @@ mod tests {
     use super::pixels::Pixels;
     use super::*;
 
-    fn recipe() -> Recipe {
+    pub fn recipe() -> Recipe {
         let rgba = [200, 40, 60, 180].repeat(12 * 9);
         Recipe {
             marks: vec![PlacedMark {
@@ -334,7 +336,7 @@ mod tests {
     }
 
     /// A gradient with a little structure, as the encoders of other programs would write it.
-    fn picture(width: usize, height: usize, channels: usize) -> Vec<u8> {
+    pub fn picture(width: usize, height: usize, channels: usize) -> Vec<u8> {
         (0..width * height * channels)
             .map(|at| {
                 let (pixel, channel) = (at / channels, at % channels);
@@ -346,7 +348,7 @@ mod tests {
             .collect()
     }
 
-    fn jpeg(width: usize, height: usize, sampling: turbojpeg::Subsamp) -> Vec<u8> {
+    pub fn jpeg(width: usize, height: usize, sampling: turbojpeg::Subsamp) -> Vec<u8> {
         let pixels = picture(width, height, 3);
         let format = turbojpeg::PixelFormat::RGB;
         let image = turbojpeg::Image {
@@ -374,7 +376,12 @@ mod tests {
             .to_vec()
     }
 
-    fn png_of(width: u32, height: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+    pub fn png_of(
+        width: u32,
+        height: u32,
+        colour: png::ColorType,
+        depth: png::BitDepth,
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
         encoder.set_color(colour);
@@ -650,7 +657,7 @@ mod tests {
     }
 
     /// A JPEG with a profile of one segment.
-    fn with_profile(jpeg: &[u8], icc: &[u8]) -> Vec<u8> {
+    pub fn with_profile(jpeg: &[u8], icc: &[u8]) -> Vec<u8> {
         let mut source = jpeg[..2].to_vec();
         source.extend([0xff, 0xe2]);
         source.extend(u16::try_from(2 + 14 + icc.len()).unwrap().to_be_bytes());
@@ -787,9 +794,18 @@ mod tests {
             usize::try_from(state >> 33).unwrap() % below.max(1)
         };
         let mut scratch = Scratch::new().unwrap();
-        let sources = sources();
+        let mut sources = sources();
+        let adobe = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
+        let mut written = sources[3].clone();
+        // Metadata of every kind, as this program writes them.
+        written.splice(2..2, *b"\xff\xe1\0\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
+        written.splice(
+            2..2,
+            *b"\xff\xed\0\x24Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x50\0\x03Ann",
+        );
+        sources.push(with_profile(&written, &adobe));
         let mut treated = 0;
-        for round in 0..600 {
+        for round in 0..1000 {
             let mut bytes = sources[round % sources.len()].clone();
             for _ in 0..=random(4) {
                 let at = random(bytes.len());
@@ -812,9 +828,17 @@ mod tests {
             } else {
                 Format::Png
             };
+            let metadata = [Metadata::Keep, Metadata::Copyright][random(2)];
+            let recipe = Recipe {
+                metadata,
+                ..recipe()
+            };
             treated +=
-                usize::from(treat(&bytes, wanted, &recipe(), &mut scratch, &mut |_| ()).is_ok());
+                usize::from(treat(&bytes, wanted, &recipe, &mut scratch, &mut |_| ()).is_ok());
         }
-        assert!(treated > 20, "only {treated} of 600 got as far as the end");
+        assert!(
+            treated > 100,
+            "only {treated} of 1000 got as far as the end"
+        );
     }
 }

@@ -77,6 +77,10 @@ pub(super) fn decode(
     scratch.colour = PngColour::default();
     match source.format {
         Format::Jpeg => {
+            // libjpeg keeps Huffman and quantization tables from one picture to the next: a
+            // damaged one would spoil all that follow, and one that lacks its own would be
+            // decoded with another's. A new instance is a few small allocations.
+            scratch.decompressor = Decompressor::new()?;
             let header = scratch.decompressor.header(bytes)?;
             // The limits were checked against what the walk found.
             if (header.width, header.height) != (source.width, source.height) {

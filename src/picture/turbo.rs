@@ -290,6 +290,22 @@ impl Compressor {
         Ok(Self(handle))
     }
 
+    /// How the entropy-coded data are written: for tests, which need every kind.
+    #[cfg(test)]
+    pub fn code(
+        &mut self,
+        progressive: bool,
+        arithmetic: bool,
+        restart_blocks: c_int,
+    ) -> Result<(), String> {
+        let progressive = c_int::from(progressive);
+        self.0.set(raw::TJPARAM_TJPARAM_PROGRESSIVE, progressive)?;
+        let arithmetic = c_int::from(arithmetic);
+        self.0.set(raw::TJPARAM_TJPARAM_ARITHMETIC, arithmetic)?;
+        self.0
+            .set(raw::TJPARAM_TJPARAM_RESTARTBLOCKS, restart_blocks)
+    }
+
     /// Encodes planes of a `width` × `height` picture; returns the length of the JPEG in `out`,
     /// which starts at byte `lead`. `out` only ever grows.
     pub fn jpeg(

@@ -1,0 +1,282 @@
+//! Tests only: every kind of JPEG and PNG that programs write, and those that nobody should.
+
+use std::time::{Duration, Instant};
+
+use super::planes::{Planes, Sampling};
+use super::tests::{jpeg, picture, png_of, recipe, with_profile};
+use super::turbo::Compressor;
+use super::*;
+
+const PROGRESSIVE: &[u8] = include_bytes!("../../tests/reference/photo-422-progressive.jpg");
+
+fn treated(source: &[u8], wanted: Format, recipe: &Recipe) -> Result<Vec<u8>, PictureError> {
+    let mut scratch = Scratch::new().unwrap();
+    treat(source, wanted, recipe, &mut scratch, &mut |_| ()).map(|treated| treated.bytes.to_vec())
+}
+
+#[test]
+fn the_coding_of_a_jpeg_makes_no_difference() {
+    let mut planes = Planes::default();
+    Compressor::new()
+        .unwrap()
+        .planes_of(&picture(131, 97, 3), (131, 97), Sampling::S420, &mut planes)
+        .unwrap();
+    let mut results = Vec::new();
+    for (progressive, arithmetic, restart) in [
+        (false, false, 0),
+        (true, false, 0),
+        (false, true, 0),
+        (true, true, 0),
+        (false, false, 3),
+        (true, false, 5),
+    ] {
+        let mut compressor = Compressor::new().unwrap();
+        compressor.code(progressive, arithmetic, restart).unwrap();
+        let mut source = Vec::new();
+        let length = compressor
+            .jpeg(&planes, (131, 97), 85, &[], 0, &mut source)
+            .unwrap();
+        source.truncate(length);
+        results.push(treated(&source, Format::Jpeg, &recipe()).unwrap());
+        // What multi-picture files and motion photos carry behind the picture.
+        source.extend_from_slice(&source.clone());
+        source.extend(b"\0\0\0\x18ftypmp42");
+        results.push(treated(&source, Format::Jpeg, &recipe()).unwrap());
+    }
+    assert!(results.iter().all(|result| *result == results[0]));
+}
+
+/// A PNG of these chunks between its header and its end.
+fn png_with(
+    header: [u8; 5],
+    (width, height): (u32, u32),
+    chunks: &[(&[u8; 4], Vec<u8>)],
+) -> Vec<u8> {
+    let mut ihdr = width.to_be_bytes().to_vec();
+    ihdr.extend(height.to_be_bytes());
+    ihdr.extend(header);
+    let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+    let ends = [(b"IHDR", ihdr)].into_iter().chain(chunks.iter().cloned());
+    for (kind, body) in ends.chain([(b"IEND", Vec::new())]) {
+        bytes.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(kind);
+        crc.update(&body);
+        bytes.extend(kind);
+        bytes.extend(body);
+        bytes.extend(crc.sum().to_be_bytes());
+    }
+    bytes
+}
+
+fn deflated(data: &[u8]) -> Vec<u8> {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut zlib, data).unwrap();
+    zlib.finish().unwrap()
+}
+
+/// Unscaled and unmarked.
+fn plain() -> Recipe {
+    Recipe {
+        marks: Vec::new(),
+        upscale: false,
+        ..recipe()
+    }
+}
+
+fn pixels(png: &[u8]) -> Vec<u8> {
+    open_rgba(png, 10_000).unwrap().2
+}
+
+#[test]
+fn palettes_small_depths_and_transparent_colours_are_expanded() {
+    let (red, clear, white) = ([255, 0, 0, 255], [0, 0, 255, 0], [255; 4]);
+    let palette = |transparent: bool| {
+        let mut chunks = vec![(b"PLTE", vec![255, 0, 0, 0, 0, 255])];
+        if transparent {
+            chunks.push((b"tRNS", vec![255, 0]));
+        }
+        chunks
+    };
+    // Depth, colour type, chunks, one row of two pixels, what they are.
+    let cases = [
+        (1, 3, palette(true), vec![0b0100_0000], [red, clear]),
+        (2, 3, palette(true), vec![0b0001_0000], [red, clear]),
+        (4, 3, palette(true), vec![0x01], [red, clear]),
+        (8, 3, palette(false), vec![0, 1], [red, [0, 0, 255, 255]]),
+        (1, 0, vec![], vec![0b1000_0000], [white, [0, 0, 0, 255]]),
+        (2, 0, vec![], vec![0b1101_0000], [white, [85, 85, 85, 255]]),
+        (4, 0, vec![], vec![0xf1], [white, [17, 17, 17, 255]]),
+        (
+            8,
+            0,
+            vec![(b"tRNS", vec![0, 9])],
+            vec![255, 9],
+            [white, [9, 9, 9, 0]],
+        ),
+        (
+            8,
+            2,
+            vec![(b"tRNS", vec![0, 0, 0, 0, 0, 255])],
+            vec![255, 0, 0, 0, 0, 255],
+            [red, clear],
+        ),
+        (8, 4, vec![], vec![255, 255, 9, 0], [white, [9, 9, 9, 0]]),
+    ];
+    for (depth, colour, mut chunks, row, expected) in cases {
+        let data = [vec![0], row].concat();
+        chunks.push((b"IDAT", deflated(&data)));
+        for interlaced in [0, 1] {
+            // One row of two pixels is two passes of a pixel each.
+            if interlaced == 1 && depth == 8 {
+                let half = (data.len() - 1) / 2;
+                let passes = [&[0], &data[1..=half], &[0], &data[1 + half..]].concat();
+                *chunks.last_mut().unwrap() = (b"IDAT", deflated(&passes));
+            } else if interlaced == 1 {
+                continue;
+            }
+            let source = png_with([depth, colour, 0, 0, interlaced], (2, 1), &chunks);
+            let result = treated(&source, Format::Png, &plain()).unwrap();
+            assert_eq!(
+                pixels(&result),
+                expected.concat(),
+                "{depth} {colour} {interlaced}"
+            );
+        }
+    }
+}
+
+#[test]
+fn depth_and_colour_description_of_a_png_stay() {
+    let deep = png_of(9, 7, png::ColorType::Rgb, png::BitDepth::Sixteen);
+    let found = |png: &[u8], wanted: &[u8; 4]| {
+        let result = treated(png, Format::Png, &plain()).unwrap();
+        probe::chunks(&result)
+            .find(|(kind, _)| *kind == wanted)
+            .map(|(_, body)| body.to_vec())
+    };
+    assert_eq!(found(&deep, b"IHDR").unwrap()[8..10], [16, 2]);
+    let cases: [(&[u8; 4], Vec<u8>); 4] = [
+        (b"gAMA", 100_000u32.to_be_bytes().to_vec()),
+        (b"sRGB", vec![1]),
+        (b"cICP", vec![12, 13, 0, 1]),
+        (b"pHYs", vec![0, 0, 46, 35, 0, 0, 46, 35, 1]),
+    ];
+    for (kind, body) in cases {
+        let data = (b"IDAT", deflated(&[0, 1, 2, 3]));
+        let source = png_with([8, 2, 0, 0, 0], (1, 1), &[(kind, body.clone()), data]);
+        assert_eq!(found(&source, kind), Some(body), "{kind:?}");
+    }
+}
+
+#[test]
+fn of_an_animation_the_first_frame_is_taken() {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_animated(2, 0).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[1, 2, 3]).unwrap();
+    writer.write_image_data(&[4, 5, 6]).unwrap();
+    writer.finish().unwrap();
+    let result = treated(&bytes, Format::Png, &plain()).unwrap();
+    assert_eq!(pixels(&result), [1, 2, 3, 255]);
+    assert!(probe::chunks(&result).all(|(kind, _)| kind != b"acTL"));
+}
+
+fn within(limit: Duration, what: &str, run: impl FnOnce()) {
+    let start = Instant::now();
+    run();
+    let taken = start.elapsed();
+    assert!(taken < limit, "{what} took {taken:?}");
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn headers_that_promise_too_much_are_refused_before_anything_is_allocated() {
+    let mut huge = jpeg(16, 16, turbojpeg::Subsamp::Sub2x2);
+    let sof = memchr::memmem::find(&huge, b"\xff\xc0").unwrap();
+    huge[sof + 5..sof + 9].fill(0xff);
+    let idat = [(b"IDAT", deflated(&[0; 64]))];
+    for source in [
+        huge,
+        png_with([16, 6, 0, 0, 0], (i32::MAX as u32, i32::MAX as u32), &idat),
+        png_with([8, 2, 0, 0, 0], (100_001, 1), &idat),
+    ] {
+        let error = treated(&source, Format::Jpeg, &recipe()).unwrap_err();
+        assert!(
+            error.to_string().contains("above max_pixels 100000"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn inflated_bombs_end_early() {
+    let bomb = deflated(&vec![0; 200 << 20]);
+    for (kind, head) in [
+        (b"iCCP", &b"profile\0\0"[..]),
+        (b"zTXt", b"Author\0\0"),
+        (b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0"),
+        (b"IDAT", b""),
+    ] {
+        let body = [head, &bomb].concat();
+        let picture = (b"IDAT", deflated(&[0, 1, 2, 3]));
+        let source = png_with([8, 2, 0, 0, 0], (1, 1), &[(kind, body), picture]);
+        within(SOON, "a bomb", || {
+            // Whether it is refused or its text left out, the result is no bomb.
+            if let Ok(result) = treated(&source, Format::Jpeg, &recipe()) {
+                assert!(result.len() < 10_000);
+            }
+        });
+    }
+}
+
+#[test]
+fn endless_scans_are_refused() {
+    // Everything from the last scan on, again and again.
+    let last = memchr::memmem::rfind(PROGRESSIVE, b"\xff\xda").unwrap();
+    let (start, scan) = PROGRESSIVE.split_at(last);
+    let scan = &scan[..scan.len() - 2];
+    let bomb = |scans| [start, &scan.repeat(scans), b"\xff\xd9"].concat();
+    within(SOON, "many scans", || {
+        let error = treated(&bomb(5000), Format::Jpeg, &recipe()).unwrap_err();
+        assert!(matches!(error, PictureError::Bad { .. }), "{error}");
+        assert!(error.to_string().contains("scans"), "{error}");
+    });
+    assert!(treated(&bomb(1), Format::Jpeg, &recipe()).is_ok());
+}
+
+#[test]
+fn a_hostile_profile_costs_nothing_but_itself() {
+    let adobe = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
+    let plain = jpeg(40, 40, turbojpeg::Subsamp::Sub2x2);
+    for at in (0..adobe.len()).step_by(3) {
+        let mut icc = adobe.clone();
+        icc[at] = !icc[at];
+        treated(&with_profile(&plain, &icc), Format::Jpeg, &recipe()).unwrap();
+    }
+}
+
+#[test]
+fn a_bad_picture_does_not_spoil_the_next() {
+    let good = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
+    let expected = treated(&good, Format::Jpeg, &recipe()).unwrap();
+    let mut scratch = Scratch::new().unwrap();
+    let start = memchr::memmem::find(&good, b"\xff\xdb").unwrap();
+    // Every byte of tables and headers wrong in turn.
+    for at in start..memchr::memmem::find(&good, b"\xff\xda").unwrap() {
+        let mut bad = good.clone();
+        bad[at] = !bad[at];
+        drop(treat(
+            &bad,
+            Format::Jpeg,
+            &recipe(),
+            &mut scratch,
+            &mut |_| (),
+        ));
+        let next = treat(&good, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        assert!(next.bytes == expected, "after byte {at} was wrong");
+    }
+}
