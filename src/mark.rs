@@ -58,6 +58,10 @@ pub fn load(path: &Path) -> Result<Mark, MarkError> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // A FIFO would be waited on for ever.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("not a file"));
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut longer = path.as_os_str().to_owned();
@@ -73,7 +77,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
     }
     let mut bytes = Vec::new();
-    // A device or a growing file does not end where its metadata says.
+    // A growing file does not end where its metadata says.
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -142,6 +142,7 @@ fn marks_are_made_from_texts_and_pictures() {
 #[test]
 fn exit_codes_tell_usage_from_configuration() {
     let sandbox = Sandbox::new();
+    sandbox.fifo("fifo");
     for (arguments, config, code, told) in [
         (&["run", "--twice"][..], "", 2, "--twice"),
         (&["frobnicate"], "", 2, "frobnicate"),
@@ -157,6 +158,12 @@ fn exit_codes_tell_usage_from_configuration() {
             "watermark: {npy_path: mark.npy}\nfolders: [{input: none}]\n",
             78,
             "none",
+        ),
+        (
+            &["check"],
+            "watermark: {npy_path: fifo}\nfolders: [{input: in}]\n",
+            78,
+            "not a file",
         ),
         (
             &["run"],

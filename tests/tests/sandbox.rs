@@ -78,6 +78,12 @@ impl Sandbox {
         fs::rename(self.path("beside"), self.path(name)).unwrap();
     }
 
+    pub fn fifo(&self, name: &str) {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(CWD, self.path(name), FileType::Fifo, mode, 0).unwrap();
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watermarkd"));
         command

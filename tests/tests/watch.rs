@@ -49,14 +49,7 @@ fn what_is_no_picture_that_has_arrived_harms_nothing() {
     let input = sandbox.path("in");
     sandbox.start();
     fs::create_dir(input.join("folder.jpg")).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        input.join("fifo.jpg"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        0,
-    )
-    .unwrap();
+    sandbox.fifo("in/fifo.jpg");
     let _socket = std::os::unix::net::UnixListener::bind(input.join("socket.png")).unwrap();
     symlink("loop.jpg", input.join("loop.jpg")).unwrap();
     symlink(&input, input.join("round")).unwrap();
