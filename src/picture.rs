@@ -10,6 +10,7 @@ mod colour;
 mod convert;
 mod decode;
 mod encode;
+mod ending;
 mod exif;
 mod fingerprint;
 mod geometry;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use crate::mark::Mark;
 use planes::Sampling;
 
+pub use ending::close;
 pub use scratch::Scratch;
 
 /// How pictures are treated. Every field is validated by whoever builds it.

@@ -152,17 +152,30 @@ fn take_in_hand(
             Some(scratch) => scratch,
             None => scratch.insert(Scratch::new()?),
         };
+        // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
+        let closed = job.last_try && picture::close(source);
         let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
             let now = Instant::now();
             times.add(step.name(), now - last);
             last = now;
         })?;
-        // Half of it may be missing in the middle, where its writer has not been yet.
-        if let (Some(cause), false) = (&treated.warning, job.last_try) {
-            return Err(PictureError::Incomplete {
-                step: Step::Decode,
-                cause: cause.clone(),
-            });
+        match &treated.warning {
+            // Half of it may be missing in the middle, where its writer has not been yet.
+            Some(cause) if !job.last_try => {
+                let cause = cause.clone();
+                return Err(PictureError::Incomplete {
+                    step: Step::Decode,
+                    cause,
+                });
+            }
+            Some(_) if closed => {
+                let cause = "premature end of data".to_owned();
+                return Err(PictureError::Incomplete {
+                    step: Step::Decode,
+                    cause,
+                });
+            }
+            _ => {}
         }
         let made = Made {
             bytes_out: treated.bytes.len() as u64,

@@ -73,6 +73,25 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     })
 }
 
+/// The header of a JPEG's first scan, and all that follows it.
+pub fn first_scan(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 2;
+    loop {
+        let marker;
+        (marker, at) = next_marker(bytes, at).ok()?;
+        if matches!(marker, 0x01 | 0xd0..=0xd8) {
+            continue;
+        }
+        let body = segment(bytes, at).ok()??;
+        at += 2 + body.len();
+        match marker {
+            0xd9 => return None,
+            0xda => return Some((body, bytes.get(at..)?)),
+            _ => {}
+        }
+    }
+}
+
 /// Type and body of each whole chunk of a PNG.
 pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     let mut rest = bytes.get(PNG_SIGNATURE.len()..).unwrap_or_default();

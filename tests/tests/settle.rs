@@ -111,6 +111,21 @@ fn a_picture_written_tail_first_is_not_published_with_a_hole() {
 }
 
 #[test]
+fn a_jpeg_that_lacks_only_its_end_marker_is_published_once_it_is_left_alone() {
+    let mut sandbox = Sandbox::new();
+    let bytes = jpeg(640, 480, 1);
+    sandbox.write("in/open.jpg", &bytes[..bytes.len() - 2]);
+    sandbox.write("in/cut.jpg", &bytes[..bytes.len() - 200]);
+    sandbox.start();
+    // While it may still grow it waits.
+    sandbox.wait_for_line(&["not yet complete", "open.jpg"]);
+    sandbox.stop();
+    assert!(sandbox.names("out").is_empty());
+    sandbox.once_expecting(1, 1);
+    assert_eq!(sandbox.names("out"), ["open.jpg"]);
+}
+
+#[test]
 fn a_damaged_picture_is_published_as_far_as_it_goes_once_it_is_left_alone() {
     let sandbox = Sandbox::new();
     let mut bytes = jpeg(640, 480, 1);
