@@ -29,6 +29,7 @@ mod resize;
 mod scratch;
 mod shape;
 mod stamp;
+mod transpose;
 mod turbo;
 
 use std::fmt;
@@ -283,7 +284,7 @@ pub(crate) fn open_rgba(
         };
         resize::planes(
             &mut scratch.resizer,
-            &mut scratch.wider_plane,
+            &mut scratch.room,
             planes,
             sampling,
             size,

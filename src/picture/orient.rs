@@ -8,6 +8,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::pixels::Pixels;
 use super::planes::{Area, Planes, coordinate};
+use super::transpose::{Flips, transpose};
 
 /// Side of the square blocks that are moved at once when rows become columns, so that both sides
 /// stay in the cache.
@@ -73,7 +74,15 @@ pub fn planes(source: &Planes, orientation: u8, target: &mut Planes) {
         }
         to.area = area;
         to.samples.resize(from.samples.len(), 0);
-        apply(&from.samples, from.width, &mut to.samples, to.width, turn);
+        if turn.transpose {
+            let flips = Flips {
+                x: turn.flip_x,
+                y: turn.flip_y,
+            };
+            transpose(&from.samples, from.width, flips, &mut to.samples, to.width);
+        } else {
+            apply(&from.samples, from.width, &mut to.samples, to.width, turn);
+        }
     }
 }
 

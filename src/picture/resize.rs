@@ -9,15 +9,24 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 use super::pixels::Pixels;
 use super::planes::{Plane, Planes, Sampling};
+use super::transpose::{Flips, transpose};
 
 /// The bicubic filter of Keys with a = -0.5.
 pub const BICUBIC: ResizeAlg = ResizeAlg::Convolution(FilterType::CatmullRom);
 
-/// Scales planes to a `width` × `height` picture of the given sampling. `wider` is room for a
-/// plane that must be extended.
+/// Room for the planes between two steps of scaling one.
+#[derive(Debug, Default)]
+pub struct Room {
+    /// A plane that must be extended.
+    wider: Plane,
+    one: Vec<u8>,
+    other: Vec<u8>,
+}
+
+/// Scales planes to a `width` × `height` picture of the given sampling.
 pub fn planes(
     resizer: &mut Resizer,
-    wider: &mut Plane,
+    room: &mut Room,
     source: &Planes,
     sampling: Sampling,
     (width, height): (u32, u32),
@@ -25,14 +34,14 @@ pub fn planes(
 ) -> Result<(), String> {
     target.allocate(sampling, width, height);
     for (from, to) in source.used().iter().zip(target.used_mut()) {
-        plane(resizer, wider, from, to)?;
+        plane(resizer, room, from, to)?;
     }
     Ok(())
 }
 
 fn plane(
     resizer: &mut Resizer,
-    wider: &mut Plane,
+    room: &mut Room,
     from: &Plane,
     to: &mut Plane,
 ) -> Result<(), String> {
@@ -44,24 +53,85 @@ fn plane(
     let height = stretched(from.area.height, f64::from(rows) / to.area.height);
     // At an odd size the last chroma sample reaches half a sample beyond the picture. Cutting that
     // off instead would shift all colours a little, the more the farther right or down.
+    let Room { wider, one, other } = room;
     let from = extended(from, left + width, top + height, wider)?;
+    let stride = to.width;
+    let source = View {
+        samples: &from.samples,
+        width: side(from.width)?,
+        height: side(from.height)?,
+    };
+    if left.fract() == 0.0 && (width - f64::from(columns)).abs() < f64::EPSILON {
+        let crop = (left, top, width, height);
+        scale(
+            resizer,
+            source,
+            crop,
+            &mut to.samples,
+            stride,
+            (columns, rows),
+        )?;
+    } else {
+        // Down the columns whole rows are added up in vector registers, along a row single samples
+        // must be gathered. So the second direction goes down the columns as well, on the picture
+        // turned over and back again; the result is the same to the last bit.
+        let crop = (0.0, top, f64::from(source.width), height);
+        one.resize(from.width * rows as usize, 0);
+        scale(resizer, source, crop, one, from.width, (source.width, rows))?;
+        other.resize(one.len(), 0);
+        transpose(one, from.width, Flips::default(), other, rows as usize);
+        let source = View {
+            samples: other,
+            width: rows,
+            height: source.width,
+        };
+        let crop = (0.0, left, f64::from(rows), width);
+        one.resize(rows as usize * columns as usize, 0);
+        scale(resizer, source, crop, one, rows as usize, (rows, columns))?;
+        transpose(
+            one,
+            rows as usize,
+            Flips::default(),
+            &mut to.samples,
+            stride,
+        );
+    }
+    pad(to, columns as usize, rows as usize);
+    Ok(())
+}
+
+/// Samples whose rows follow each other without gaps.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    samples: &'a [u8],
+    width: u32,
+    height: u32,
+}
+
+/// Scales the crop (left, top, width, height) to `columns` × `rows` samples at the top left of
+/// `to`, whose rows have `stride` samples.
+fn scale(
+    resizer: &mut Resizer,
+    from: View<'_>,
+    (left, top, width, height): (f64, f64, f64, f64),
+    to: &mut [u8],
+    stride: usize,
+    (columns, rows): (u32, u32),
+) -> Result<(), String> {
     let options = ResizeOptions::new()
         .resize_alg(BICUBIC)
         .use_alpha(false)
         .crop(left, top, width, height);
-    let source =
-        TypedImageRef::<U8>::from_buffer(side(from.width)?, side(from.height)?, &from.samples)
-            .map_err(|error| error.to_string())?;
-    let mut whole =
-        TypedImage::<U8>::from_buffer(side(to.width)?, side(to.height)?, &mut to.samples)
-            .map_err(|error| error.to_string())?;
+    let source = TypedImageRef::<U8>::from_buffer(from.width, from.height, from.samples)
+        .map_err(|error| error.to_string())?;
+    let height = side(to.len().checked_div(stride).unwrap_or(0))?;
+    let mut whole = TypedImage::<U8>::from_buffer(side(stride)?, height, to)
+        .map_err(|error| error.to_string())?;
     let mut part = TypedCroppedImageMut::from_ref(&mut whole, 0, 0, columns, rows)
         .map_err(|error| error.to_string())?;
     resizer
         .resize_typed(&source, &mut part, &options)
-        .map_err(|error| error.to_string())?;
-    pad(to, columns as usize, rows as usize);
-    Ok(())
+        .map_err(|error| error.to_string())
 }
 
 /// The length of source under a target that reaches `stretch` times as far as the picture.
@@ -164,6 +234,7 @@ fn side(value: usize) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::planes::{Area, coordinate};
     use super::*;
 
     fn ramp(sampling: Sampling, width: u32, height: u32) -> Planes {
@@ -186,7 +257,7 @@ mod tests {
         let mut target = Planes::default();
         planes(
             &mut Resizer::new(),
-            &mut Plane::default(),
+            &mut Room::default(),
             &source,
             Sampling::S420,
             (101, 33),
@@ -203,11 +274,55 @@ mod tests {
     }
 
     #[test]
+    fn the_way_round_by_turning_changes_no_sample() {
+        let (width, height) = (301, 157);
+        let samples: Vec<u8> = (0..width * height)
+            .map(|at: usize| u8::try_from(at * at / 7 % 256).unwrap())
+            .collect();
+        for (left, columns, rows) in [(0.0, 200, 99), (0.5, 280, 157), (0.25, 20, 300)] {
+            let area = Area {
+                left,
+                top: 0.0,
+                width: 300.5 - left,
+                height: 157.0,
+            };
+            let from = Plane {
+                samples: samples.clone(),
+                width,
+                height,
+                area,
+            };
+            let mut to = Plane {
+                samples: vec![0; columns * rows],
+                width: columns,
+                height: rows,
+                area: Area {
+                    left: 0.0,
+                    top: 0.0,
+                    width: coordinate(columns),
+                    height: coordinate(rows),
+                },
+            };
+            plane(&mut Resizer::new(), &mut Room::default(), &from, &mut to).unwrap();
+            let mut direct = vec![0; columns * rows];
+            let size = (side(columns).unwrap(), side(rows).unwrap());
+            let view = View {
+                samples: &samples,
+                width: 301,
+                height: 157,
+            };
+            let crop = (left, 0.0, area.width, area.height);
+            scale(&mut Resizer::new(), view, crop, &mut direct, columns, size).unwrap();
+            assert!(to.samples == direct, "{left} {columns}x{rows}");
+        }
+    }
+
+    #[test]
     fn odd_sizes_do_not_shift_colour() {
         // Chroma samples of a ramp in their places: the last one half beyond the picture.
         let source = ramp(Sampling::S422, 360, 40);
         let mut target = Planes::default();
-        let room = &mut Plane::default();
+        let room = &mut Room::default();
         planes(
             &mut Resizer::new(),
             room,
@@ -231,7 +346,7 @@ mod tests {
         let mut target = Planes::default();
         planes(
             &mut Resizer::new(),
-            &mut Plane::default(),
+            &mut Room::default(),
             &source,
             Sampling::S444,
             (200, 20),

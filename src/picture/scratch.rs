@@ -11,7 +11,7 @@ use super::geometry::Geometry;
 use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::placement::gets;
-use super::planes::{Plane, Planes, Sampling};
+use super::planes::{Planes, Sampling};
 use super::probe::Probe;
 use super::stamp::Stamps;
 use super::turbo::{Compressor, Decompressor};
@@ -27,7 +27,7 @@ pub struct Scratch {
     pub(super) resizer: Resizer,
     pub(super) planes: Planes,
     pub(super) spare_planes: Planes,
-    pub(super) wider_plane: Plane,
+    pub(super) room: resize::Room,
     pub(super) pixels: Pixels,
     pub(super) spare_pixels: Pixels,
     /// 8-bit packed pixels on their way between the forms.
@@ -52,7 +52,7 @@ impl Scratch {
             resizer: Resizer::new(),
             planes: Planes::default(),
             spare_planes: Planes::default(),
-            wider_plane: Plane::default(),
+            room: resize::Room::default(),
             pixels: Pixels::default(),
             spare_pixels: Pixels::default(),
             packed: Vec::new(),
@@ -146,7 +146,7 @@ pub(super) fn resize(
             let sampling = if grey { Sampling::Grey } else { sampling };
             resize::planes(
                 &mut scratch.resizer,
-                &mut scratch.wider_plane,
+                &mut scratch.room,
                 &scratch.planes,
                 sampling,
                 size,
