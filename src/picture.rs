@@ -6,6 +6,7 @@
 //! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
 //! worker allocates nothing for a picture that is not larger than those before.
 
+mod cause;
 mod colour;
 mod convert;
 mod decode;
@@ -515,7 +516,7 @@ mod tests {
         let source = png_of(60, 40, png::ColorType::Rgb, png::BitDepth::Eight);
         let treated = treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
         let mut pixels = Pixels::default();
-        decode::png(treated.bytes, &mut Vec::new(), &mut pixels).unwrap();
+        decode::png(treated.bytes, false, &mut Vec::new(), &mut pixels).unwrap();
         // The margin is 4; what was laid on last is on top.
         let last = (35 * 60 + 55) * 3;
         assert_eq!(pixels.bytes()[last..last + 3], [255; 3]);
@@ -609,7 +610,7 @@ mod tests {
         assert!(kept == icc, "{} bytes of profile were kept", kept.len());
         let treated = treat(&source, Format::Png, &recipe(), &mut scratch, &mut |_| ()).unwrap();
         let png = treated.bytes.to_vec();
-        decode::png(&png, &mut kept, &mut Pixels::default()).unwrap();
+        decode::png(&png, false, &mut kept, &mut Pixels::default()).unwrap();
         assert!(kept == icc, "{} bytes of profile were kept", kept.len());
         let treated = treat(&png, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
         probe::probe(treated.bytes, &mut kept).unwrap();

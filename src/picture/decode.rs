@@ -3,6 +3,7 @@
 
 use std::io::Cursor;
 
+use super::cause;
 use super::colour::Colours;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
@@ -80,13 +81,20 @@ fn cmyk_to_rgb(packed: &mut Vec<u8>) {
 }
 
 /// Decodes a PNG, its first frame if it is animated: palettes and small depths are expanded, 16
-/// bits stay 16 bits. The ICC profile goes to `icc`.
-pub fn png(bytes: &[u8], icc: &mut Vec<u8>, pixels: &mut Pixels) -> Result<PngColour, String> {
+/// bits stay 16 bits. The ICC profile goes to `icc`. Checksums are not looked at where the picture
+/// data is known to be `damaged`: then it counts whether it can be inflated.
+pub fn png(
+    bytes: &[u8],
+    damaged: bool,
+    icc: &mut Vec<u8>,
+    pixels: &mut Pixels,
+) -> Result<PngColour, String> {
     let limits = png::Limits { bytes: PNG_LIMIT };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
+    decoder.ignore_checksums(damaged);
     decoder.set_transformations(png::Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(|error| error.to_string())?;
+    let mut reader = decoder.read_info().map_err(|error| cause::of_png(&error))?;
     let (colour, depth) = reader.output_color_type();
     let (width, height) = reader.info().size();
     pixels.allocate(
@@ -97,7 +105,7 @@ pub fn png(bytes: &[u8], icc: &mut Vec<u8>, pixels: &mut Pixels) -> Result<PngCo
     );
     reader
         .next_frame(pixels.bytes_mut())
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| cause::of_png(&error))?;
     if pixels.deep {
         for word in pixels.words_mut() {
             *word = u16::from_be(*word);

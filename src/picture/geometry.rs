@@ -127,6 +127,7 @@ mod tests {
             width,
             height,
             orientation,
+            damaged: false,
         }
     }
 

@@ -184,6 +184,41 @@ fn of_an_animation_the_first_frame_is_taken() {
     assert!(probe::chunks(&result).all(|(kind, _)| kind != b"acTL"));
 }
 
+/// The PNG with a wrong checksum at the first chunk of this kind.
+fn with_wrong_checksum(mut png: Vec<u8>, kind: &[u8; 4]) -> Vec<u8> {
+    let at = memchr::memmem::find(&png, kind).unwrap();
+    let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
+    png[at + 4 + length] ^= 1;
+    png
+}
+
+#[test]
+fn a_png_whose_picture_data_has_a_wrong_checksum_is_accepted_with_a_warning() {
+    let whole = png_of(47, 61, png::ColorType::Rgb, png::BitDepth::Eight);
+    let expected = treated(&whole, Format::Png, &plain()).unwrap();
+    let mut scratch = Scratch::new().unwrap();
+    let mut warned = |source: &[u8]| {
+        let result = treat(source, Format::Png, &plain(), &mut scratch, &mut |_| ());
+        result.map(|treated| (treated.bytes.to_vec(), treated.warning))
+    };
+    let (bytes, warning) = warned(&with_wrong_checksum(whole.clone(), b"IDAT")).unwrap();
+    assert!(bytes == expected);
+    assert_eq!(warning.as_deref(), Some("chunk IDAT has a wrong checksum"));
+    assert_eq!(warned(&whole).unwrap().1, None);
+    let error = warned(&with_wrong_checksum(whole.clone(), b"IHDR")).unwrap_err();
+    assert_eq!(error.to_string(), "decode: chunk IHDR has a wrong checksum");
+    // Data that cannot be inflated is no picture, whatever its checksum.
+    let mut torn = whole.clone();
+    let at = memchr::memmem::find(&torn, b"IDAT").unwrap();
+    torn[at + 40..at + 60].fill(0xff);
+    let error = warned(&torn).unwrap_err();
+    assert!(matches!(error, PictureError::Bad { .. }), "{error}");
+    assert!(
+        error.to_string().contains("the compressed picture data"),
+        "{error}"
+    );
+}
+
 fn within(limit: Duration, what: &str, run: impl FnOnce()) {
     let start = Instant::now();
     run();

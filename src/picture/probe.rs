@@ -21,6 +21,9 @@ pub struct Probe {
     pub height: u32,
     /// EXIF orientation, 1..=8.
     pub orientation: u8,
+    /// Whether a PNG's picture data has a checksum that is not its own. Pillow and libvips open
+    /// such files, and browsers do in part, so that alone is no reason to refuse one.
+    pub damaged: bool,
 }
 
 /// The format that the signature tells.
@@ -111,6 +114,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
         width: 0,
         height: 0,
         orientation: 1,
+        damaged: false,
     };
     let mut profile: Vec<(u8, u8, &[u8])> = Vec::new();
     let mut upright = false;
@@ -223,6 +227,7 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
         width: 0,
         height: 0,
         orientation: 1,
+        damaged: false,
     };
     let mut at = PNG_SIGNATURE.len();
     loop {
@@ -257,12 +262,22 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
                 };
                 (found.width, found.height) = (side(start), side(start + 4));
             }
+            b"IDAT" => found.damaged |= !has_its_checksum(&bytes[at + 4..next]),
             b"eXIf" => found.orientation = exif::orientation(&bytes[start..end]),
             b"IEND" => return Ok(found),
             _ => {}
         }
         at = next;
     }
+}
+
+/// Whether a chunk from its type on ends with the checksum of the rest.
+fn has_its_checksum(chunk: &[u8]) -> bool {
+    chunk.split_last_chunk::<4>().is_some_and(|(rest, stored)| {
+        let mut checksum = flate2::Crc::new();
+        checksum.update(rest);
+        checksum.sum() == u32::from_be_bytes(*stored)
+    })
 }
 
 fn premature() -> PictureError {
@@ -344,7 +359,8 @@ mod tests {
                 format: Format::Jpeg,
                 width: 3,
                 height: 2,
-                orientation: 6
+                orientation: 6,
+                damaged: false
             }
         );
         assert_eq!(
@@ -353,7 +369,8 @@ mod tests {
                 format: Format::Png,
                 width: 3,
                 height: 2,
-                orientation: 1
+                orientation: 1,
+                damaged: true
             }
         );
     }

@@ -100,8 +100,10 @@ pub(super) fn decode(
             )
         }
         Format::Png => {
-            scratch.colour = decode::png(bytes, &mut scratch.icc, &mut scratch.pixels)?;
-            Ok(None)
+            let (icc, pixels) = (&mut scratch.icc, &mut scratch.pixels);
+            scratch.colour = decode::png(bytes, source.damaged, icc, pixels)?;
+            let warning = "chunk IDAT has a wrong checksum";
+            Ok(source.damaged.then(|| warning.to_owned()))
         }
     }
 }
