@@ -262,18 +262,29 @@ pub fn treat<'a>(
     })
 }
 
-/// Decodes a picture upright to 8-bit R G B A, for marks given as pictures; refused above
+/// Decodes a picture upright to 8-bit sRGB with alpha, R G B A, for marks given as pictures; refused above
 /// `max_pixels`.
 pub(crate) fn open_rgba(
     bytes: &[u8],
     max_pixels: u64,
 ) -> Result<(u32, u32, Vec<u8>), PictureError> {
     let mut scratch = Scratch::new()?;
+    let (width, height, mut rgba) = samples(bytes, max_pixels, &mut scratch)?;
+    colour::to_srgb(&mut rgba, &scratch.icc);
+    Ok((width, height, rgba))
+}
+
+/// The same in the picture's own colours, whose profile is left in the scratch.
+fn samples(
+    bytes: &[u8],
+    max_pixels: u64,
+    scratch: &mut Scratch,
+) -> Result<(u32, u32, Vec<u8>), PictureError> {
     let source = probe::probe(bytes, &mut scratch.icc)?;
     let geometry = geometry::unscaled(&source, max_pixels)?;
-    scratch::decode(bytes, &source, &geometry, &mut scratch).map_err(bad(Step::Decode))?;
+    scratch::decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
     if source.orientation != 1 {
-        scratch::orient(&source, &mut scratch);
+        scratch::orient(&source, scratch);
     }
     if source.format == Format::Jpeg {
         let (planes, spare) = (&scratch.planes, &mut scratch.spare_planes);
@@ -296,11 +307,8 @@ pub(crate) fn open_rgba(
         })
         .map_err(bad(Step::Decode))?;
     }
-    Ok((
-        geometry.width,
-        geometry.height,
-        convert::to_rgba(&scratch.pixels),
-    ))
+    let rgba = convert::to_rgba(&scratch.pixels);
+    Ok((geometry.width, geometry.height, rgba))
 }
 
 /// Makes a cause a permanent failure of a step.
@@ -366,10 +374,14 @@ mod tests {
     }
 
     fn cmyk(width: usize, height: usize) -> Vec<u8> {
-        let pixels = picture(width, height, 4);
+        cmyk_of(width, height, &picture(width, height, 4))
+    }
+
+    /// A JPEG of inverted C M Y K, as Adobe writes it.
+    fn cmyk_of(width: usize, height: usize, pixels: &[u8]) -> Vec<u8> {
         let format = turbojpeg::PixelFormat::CMYK;
         let image = turbojpeg::Image {
-            pixels: &pixels[..],
+            pixels,
             width,
             pitch: width * 4,
             height,
@@ -704,15 +716,72 @@ mod tests {
         ] {
             for wanted in [Format::Jpeg, Format::Png] {
                 let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
-                let (width, _, rgba) = open_rgba(treated.bytes, 100_000).unwrap();
+                let bytes = treated.bytes.to_vec();
+                let (width, _, rgba) = samples(&bytes, 100_000, &mut scratch).unwrap();
                 let pixel = &rgba[(8 * width as usize + 8) * 4..][..3];
                 for (found, wanted) in pixel.iter().zip(expected) {
                     assert!(found.abs_diff(wanted) <= 2, "{pixel:?} for {expected:?}");
                 }
                 let mut icc = Vec::new();
                 if wanted == Format::Jpeg {
-                    probe::probe(treated.bytes, &mut icc).unwrap();
+                    probe::probe(&bytes, &mut icc).unwrap();
                     assert_eq!(icc, profile);
+                }
+            }
+        }
+    }
+
+    /// Four inks, each patch so large that the middle of it is pure.
+    #[test]
+    fn cmyk_becomes_what_its_profile_says_or_what_adobe_means() {
+        let (side, patches) = (
+            16,
+            [
+                [255; 4],
+                [0, 255, 255, 255],
+                [128, 255, 255, 255],
+                [255, 255, 255, 0],
+            ],
+        );
+        let mut pixels = Vec::new();
+        for _ in 0..side {
+            for patch in patches {
+                pixels.extend(patch.repeat(side));
+            }
+        }
+        let plain = cmyk_of(side * patches.len(), side, &pixels);
+        let press = colour::tests::press();
+        let recipe = Recipe {
+            marks: Vec::new(),
+            output_height: 16,
+            quality: 100,
+            output_quality: 100,
+            chroma: Chroma::Full,
+            ..recipe()
+        };
+        let mut scratch = Scratch::new().unwrap();
+        // The greys of the profile are LittleCMS's.
+        for (source, expected) in [
+            (
+                with_profile(&plain, &press),
+                [[255; 3], [119; 3], [185; 3], [0; 3]],
+            ),
+            (plain, [[255; 3], [0, 255, 255], [128, 255, 255], [0; 3]]),
+        ] {
+            for wanted in [Format::Png, Format::Jpeg] {
+                let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
+                let bytes = treated.bytes.to_vec();
+                let (_, _, rgba) = samples(&bytes, 10_000, &mut scratch).unwrap();
+                assert!(scratch.icc.is_empty(), "a profile of inks was kept");
+                for (patch, wanted) in expected.iter().enumerate() {
+                    let at = (side * side * patches.len() / 2 + patch * side + side / 2) * 4;
+                    for (found, wanted) in rgba[at..at + 3].iter().zip(wanted) {
+                        assert!(
+                            found.abs_diff(*wanted) <= 4,
+                            "{patch}: {:?}",
+                            &rgba[at..at + 3]
+                        );
+                    }
                 }
             }
         }

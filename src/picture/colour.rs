@@ -3,12 +3,16 @@
 //!
 //! Pictures of one camera share a profile, so everything made from one is kept.
 
+mod chunks;
+
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, Layout, Transform8BitExecutor, TransformOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::mark::Mark;
+
+pub use chunks::PngColour;
 
 /// Entries kept of each kind: a recipe's marks for a few profiles at a time.
 const KEPT: usize = 64;
@@ -137,8 +141,13 @@ fn convert(mark: &Mark, icc: &[u8]) -> Option<Mark> {
     };
     let profile = ColorProfile::new_from_slice(icc).ok()?;
     let layout = if grey { Layout::Gray } else { Layout::Rgb };
+    let options = TransformOptions {
+        // By its curves alone: by the code points of an HDR profile white would be its peak.
+        allow_use_cicp_transfer: false,
+        ..TransformOptions::default()
+    };
     let transform = ColorProfile::new_srgb()
-        .create_transform_8bit(Layout::Rgb, &profile, layout, TransformOptions::default())
+        .create_transform_8bit(Layout::Rgb, &profile, layout, options)
         .ok()?;
     let mut mark = mark.clone();
     let (mut from, mut to) = ([0; STRIP * 3], [0; STRIP * 3]);
@@ -163,6 +172,38 @@ fn convert(mark: &Mark, icc: &[u8]) -> Option<Mark> {
     (furthest > 1).then_some(mark)
 }
 
+/// Packed R G B A in the colours of an RGB or grey profile to sRGB; unchanged where there is none
+/// or it makes no sense.
+pub fn to_srgb(rgba: &mut [u8], icc: &[u8]) {
+    // A grey picture has equal channels here, so that any of them is it.
+    let layout = match colour_space(icc) {
+        Some(b"RGB ") => Layout::Rgb,
+        Some(b"GRAY") => Layout::Gray,
+        _ => return,
+    };
+    let srgb = ColorProfile::new_srgb();
+    let Ok(transform) = ColorProfile::new_from_slice(icc).and_then(|profile| {
+        profile.create_transform_8bit(layout, &srgb, Layout::Rgb, TransformOptions::default())
+    }) else {
+        return;
+    };
+    let channels = if layout == Layout::Gray { 1 } else { 3 };
+    let (mut from, mut to) = ([0; STRIP * 3], [0; STRIP * 3]);
+    for strip in rgba.chunks_mut(STRIP * 4) {
+        let count = strip.len() / 4;
+        let (from, to) = (&mut from[..count * channels], &mut to[..count * 3]);
+        for (from, pixel) in from.chunks_exact_mut(channels).zip(strip.chunks_exact(4)) {
+            from.copy_from_slice(&pixel[..channels]);
+        }
+        if transform.transform(from, to).is_err() {
+            return;
+        }
+        for (pixel, to) in strip.chunks_exact_mut(4).zip(to.chunks_exact(3)) {
+            pixel[..3].copy_from_slice(to);
+        }
+    }
+}
+
 fn greys(icc: &[u8]) -> Option<Box<[u16]>> {
     let profile = ColorProfile::new_from_slice(icc).ok()?;
     let transform = profile
@@ -180,7 +221,7 @@ fn greys(icc: &[u8]) -> Option<Box<[u16]>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn mark() -> Arc<Mark> {
@@ -249,7 +290,7 @@ mod tests {
 
     /// A CMYK profile (ICC.1 10.10, lut8Type) to whom paper is white, cyan a middle grey, and all
     /// else black.
-    fn press() -> Vec<u8> {
+    pub fn press() -> Vec<u8> {
         let mut lut = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
         for cell in 0..9 {
             lut.extend(if cell % 4 == 0 { 65536u32 } else { 0 }.to_be_bytes());

@@ -4,22 +4,14 @@
 use std::io::Cursor;
 
 use super::cause;
-use super::colour::Colours;
+use super::colour::{Colours, PngColour};
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
+use super::probe;
 use super::turbo::{Compressor, Decompressor, Space, Warning};
 
 /// What a PNG decoder may allocate for itself (profile, text, rows): inflated bombs end here.
 const PNG_LIMIT: usize = 64 << 20;
-
-/// The colour description of a PNG, carried over to the written one.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PngColour {
-    pub srgb: Option<png::SrgbRenderingIntent>,
-    pub gamma: Option<png::ScaledFloat>,
-    pub chromaticities: Option<png::SourceChromaticities>,
-    pub cicp: Option<[u8; 4]>,
-}
 
 /// The smallest scale, in eighths, that leaves a picture of `height` at least `output` high.
 ///
@@ -81,7 +73,7 @@ fn cmyk_to_rgb(packed: &mut Vec<u8>) {
 }
 
 /// Decodes a PNG, its first frame if it is animated: palettes and small depths are expanded, 16
-/// bits stay 16 bits. The ICC profile goes to `icc`. Checksums are not looked at where the picture
+/// bits stay 16 bits. The profile of its colours goes to `icc`. Checksums are not looked at where the picture
 /// data is known to be `damaged`: then it counts whether it can be inflated.
 pub fn png(
     bytes: &[u8],
@@ -97,6 +89,10 @@ pub fn png(
     let mut reader = decoder.read_info().map_err(|error| cause::of_png(&error))?;
     let (colour, depth) = reader.output_color_type();
     let (width, height) = reader.info().size();
+    // What deflate shrinks 1032 times at most cannot come out of a few bytes.
+    if reader.info().raw_bytes() / 1032 > bytes.len() {
+        return Err("chunk IDAT has less data than the picture".to_owned());
+    }
     pixels.allocate(
         width,
         height,
@@ -111,25 +107,9 @@ pub fn png(
             *word = u16::from_be(*word);
         }
     }
-    let info = reader.info();
-    icc.clear();
-    if let Some(profile) = &info.icc_profile {
-        icc.extend_from_slice(profile);
-    }
-    Ok(PngColour {
-        srgb: info.srgb,
-        gamma: info.gama_chunk,
-        chromaticities: info.chrm_chunk,
-        cicp: info.coding_independent_code_points.map(|points| {
-            let full_range = u8::from(points.is_video_full_range_image);
-            [
-                points.color_primaries,
-                points.transfer_function,
-                points.matrix_coefficients,
-                full_range,
-            ]
-        }),
-    })
+    let grey = pixels.channels <= 2;
+    let chunks = probe::chunks(bytes);
+    Ok(PngColour::read(reader.info(), chunks, grey, icc))
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! Samples → bytes of the wanted format, with the colour profile that they came with.
 
-use png::chunk;
-
-use super::colour::colour_space;
-use super::decode::PngColour;
+use super::colour::{PngColour, colour_space};
 use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
@@ -70,8 +67,7 @@ pub fn png(
     } else {
         png::BitDepth::Eight
     };
-    (info.srgb, info.source_gamma, info.source_chromaticities) =
-        (colour.srgb, colour.gamma, colour.chromaticities);
+    let (icc, chunks) = colour.written(icc);
     let icc = fitting(icc, grey);
     if !icc.is_empty() {
         info.icc_profile = Some(icc.into());
@@ -89,9 +85,9 @@ pub fn png(
     }
     encoder.set_filter(png::Filter::Adaptive);
     let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
-    if let Some(points) = colour.cicp {
+    for (kind, body) in chunks {
         writer
-            .write_chunk(chunk::cICP, &points)
+            .write_chunk(*kind, body)
             .map_err(|error| error.to_string())?;
     }
     kept.chunks(|kind, body| writer.write_chunk(kind, body))

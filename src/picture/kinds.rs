@@ -156,10 +156,16 @@ fn depth_and_colour_description_of_a_png_stay() {
             .map(|(_, body)| body.to_vec())
     };
     assert_eq!(found(&deep, b"IHDR").unwrap()[8..10], [16, 2]);
-    let cases: [(&[u8; 4], Vec<u8>); 4] = [
+    let cases: [(&[u8; 4], Vec<u8>); 7] = [
         (b"gAMA", 100_000u32.to_be_bytes().to_vec()),
         (b"sRGB", vec![1]),
         (b"cICP", vec![12, 13, 0, 1]),
+        (
+            b"cHRM",
+            WIDE.iter().flat_map(|value| value.to_be_bytes()).collect(),
+        ),
+        (b"mDCV", (1..=24).collect()),
+        (b"cLLI", (1..=8).collect()),
         (b"pHYs", vec![0, 0, 46, 35, 0, 0, 46, 35, 1]),
     ];
     for (kind, body) in cases {
@@ -167,6 +173,77 @@ fn depth_and_colour_description_of_a_png_stay() {
         let source = png_with([8, 2, 0, 0, 0], (1, 1), &[(kind, body.clone()), data]);
         assert_eq!(found(&source, kind), Some(body), "{kind:?}");
     }
+}
+
+/// Adobe RGB (1998), as cHRM has it.
+const WIDE: [u32; 8] = [
+    31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000,
+];
+
+#[test]
+fn what_the_samples_mean_stays_and_what_is_no_longer_true_goes() {
+    let chunks = [
+        (b"cICP", vec![12, 13, 0, 1]),
+        (b"sRGB", vec![0]),
+        (b"gAMA", 45_455u32.to_be_bytes().to_vec()),
+        (b"sBIT", vec![5, 6, 5]),
+        (b"bKGD", vec![0; 6]),
+        (b"tIME", vec![7, 0xd0, 1, 1, 1, 1, 1]),
+        (b"IDAT", deflated(&[0, 1, 2, 3])),
+        (b"gAMA", 100_000u32.to_be_bytes().to_vec()),
+    ];
+    let source = png_with([8, 2, 0, 0, 0], (1, 1), &chunks);
+    for metadata in [Metadata::Keep, Metadata::Copyright, Metadata::Strip] {
+        let recipe = Recipe {
+            metadata,
+            ..plain()
+        };
+        let result = treated(&source, Format::Png, &recipe).unwrap();
+        let written: Vec<_> = probe::chunks(&result).collect();
+        let kinds: Vec<_> = written.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(
+            kinds,
+            [b"IHDR", b"cICP", b"sRGB", b"gAMA", b"IDAT", b"IEND"]
+        );
+        assert_eq!(written[3].1, 45_455u32.to_be_bytes());
+    }
+}
+
+#[test]
+fn a_jpeg_of_a_png_means_the_same_colours() {
+    let linear = (b"gAMA", 100_000u32.to_be_bytes().to_vec());
+    let usual = (b"gAMA", 45_455u32.to_be_bytes().to_vec());
+    let wide = (b"cICP", vec![12, 13, 0, 1]);
+    // Colour type, its one pixel, chunk, the same in sRGB.
+    for (colour, pixel, chunk, expected) in [
+        (2, vec![55, 55, 55], linear.clone(), [128; 3]),
+        (0, vec![55], linear.clone(), [128; 3]),
+        (2, vec![128, 128, 128], usual, [128; 3]),
+        (2, vec![234, 51, 35], wide, [255, 0, 0]),
+    ] {
+        let row = [vec![0], pixel.repeat(16)].concat();
+        let data = (b"IDAT", deflated(&row.repeat(16)));
+        let source = png_with([8, colour, 0, 0, 0], (16, 16), &[chunk.clone(), data]);
+        let recipe = Recipe {
+            quality: 100,
+            output_quality: 100,
+            ..plain()
+        };
+        let result = treated(&source, Format::Jpeg, &recipe).unwrap();
+        let (_, _, rgba) = open_rgba(&result, 10_000).unwrap();
+        for (found, wanted) in rgba[..3].iter().zip(expected) {
+            assert!(found.abs_diff(wanted) <= 3, "{:?} by {chunk:?}", &rgba[..3]);
+        }
+    }
+    // A grey picture that takes colour is sRGB, and says nothing else.
+    let data = (
+        b"IDAT",
+        deflated(&[[0].as_slice(), &[55; 60]].concat().repeat(60)),
+    );
+    let source = png_with([8, 0, 0, 0, 0], (60, 60), &[linear, data]);
+    let result = treated(&source, Format::Png, &recipe()).unwrap();
+    assert!(probe::chunks(&result).all(|(kind, _)| kind != b"gAMA" && kind != b"iCCP"));
+    assert_eq!(pixels(&result)[..3], [128; 3]);
 }
 
 #[test]
@@ -227,6 +304,24 @@ fn within(limit: Duration, what: &str, run: impl FnOnce()) {
 }
 
 const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_png_of_a_few_bytes_is_not_a_hundred_megapixels() {
+    let source = png_with(
+        [8, 6, 0, 0, 0],
+        (10_000, 10_000),
+        &[(b"IDAT", deflated(&[0; 64]))],
+    );
+    let recipe = Recipe {
+        max_pixels: 100_000_000,
+        ..recipe()
+    };
+    let error = treated(&source, Format::Jpeg, &recipe).unwrap_err();
+    assert!(
+        error.to_string().contains("less data than the picture"),
+        "{error}"
+    );
+}
 
 #[test]
 fn headers_that_promise_too_much_are_refused_before_anything_is_allocated() {

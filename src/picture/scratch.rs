@@ -5,8 +5,7 @@ use std::mem::swap;
 
 use fast_image_resize::Resizer;
 
-use super::colour::Colours;
-use super::decode::PngColour;
+use super::colour::{Colours, PngColour};
 use super::geometry::Geometry;
 use super::metadata::Kept;
 use super::pixels::Pixels;
@@ -253,6 +252,8 @@ fn take_colour(wanted: Format, chroma: Chroma, size: (u32, u32), scratch: &mut S
             if let Some(table) = table {
                 convert::grey_pixels(table, &mut scratch.pixels);
             }
+            // Chunks that described a grey picture would say something else of its colours.
+            scratch.colour = PngColour::default();
             convert::colour(&scratch.pixels, &mut scratch.spare_pixels);
             swap(&mut scratch.pixels, &mut scratch.spare_pixels);
         }
