@@ -170,4 +170,99 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert!(load(&path).unwrap_err().to_string().contains("empty"));
     }
+
+    #[test]
+    fn a_picture_with_a_profile_becomes_a_mark_in_srgb() {
+        let mut bytes = Vec::new();
+        let mut info = png::Info::with_size(1, 1);
+        info.color_type = png::ColorType::Rgba;
+        let adobe = moxcms::ColorProfile::new_adobe_rgb();
+        info.icc_profile = Some(adobe.encode().unwrap().into());
+        let encoder = png::Encoder::with_info(&mut bytes, info).unwrap();
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&[219, 0, 0, 99]).unwrap();
+        writer.finish().unwrap();
+        let [red, green, blue, alpha] = parse(&bytes).unwrap().rgba[..] else {
+            panic!("a pixel")
+        };
+        assert!(
+            red >= 254 && green <= 1 && blue <= 1,
+            "{red} {green} {blue}"
+        );
+        assert_eq!(alpha, 99);
+    }
+
+    /// Flips, cuts, zeroes and repeats parts of marks of every kind: each is a mark or refused in
+    /// words, soon and without a panic.
+    #[test]
+    fn mutated_marks_are_marks_or_refused() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % below.max(1)
+        };
+        let array = to_npy(&sample()).unwrap();
+        let (data, header) = (array.len() - sample().rgba.len(), array[10..].to_vec());
+        let mut sources = vec![array[..data + 4 * 400].to_vec(), array.clone()];
+        for version in [2, 3] {
+            let mut longer = array[..6].to_vec();
+            longer.extend([version, 0, array[8], array[9], 0, 0]);
+            longer.extend(&header);
+            sources.push(longer);
+        }
+        let picture = image::RgbImage::from_fn(40, 30, |x, y| {
+            let value = |at: u32| u8::try_from(at % 256).unwrap();
+            image::Rgb([value(x * 6), value(y * 8), value(x * y)])
+        });
+        for format in [image::ImageFormat::Png, image::ImageFormat::Jpeg] {
+            let mut bytes = io::Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            sources.push(bytes.into_inner());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mark");
+        let started = std::time::Instant::now();
+        let (mut loaded, mut refused) = (0, 0);
+        for round in 0..1200 {
+            let mut bytes = sources[round % sources.len()].clone();
+            // Most of what can go wrong stands in the first bytes.
+            let reach = [150, bytes.len()][random(2)].min(bytes.len());
+            for _ in 0..=random(3) {
+                let at = random(reach.min(bytes.len()));
+                let end = (at + 1 + random(12)).min(bytes.len());
+                match random(6) {
+                    0 | 1 => bytes[at] = u8::try_from(random(256)).unwrap(),
+                    2 => bytes[at] = b"0123456789()[]<>|'"[random(18)],
+                    3 => bytes[at..end].fill(0),
+                    4 => {
+                        let part = bytes[at..end].to_vec();
+                        bytes.splice(at..at, part);
+                    }
+                    _ => bytes.truncate(end),
+                }
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            match load(&path) {
+                Ok(mark) => {
+                    assert_eq!(
+                        mark.rgba.len() as u64,
+                        u64::from(mark.width) * u64::from(mark.height) * 4
+                    );
+                    loaded += 1;
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.starts_with("mark ") && !text.contains(" { "), "{text}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(
+            loaded > 100 && refused > 300,
+            "{loaded} loaded, {refused} refused"
+        );
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    }
 }
