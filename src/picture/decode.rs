@@ -84,7 +84,9 @@ pub fn png(
     let limits = png::Limits { bytes: PNG_LIMIT };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_ignore_text_chunk(true);
-    decoder.ignore_checksums(damaged);
+    if damaged {
+        decoder.ignore_checksums(true);
+    }
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(|error| cause::of_png(&error))?;
     let (colour, depth) = reader.output_color_type();

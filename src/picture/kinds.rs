@@ -262,8 +262,8 @@ fn of_an_animation_the_first_frame_is_taken() {
 }
 
 /// The PNG with a wrong checksum at the first chunk of this kind.
-fn with_wrong_checksum(mut png: Vec<u8>, kind: &[u8; 4]) -> Vec<u8> {
-    let at = memchr::memmem::find(&png, kind).unwrap();
+fn with_wrong_checksum(mut png: Vec<u8>, kind: [u8; 4]) -> Vec<u8> {
+    let at = memchr::memmem::find(&png, &kind).unwrap();
     let length = u32::from_be_bytes(png[at - 4..at].try_into().unwrap()) as usize;
     png[at + 4 + length] ^= 1;
     png
@@ -278,12 +278,17 @@ fn a_png_whose_picture_data_has_a_wrong_checksum_is_accepted_with_a_warning() {
         let result = treat(source, Format::Png, &plain(), &mut scratch, &mut |_| ());
         result.map(|treated| (treated.bytes.to_vec(), treated.warning))
     };
-    let (bytes, warning) = warned(&with_wrong_checksum(whole.clone(), b"IDAT")).unwrap();
+    let (bytes, warning) = warned(&with_wrong_checksum(whole.clone(), *b"IDAT")).unwrap();
     assert!(bytes == expected);
     assert_eq!(warning.as_deref(), Some("chunk IDAT has a wrong checksum"));
     assert_eq!(warned(&whole).unwrap().1, None);
-    let error = warned(&with_wrong_checksum(whole.clone(), b"IHDR")).unwrap_err();
+    let error = warned(&with_wrong_checksum(whole.clone(), *b"IHDR")).unwrap_err();
     assert_eq!(error.to_string(), "decode: chunk IHDR has a wrong checksum");
+    // Nobody looks at zlib's own checksum.
+    let mut stream = deflated(&[0, 1, 2, 3]);
+    *stream.last_mut().unwrap() ^= 1;
+    let source = png_with([8, 2, 0, 0, 0], (1, 1), &[(b"IDAT", stream)]);
+    assert_eq!(warned(&source).unwrap().1, None);
     // Data that cannot be inflated is no picture, whatever its checksum.
     let mut torn = whole.clone();
     let at = memchr::memmem::find(&torn, b"IDAT").unwrap();
@@ -294,6 +299,35 @@ fn a_png_whose_picture_data_has_a_wrong_checksum_is_accepted_with_a_warning() {
         error.to_string().contains("the compressed picture data"),
         "{error}"
     );
+}
+
+/// Pillow alone turns by XMP; browsers and libvips show the picture as it is stored. So does the
+/// output, and what is kept of the packet says so to those who look there.
+#[test]
+fn an_orientation_in_xmp_alone_turns_nothing_and_is_reset() {
+    let packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description xmlns:tiff='http://ns.adobe.com/tiff/1.0/' tiff:Orientation=\"6\"/></rdf:RDF></x:xmpmeta>";
+    let body = [&b"http://ns.adobe.com/xap/1.0/\0"[..], packet].concat();
+    let mut source = jpeg(60, 50, turbojpeg::Subsamp::Sub2x2);
+    let mut segment = vec![0xff, 0xe1];
+    segment.extend(u16::try_from(2 + body.len()).unwrap().to_be_bytes());
+    segment.extend(&body);
+    source.splice(2..2, segment);
+    let text = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], packet].concat();
+    let row = [[0].as_slice(), &[9; 180]].concat();
+    let chunks = [(b"iTXt", text), (b"IDAT", deflated(&row.repeat(50)))];
+    let png = png_with([8, 2, 0, 0, 0], (60, 50), &chunks);
+    for source in [source, png] {
+        for wanted in [Format::Jpeg, Format::Png] {
+            let recipe = Recipe {
+                metadata: Metadata::Keep,
+                ..plain()
+            };
+            let result = treated(&source, wanted, &recipe).unwrap();
+            let found = probe::probe(&result, &mut Vec::new()).unwrap();
+            assert_eq!((found.width, found.height, found.orientation), (48, 40, 1));
+            assert!(memchr::memmem::find(&result, b"tiff:Orientation=\"1\"").is_some());
+        }
+    }
 }
 
 fn within(limit: Duration, what: &str, run: impl FnOnce()) {

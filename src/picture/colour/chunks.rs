@@ -92,22 +92,22 @@ impl PngColour {
             made
         } else if colour_space(own) == Some(wanted) {
             own.to_vec()
-        } else if self.body(b"sRGB").is_some() {
+        } else if self.body(*b"sRGB").is_some() {
             Vec::new()
         } else {
             self.by_gamma(grey).unwrap_or_default()
         }
     }
 
-    fn body(&self, wanted: &[u8; 4]) -> Option<&[u8]> {
-        let found = self.chunks.iter().find(|(kind, _)| kind.0 == *wanted);
+    fn body(&self, wanted: [u8; 4]) -> Option<&[u8]> {
+        let found = self.chunks.iter().find(|(kind, _)| kind.0 == wanted);
         found.map(|(_, body)| &body[..])
     }
 
     /// By cICP. None where it is of no use: samples in less than full range or in anything but
     /// R G B, which browsers ignore, and what is not known here.
     fn by_code_points(&self, grey: bool) -> Option<Vec<u8>> {
-        let &[primaries, transfer, 0, 1] = self.body(b"cICP")? else {
+        let &[primaries, transfer, 0, 1] = self.body(*b"cICP")? else {
             return None;
         };
         let points = CicpProfile {
@@ -141,7 +141,7 @@ impl PngColour {
     /// By gAMA and cHRM, each of which may be alone.
     fn by_gamma(&self, grey: bool) -> Option<Vec<u8>> {
         let near = |one: u32, other: u32| one.abs_diff(other) <= NEAR;
-        let gamma = self.body(b"gAMA").and_then(|body| body.try_into().ok());
+        let gamma = self.body(*b"gAMA").and_then(|body| body.try_into().ok());
         // Others make no sense.
         let sensible = |gamma: &u32| (10_000..=1_000_000).contains(gamma);
         let gamma = gamma.map(u32::from_be_bytes).filter(sensible);
@@ -154,7 +154,7 @@ impl PngColour {
             return curve.filter(|_| !is_usual).and_then(grey_profile);
         }
         let mut profile = ColorProfile::new_srgb();
-        let chromaticities = self.body(b"cHRM").and_then(chromaticities);
+        let chromaticities = self.body(*b"cHRM").and_then(chromaticities);
         let chromaticities = chromaticities.filter(|found| {
             let mut pairs = found.iter().zip(USUAL_CHROMATICITIES);
             !pairs.all(|(found, usual)| near(*found, usual))
