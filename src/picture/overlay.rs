@@ -13,7 +13,7 @@ use super::pixels::Pixels;
 use super::placement::place;
 use super::planes::{Planes, Sampling};
 use super::shape::Shape;
-use super::stamp::{Stamp, StampKey, Stamps, YCBCR};
+use super::stamp::{Ground, Stamp, StampKey, StampPlane, Stamps, brightness};
 
 /// Whether a mark has any visible colour.
 pub fn is_coloured(mark: &Mark) -> bool {
@@ -51,7 +51,7 @@ pub fn planes(
             let key = StampKey {
                 shape: shape.clone(),
                 opacity: opacity(placed).to_bits(),
-                sampling: planes.sampling,
+                ground: Ground::Planes(planes.sampling),
                 phase: (of_column, of_row),
             };
             let stamp = stamps.find(key, resizer)?;
@@ -70,22 +70,30 @@ fn press(stamp: &Stamp, (x, y): (i64, i64), (width, height): (u32, u32), planes:
     let sampling = planes.sampling;
     for (index, (plane, stamp)) in planes.used_mut().iter_mut().zip(&stamp.0).enumerate() {
         let (x_step, y_step) = sampling.steps(index);
-        let (left, top) = (x.div_euclid(x_step.into()), y.div_euclid(y_step.into()));
-        let columns = overlap(left, stamp.width, width.div_ceil(x_step));
-        let rows = overlap(
-            top,
-            stamp.alpha.len() / stamp.width.max(1),
-            height.div_ceil(y_step),
+        let corner = (x.div_euclid(x_step.into()), y.div_euclid(y_step.into()));
+        let size = (width.div_ceil(x_step), height.div_ceil(y_step));
+        press_plane(stamp, corner, size, plane.width, &mut plane.samples);
+    }
+}
+
+/// The same for one plane of samples whose rows are `pitch` long.
+fn press_plane(
+    stamp: &StampPlane,
+    (left, top): (i64, i64),
+    (width, height): (u32, u32),
+    pitch: usize,
+    samples: &mut [u8],
+) {
+    let columns = overlap(left, stamp.width, width);
+    let rows = overlap(top, stamp.alpha.len() / stamp.width.max(1), height);
+    for row in 0..rows.length {
+        let from = (rows.mark + row) * stamp.width + columns.mark;
+        let to = (rows.picture + row) * pitch + columns.picture;
+        blend(
+            &mut samples[to..to + columns.length],
+            &stamp.alpha[from..from + columns.length],
+            &stamp.product[from..from + columns.length],
         );
-        for row in 0..rows.length {
-            let from = (rows.mark + row) * stamp.width + columns.mark;
-            let to = (rows.picture + row) * plane.width + columns.picture;
-            blend(
-                &mut plane.samples[to..to + columns.length],
-                &stamp.alpha[from..from + columns.length],
-                &stamp.product[from..from + columns.length],
-            );
-        }
     }
 }
 
@@ -148,6 +156,30 @@ pub fn pixels(
 ) -> Result<(), String> {
     let place = place(placed, (pixels.width, pixels.height));
     let shape = Shape::of(placed, &place);
+    if let (false, channels @ (1 | 3)) = (pixels.deep, pixels.channels) {
+        let key = StampKey {
+            shape,
+            opacity: opacity(placed).to_bits(),
+            ground: Ground::Pixels { channels },
+            phase: (0, 0),
+        };
+        let stamp = stamps.find(key, resizer)?;
+        let samples = if channels == 1 { 1 } else { 3 };
+        // A PNG's sides are below 2^31, but three samples for each of its pixels may not be.
+        let Some(width) = pixels.width.checked_mul(samples) else {
+            return Err("the picture is too wide".to_owned());
+        };
+        for y in place.rows(pixels.height) {
+            for x in place.columns(pixels.width) {
+                let corner = (x * i64::from(samples), y);
+                let (size, pitch) = ((width, pixels.height), pixels.width as usize * channels);
+                for plane in &stamp.0 {
+                    press_plane(plane, corner, size, pitch, pixels.bytes_mut());
+                }
+            }
+        }
+        return Ok(());
+    }
     let mark = stamps.shapes.find(&shape, resizer)?;
     for y in place.rows(pixels.height) {
         for x in place.columns(pixels.width) {
@@ -222,8 +254,7 @@ fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
     }
     let grey;
     let colour: &[f32] = if colours == 1 {
-        let [_, red, green, blue] = YCBCR[0];
-        grey = [red * f32::from(mark[0]) + green * f32::from(mark[1]) + blue * f32::from(mark[2])];
+        grey = [brightness(mark)];
         &grey
     } else {
         &[mark[0].into(), mark[1].into(), mark[2].into()]
@@ -270,7 +301,7 @@ mod tests {
         let key = StampKey {
             shape: Shape::of(&placed(mark), &place),
             opacity: 1.0_f32.to_bits(),
-            sampling: Sampling::S420,
+            ground: Ground::Planes(Sampling::S420),
             phase: (phase(x, 2), phase(y, 2)),
         };
         stamps.find(key, &mut Resizer::new()).unwrap()
@@ -392,14 +423,15 @@ mod tests {
                 assert_eq!(*sample, if tile { 200 } else { 10 }, "{x} {y}");
             }
         }
-        for (sampling, expected) in [(Sampling::S420, 4), (Sampling::S444, 5)] {
+        for (sampling, expected) in [(Sampling::S420, 5), (Sampling::S444, 6)] {
             let mut planes_ = Planes::default();
             planes_.allocate(sampling, 31, 23);
             for plane in planes_.used_mut() {
                 plane.samples.fill(10);
             }
             planes(&mut stamps, &mut resizer, &placed, (31, 23), &mut planes_).unwrap();
-            // Tiles at odd and even places: four stamps for 4:2:0, whatever the number of tiles.
+            // Tiles at odd and even places: one stamp for pixels, and four for 4:2:0, whatever the
+            // number of tiles.
             assert_eq!(stamps.len(), expected);
             let luma = &planes_.used()[0];
             let rows = luma.samples.chunks_exact(luma.width);
@@ -422,6 +454,73 @@ mod tests {
         pixels_.words_mut().copy_from_slice(&[0]);
         lay(&mark(1, 1, [255, 255, 255, 255]), (0, 0), 1.0, &mut pixels_);
         assert_eq!(pixels_.words(), [65535]);
+    }
+
+    /// In whole numbers and by the float rule: the same but for rounding, at every opacity.
+    #[test]
+    fn whole_numbers_differ_by_one_at_most() {
+        let value = |at: u32| u8::try_from(at * 37 % 256).unwrap();
+        let rgba = (0..32 * 32).flat_map(|at: u32| {
+            [
+                value(at),
+                value(at * 3),
+                value(at * 7),
+                u8::try_from(at / 4).unwrap(),
+            ]
+        });
+        let mark = Arc::new(Mark {
+            width: 32,
+            height: 32,
+            rgba: rgba.collect(),
+        });
+        for opacity in [100.0, 60.0, 33.3, 12.0, 0.4] {
+            let placed = PlacedMark {
+                opacity,
+                margin: Length::Pixels(3),
+                position: Position::Tile {
+                    spacing: Length::Pixels(5),
+                },
+                ..placed(&mark)
+            };
+            for channels in [1, 3] {
+                let mut exact = Pixels::default();
+                exact.allocate(70, 50, channels, false);
+                for (at, sample) in exact.bytes_mut().iter_mut().enumerate() {
+                    *sample = value(u32::try_from(at * 5).unwrap());
+                }
+                let mut fast = Pixels::default();
+                fast.allocate(70, 50, channels, false);
+                fast.bytes_mut().copy_from_slice(exact.bytes());
+                pixels(
+                    &mut Stamps::default(),
+                    &mut Resizer::new(),
+                    &placed,
+                    &mut fast,
+                )
+                .unwrap();
+                let place = place(&placed, (70, 50));
+                for top in place.rows(50) {
+                    for left in place.columns(70) {
+                        for (at, pixel) in mark.rgba.chunks_exact(4).enumerate() {
+                            let x = usize::try_from(left).unwrap() + at % 32;
+                            let y = usize::try_from(top).unwrap() + at / 32;
+                            if x < 70 && y < 50 {
+                                let at = (y * 70 + x) * channels;
+                                let below = &mut exact.bytes_mut()[at..at + channels];
+                                over(below, pixel, opacity / 100.0, 255.0);
+                            }
+                        }
+                    }
+                }
+                for (at, (found, wanted)) in fast.bytes().iter().zip(exact.bytes()).enumerate() {
+                    let off = found.abs_diff(*wanted);
+                    assert!(
+                        off <= 1,
+                        "{channels} channels at {at}: {found}, not {wanted}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A mark made ready for planes: premultiplied, in JFIF YCbCr, its chroma averaged over the pixels
-//! that share a sample. It is made once and kept.
+//! A mark made ready for blending: premultiplied, for planes in JFIF YCbCr with its chroma averaged
+//! over the pixels that share a sample, for pixels with each of their samples. It is made once and
+//! kept.
 
 use fast_image_resize::Resizer;
 
@@ -18,12 +19,22 @@ pub struct StampKey {
     pub shape: Shape,
     /// 0..=1, as bits.
     pub opacity: u32,
-    pub sampling: Sampling,
+    pub ground: Ground,
     /// Position of the mark within the first chroma sample, pixels.
     pub phase: (u32, u32),
 }
 
-/// A mark ready for one kind of planes: one or three.
+/// What a stamp is laid on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ground {
+    Planes(Sampling),
+    /// Opaque pixels of one or three samples, which are a plane as wide as all of a row's.
+    Pixels {
+        channels: usize,
+    },
+}
+
+/// A mark ready for its ground: one plane or three.
 #[derive(Debug)]
 pub struct Stamp(pub Vec<StampPlane>);
 
@@ -56,10 +67,12 @@ impl Stamps {
     pub fn find(&mut self, key: StampKey, resizer: &mut Resizer) -> Result<&Stamp, String> {
         self.stamps.find(key, |key| {
             let mark = self.shapes.find(&key.shape, resizer)?;
-            let count = if key.sampling == Sampling::Grey { 1 } else { 3 };
-            let planes: Vec<_> = (0..count)
-                .map(|plane| StampPlane::new(mark, key, plane))
-                .collect();
+            let planes: Vec<_> = match key.ground {
+                Ground::Planes(sampling) => (0..if sampling == Sampling::Grey { 1 } else { 3 })
+                    .map(|plane| StampPlane::new(mark, key, sampling, plane))
+                    .collect(),
+                Ground::Pixels { channels } => vec![StampPlane::packed(mark, key, channels)],
+            };
             let bytes = planes.iter().map(|plane| plane.alpha.len() * 3).sum();
             Ok((Stamp(planes), bytes))
         })
@@ -72,16 +85,47 @@ impl Stamps {
 }
 
 /// JFIF: offset and weights of R, G and B in Y, Cb and Cr.
-pub const YCBCR: [[f32; 4]; 3] = [
+const YCBCR: [[f32; 4]; 3] = [
     [0.0, 0.299, 0.587, 0.114],
     [128.0, -0.168_736, -0.331_264, 0.5],
     [128.0, 0.5, -0.418_688, -0.081_312],
 ];
 
+/// What grey pixels take of a mark's colour.
+pub fn brightness(pixel: &[u8]) -> f32 {
+    let [_, red, green, blue] = YCBCR[0];
+    red * f32::from(pixel[0]) + green * f32::from(pixel[1]) + blue * f32::from(pixel[2])
+}
+
 impl StampPlane {
-    fn new(mark: &Mark, key: &StampKey, plane: usize) -> Self {
+    fn packed(mark: &Mark, key: &StampKey, channels: usize) -> Self {
         let opacity = f32::from_bits(key.opacity);
-        let (x_step, y_step) = key.sampling.steps(plane);
+        let samples = mark.rgba.len() / 4 * channels;
+        let (mut alphas, mut products) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
+        for pixel in mark.rgba.chunks_exact(4) {
+            let alpha = f32::from(pixel[3]) * opacity;
+            let rounded_alpha = saturated(alpha);
+            // Weighted by the alpha that will be taken from the picture, so that equal colours
+            // stay what they are.
+            let product = |value: f32| rounded(value * f32::from(rounded_alpha));
+            if channels == 1 {
+                alphas.push(rounded_alpha);
+                products.push(product(brightness(pixel)));
+            } else {
+                alphas.extend([rounded_alpha; 3]);
+                products.extend(pixel[..3].iter().map(|&value| product(value.into())));
+            }
+        }
+        Self {
+            width: mark.width as usize * channels,
+            alpha: alphas,
+            product: products,
+        }
+    }
+
+    fn new(mark: &Mark, key: &StampKey, sampling: Sampling, plane: usize) -> Self {
+        let opacity = f32::from_bits(key.opacity);
+        let (x_step, y_step) = sampling.steps(plane);
         let (x_phase, y_phase) = if plane == 0 { (0, 0) } else { key.phase };
         let width = (x_phase + mark.width).div_ceil(x_step) as usize;
         let height = (y_phase + mark.height).div_ceil(y_step) as usize;
