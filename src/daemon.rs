@@ -174,6 +174,7 @@ impl Machine {
         let (control_sender, control) = bounded(RELOADS);
         let (plan_sender, plans) = bounded(1);
         let (quit_sender, quit) = bounded(0);
+        let (room_sender, room) = bounded(1);
         let (death_sender, deaths) = bounded(64);
 
         let started = Instant::now();
@@ -205,6 +206,7 @@ impl Machine {
             control,
             jobs: job_sender,
             outcomes,
+            room: room_sender,
         };
         let (shared, bar) = (Arc::clone(ledger), bar.clone());
         let settle = spawn("settle", &death_sender, move || {
@@ -222,7 +224,7 @@ impl Machine {
         let watch = spawn("watch", &death_sender, move || match until {
             Until::AllDone => watch::scan_once(&plan.roots, &event_sender, &quit, &shared),
             Until::Stopped => {
-                watch::run(plan, &plans, &event_sender, &quit, &shared);
+                watch::run(plan, &plans, &room, &event_sender, &quit, &shared);
                 Ok(())
             }
         })?;
@@ -454,12 +456,14 @@ fn prepare(
             None => place_of_output(folder)
                 .with_context(|| format!("cannot look at {}", folder.output.display()))?,
         };
+        let backlog = same_input.map(|root| Arc::clone(&root.backlog));
         Ok(Arc::new(Root {
             id: ledger.folder(&folder.input)?,
             recipe_id: folder.recipe.fingerprint(),
             excluded,
             output_identity,
             output,
+            backlog: backlog.unwrap_or_default(),
             folder: folder.clone(),
         }))
     };

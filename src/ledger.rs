@@ -18,12 +18,17 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use rusqlite::{Connection, OptionalExtension, ToSql, params, types::ToSqlOutput};
+use rusqlite::{
+    Connection, OptionalExtension, ToSql, params,
+    types::{ToSqlOutput, Value},
+};
 
 use crate::watch::{FileKey, FolderId, Stamp};
 
 /// The schema's number, kept in SQLite's `user_version`.
 const SCHEMA: i64 = 1;
+/// Rows that are read in one go: some milliseconds.
+const PIECE: i64 = 4096;
 const CREATE: &str = include_str!("ledger/schema.sql");
 
 pub struct Ledger {
@@ -104,6 +109,53 @@ impl Ledger {
         ];
         let known = select.query_row(row, |_| Ok(())).optional();
         Ok(known.context("cannot ask the ledger")?.is_some())
+    }
+
+    /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
+    /// with, for as long as it says so. Reads in pieces, so that workers do not wait for long.
+    pub fn each_fate(
+        &self,
+        folder: FolderId,
+        mut take: impl FnMut(&[u8], Stamp) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut after = Value::Text(String::new());
+        loop {
+            let connection = self.connection();
+            let mut select = connection.prepare_cached(
+                "SELECT path, length, mtime_ns, state IN ('done', 'failed') FROM file
+                 WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
+            )?;
+            let mut rows = select
+                .query(params![folder.0, after, PIECE])
+                .context("cannot ask the ledger")?;
+            let mut last = None;
+            let mut count = 0;
+            while let Some(row) = rows.next().context("cannot ask the ledger")? {
+                let path = row.get_ref(0)?;
+                let stamp = Stamp {
+                    length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+                    mtime_ns: row.get(2)?,
+                };
+                if row.get(3)? && !take(path.as_bytes()?, stamp) {
+                    return Ok(());
+                }
+                count += 1;
+                if count == PIECE {
+                    last = Some(row.get(0)?);
+                }
+            }
+            let Some(last) = last else { return Ok(()) };
+            after = last;
+        }
+    }
+
+    /// A number that changes whenever another process has written to the ledger.
+    pub fn version_of_others(&self) -> anyhow::Result<i64> {
+        let connection = self.connection();
+        let mut select = connection.prepare_cached("PRAGMA data_version")?;
+        select
+            .query_row([], |row| row.get(0))
+            .context("cannot ask the ledger")
     }
 
     /// Notes that a worker takes the file in hand.

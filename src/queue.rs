@@ -15,7 +15,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Select, Sender};
 use indicatif::ProgressBar;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     ledger::{Fate, Ledger},
@@ -78,12 +78,21 @@ pub struct Ends {
     pub control: Receiver<Control>,
     pub jobs: Sender<Job>,
     pub outcomes: Receiver<Outcome>,
+    /// Tells the scans that a folder has room for more files.
+    pub room: Sender<()>,
 }
 
 /// A burst that does not end is reported in between.
 const LONGEST_BURST: Duration = Duration::from_secs(600);
 /// How long `run --once` waits for a file that does not stop changing.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
+/// Files that are kept in mind at most, at about half a kilobyte each: the folders themselves
+/// remember the rest. A folder gets as many of them as it leaves free for others, half of all if it
+/// is alone, so that one whose pictures cannot get out does not keep the others waiting.
+const KEPT_IN_MIND: usize = 100_000;
+/// A full folder is scanned again when it has less than this part of what it may have, so that a
+/// scan is worth its while.
+const ROOM_PART: usize = 4;
 /// Looks at due files in a row before events are attended to again.
 const LOOKS: usize = 256;
 
@@ -94,11 +103,13 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         control,
         jobs,
         outcomes,
+        room,
     } = ends;
     let mut queue = Queue {
         settle: Settle::new(plan.waits),
         roots: plan.roots,
         in_flight: HashMap::new(),
+        full: Vec::new(),
         until,
         ledger,
         burst: Report::default(),
@@ -109,6 +120,10 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     loop {
         if next.is_none() {
             next = queue.next_job();
+        }
+        if queue.make_room() {
+            // If a word waits there already, it says the same.
+            let (Ok(()) | Err(_)) = room.try_send(());
         }
         let waiting = queue.settle.len() + queue.in_flight.len();
         if until == Until::AllDone {
@@ -126,7 +141,9 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let mut select = Select::new();
         let outcome_ready = select.recv(&outcomes);
         let control_ready = select.recv(&control);
-        let event_ready = events_open.then(|| select.recv(&events));
+        // A single run leaves nothing out: its scan waits until there is room.
+        let has_room = until == Until::Stopped || queue.settle.len() < KEPT_IN_MIND;
+        let event_ready = (events_open && has_room).then(|| select.recv(&events));
         let job_ready = next.is_some().then(|| select.send(&jobs));
         let ready = match queue.settle.next_deadline() {
             Some(deadline) if next.is_none() => select.select_deadline(deadline),
@@ -184,6 +201,8 @@ struct Queue<'a> {
     settle: Settle,
     roots: Vec<Arc<Root>>,
     in_flight: HashMap<FileKey, Flight>,
+    /// Folders of which files were left out.
+    full: Vec<Arc<Root>>,
     until: Until,
     ledger: &'a Ledger,
     /// Since the last report.
@@ -204,9 +223,49 @@ impl Queue<'_> {
             }
             return;
         }
+        if self.until == Until::Stopped && !self.settle.contains(&file) && self.leaves_out(&file) {
+            return;
+        }
         let path = self.path(&file);
         let endless = self.settle.observe(file, hint, Instant::now());
         tell_endless(&path, endless);
+    }
+
+    /// Whether there is no room for a file that is not known yet; then its folder is scanned later.
+    fn leaves_out(&mut self, file: &FileKey) -> bool {
+        if self.settle.len_of(file.folder) < self.most_of_one_folder() {
+            return false;
+        }
+        let root = self.roots.iter().find(|root| root.id == file.folder);
+        if let Some(root) = root
+            && root.backlog.leave_out()
+        {
+            self.full.push(Arc::clone(root));
+            let waiting = self.settle.len_of(file.folder);
+            info!(
+                path = text(&root.folder.input),
+                waiting, "more files than are kept in mind, the others are looked for later"
+            );
+        }
+        true
+    }
+
+    fn most_of_one_folder(&self) -> usize {
+        KEPT_IN_MIND.saturating_sub(self.settle.len())
+    }
+
+    /// Finds out whether a folder that was full has room again.
+    fn make_room(&mut self) -> bool {
+        let most = self.most_of_one_folder();
+        let (settle, before) = (&self.settle, self.full.len());
+        self.full.retain(|root| {
+            let full = settle.len_of(root.id) > most / ROOM_PART;
+            if !full {
+                root.backlog.make_room();
+            }
+            full
+        });
+        self.full.len() < before
     }
 
     /// A look at the file, or at its folder meanwhile, showed that it is being written to.
@@ -233,11 +292,6 @@ impl Queue<'_> {
             let Some(root) = self.roots.iter().find(|root| root.id == file.folder) else {
                 continue;
             };
-            if let Some(flight) = self.in_flight.get_mut(&file) {
-                // It came to life again after it was queued: one job at a time.
-                flight.hint = Some(Hint::Changed);
-                continue;
-            }
             let path = root.folder.input.join(&file.path);
             let metadata = match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_file() => metadata,
@@ -394,7 +448,7 @@ impl Queue<'_> {
 
     fn report_now(&self) {
         let (waiting, in_flight) = (self.settle.len(), self.in_flight.len());
-        tracing::info!(waiting, in_flight, "now");
+        info!(waiting, in_flight, "now");
         self.total.log("since start");
     }
 

@@ -113,6 +113,8 @@ pub struct Settle {
     deadlines: BinaryHeap<Reverse<(Instant, FileKey)>>,
     /// Pending files that have not been tried yet.
     fresh: usize,
+    /// Pending files of each folder.
+    counts: HashMap<FolderId, usize>,
 }
 
 impl Settle {
@@ -123,6 +125,7 @@ impl Settle {
             pending: HashMap::new(),
             deadlines: BinaryHeap::new(),
             fresh: 0,
+            counts: HashMap::new(),
         }
     }
 
@@ -179,6 +182,9 @@ impl Settle {
             let Reverse((_, file)) = self.deadlines.pop()?;
             if let Some(entry) = self.pending.remove(&file) {
                 self.fresh -= usize::from(!entry.waits);
+                if let Some(count) = self.counts.get_mut(&file.folder) {
+                    *count -= 1;
+                }
                 let history = entry.history;
                 let last_try = now - history.last_change >= self.waits.patience;
                 return Some(Settled {
@@ -269,6 +275,19 @@ impl Settle {
     pub fn retain_folders(&mut self, keep: impl Fn(FolderId) -> bool) {
         self.pending.retain(|file, _| keep(file.folder));
         self.fresh = self.pending.values().filter(|entry| !entry.waits).count();
+        self.counts.retain(|folder, _| keep(*folder));
+    }
+
+    /// Whether a file is waiting already.
+    #[must_use]
+    pub fn contains(&self, file: &FileKey) -> bool {
+        self.pending.contains_key(file)
+    }
+
+    /// Files of a folder that wait for anything.
+    #[must_use]
+    pub fn len_of(&self, folder: FolderId) -> usize {
+        self.counts.get(&folder).copied().unwrap_or(0)
     }
 
     /// Files that wait for anything.
@@ -317,6 +336,9 @@ impl Settle {
                 due
             }
         };
+        if before.is_none() {
+            *self.counts.entry(file.folder).or_default() += 1;
+        }
         self.fresh += usize::from(!waits);
         self.fresh -= usize::from(matches!(before, Some((_, false))));
         self.pending.insert(

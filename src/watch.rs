@@ -4,31 +4,35 @@
 //! The order is always watch first, scan second, so that nothing can slip in between. Overflow, a
 //! lost watch or a burst all collapse to "scan that folder".
 
+mod arrivals;
 mod events;
 mod filter;
 mod mounts;
 mod roots;
 mod scan;
+mod seen;
+mod watching;
 
 use std::{
     convert::Infallible,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, never, select};
-use tracing::{info, warn};
+use crossbeam_channel::{Receiver, TryRecvError};
 
 pub use filter::{Ignored, TEMP_PREFIX, judge, promised_format};
+pub use roots::run;
 pub use scan::scan_once;
 
-use self::{events::Raw, roots::Watching};
-
+use self::seen::Seen;
 use crate::{
     config::{self, Folder},
-    ledger::Ledger,
     os,
     publish::OutputPlace,
 };
@@ -56,6 +60,42 @@ pub struct Root {
     /// The output's device and inode, by which it is known under another name.
     pub output_identity: os::Identity,
     pub output: OutputPlace,
+    pub backlog: Arc<Backlog>,
+}
+
+/// What `settle` and the scans tell each other of a folder that has more files than are kept in
+/// mind: the folder itself remembers the rest, and is scanned again when there is room.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    full: AtomicBool,
+    left_out: AtomicBool,
+}
+
+impl Backlog {
+    /// A file was left out for want of room. Returns whether it is the first.
+    pub fn leave_out(&self) -> bool {
+        self.left_out.store(true, Ordering::SeqCst);
+        !self.full.swap(true, Ordering::SeqCst)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::SeqCst)
+    }
+
+    /// There is room again; the scans have to be told.
+    pub fn make_room(&self) {
+        self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// Files were left out, and there is room for them.
+    fn is_to_be_scanned(&self) -> bool {
+        self.left_out.load(Ordering::SeqCst) && !self.is_full()
+    }
+
+    /// A scan begins that will find what was left out.
+    fn begin_scan(&self) {
+        self.left_out.store(false, Ordering::SeqCst);
+    }
 }
 
 /// A file, by folder and path relative to the folder's input.
@@ -111,7 +151,7 @@ impl Stamp {
     }
 }
 
-/// What the `watch` thread works on; a reload replaces it whole.
+/// The folders that are watched; a reload replaces it whole.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub roots: Vec<Arc<Root>>,
@@ -144,51 +184,5 @@ pub fn choose_mode(folder: &Folder) -> (Mode, String) {
         config::Watch::Events => (Mode::Events, "as configured".to_owned()),
         config::Watch::Poll => (Mode::Poll, "as configured".to_owned()),
         config::Watch::Auto => mounts::choose(&folder.input),
-    }
-}
-
-/// Raw events that wait for the `watch` thread; more collapse to a scan.
-const RAW_EVENTS: usize = 8192;
-
-/// Runs the `watch` thread until `plans` or `events` is disconnected.
-pub fn run(
-    plan: Plan,
-    plans: &Receiver<Plan>,
-    events: &Sender<FileEvent>,
-    quit: &Quit,
-    ledger: &Ledger,
-) {
-    let (raw_sender, raw) = bounded(RAW_EVENTS);
-    let mounts = raw_sender.clone();
-    if let Err(cause) = mounts::follow(move || mounts.send(Raw::Mounts).is_ok()) {
-        warn!(
-            cause = cause.to_string(),
-            "mounts are not followed, the rescan notices them"
-        );
-    }
-    let folders = plan.roots.len();
-    let mut watching = Watching::new(plan, (raw_sender, raw.clone()), events, quit, ledger);
-    let mut ready = false;
-    loop {
-        let Ok(()) = watching.look_at_due_roots() else {
-            return;
-        };
-        if !std::mem::replace(&mut ready, true) {
-            info!(folders, "ready");
-        }
-        let wake = watching
-            .next_look()
-            .map_or_else(never, crossbeam_channel::at);
-        select! {
-            recv(raw) -> raw => {
-                let Ok(raw) = raw else { return };
-                let Ok(()) = watching.take(raw).and_then(|()| watching.take_waiting()) else { return };
-            }
-            recv(plans) -> plan => match plan {
-                Ok(plan) => watching.adopt(plan),
-                Err(_) => return,
-            },
-            recv(wake) -> _ => {}
-        }
     }
 }

@@ -26,7 +26,7 @@ pub enum Raw {
     Appeared(PathBuf),
     Removed(PathBuf),
     WatchLimit,
-    /// Events were lost; `lost` tells.
+    /// Events were lost, as `lost` tells, or there is room for more files.
     Wake,
     /// Something was mounted or unmounted.
     Mounts,

@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::Sender;
 use tracing::{debug, warn};
 
-use super::{FileEvent, FileKey, Hint, Quit, Root, Stamp, filter, told_to_quit};
+use super::{FileEvent, FileKey, Hint, Quit, Root, Seen, Stamp, filter, told_to_quit};
 use crate::{ledger::Ledger, log::text, os};
 
 /// Entries that are looked at between two looks at what else there is to do.
@@ -53,6 +53,7 @@ impl Walk {
     /// ledger's, are errors.
     pub fn next(
         &mut self,
+        seen: &mut Seen,
         ledger: &Ledger,
         enter: &mut dyn FnMut(&Path),
     ) -> anyhow::Result<Option<Vec<FileEvent>>> {
@@ -70,7 +71,7 @@ impl Walk {
                 None => self.reading = None,
                 Some(Ok(entry)) => {
                     let relative = directory.join(entry.file_name());
-                    match self.look(&entry, relative, ledger)? {
+                    match self.look(&entry, relative, seen, ledger)? {
                         Ok(event) => found.extend(event),
                         Err(cause) => self.miss(&entry.path(), &cause),
                     }
@@ -103,6 +104,7 @@ impl Walk {
         &mut self,
         entry: &DirEntry,
         relative: PathBuf,
+        seen: &mut Seen,
         ledger: &Ledger,
     ) -> anyhow::Result<io::Result<Option<FileEvent>>> {
         let kind = match entry.file_type() {
@@ -123,11 +125,14 @@ impl Walk {
             Err(cause) => return Ok(Err(cause)),
         };
         let stamp = Stamp::of(&metadata);
+        if seen.knows(&relative, stamp) {
+            return Ok(Ok(None));
+        }
         let file = FileKey {
             folder: self.root.id,
             path: Arc::from(relative),
         };
-        if ledger.has_fate(&file, stamp)? {
+        if seen.learn(ledger, &file, stamp)? {
             return Ok(Ok(None));
         }
         let quiet_for = match metadata.modified() {
@@ -181,8 +186,9 @@ pub fn scan_once(
             trust_age: true,
             ..Walk::new(Arc::clone(root), PathBuf::new())
         };
+        let mut seen = Seen::new();
         loop {
-            match walk.next(ledger, &mut |_| {}) {
+            match walk.next(&mut seen, ledger, &mut |_| {}) {
                 Ok(Some(found)) => {
                     for event in found {
                         if events.send(event).is_err() {
