@@ -3,7 +3,8 @@
 //! `cargo bench --bench scale -- 10000 100000 1000000` measures folders of so many files that were
 //! dealt with before: time of `run --once`, of the daemon's first scan and of an idle poll, memory;
 //! `waiting 1000000` the memory for new files that wait; `through 100000` how fast so many PNGs of
-//! 16×16 go through. Without arguments nothing is done. Linux only, since it reads /proc; the
+//! 16×16 go through, `arriving 200000` the same for the daemon, beyond the bound on waiting files.
+//! Without arguments nothing is done. Linux only, since it reads /proc; the
 //! folders are made under TMPDIR.
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +39,7 @@ fn main() {
         match word.as_str() {
             "waiting" => waiting(number()),
             "through" => through(number()),
+            "arriving" => arriving(number()),
             number => dealt_with(number.parse().unwrap()),
         }
     }
@@ -108,6 +110,34 @@ fn through(files: u32) {
     );
 }
 
+/// New files that a daemon finds, until all are dealt with, each of them once.
+fn arriving(files: u32) {
+    let home = home(files, "watch: poll", "poll: 1s\nsettle: 100ms");
+    let started = Instant::now();
+    let daemon = Daemon::start(home.path());
+    let wanted = usize::try_from(files).unwrap();
+    while fs::read_dir(home.path().join("out")).unwrap().count() < wanted {
+        assert!(started.elapsed() < Duration::from_secs(900));
+        thread::sleep(Duration::from_millis(100));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    // One more poll finds nothing that is to be done again.
+    let scans = wait_for_scans(home.path(), 0).len();
+    wait_for_scans(home.path(), scans + 2);
+    let count = |word: &str| {
+        log_text(home.path())
+            .lines()
+            .filter(|line| line.contains(word))
+            .count()
+    };
+    assert_eq!(count(" processed "), wanted);
+    println!(
+        "daemon, {files} new PNGs of 16x16: {seconds:.1} s, {:.0} a second, {scans} scans, {} at most",
+        f64::from(files) / seconds,
+        daemon.status("VmHWM:"),
+    );
+}
+
 /// A folder with files, and a configuration.
 fn home(files: u32, folder: &str, more: &str) -> TempDir {
     let temp = tempfile::tempdir().unwrap();
@@ -119,7 +149,7 @@ fn home(files: u32, folder: &str, more: &str) -> TempDir {
     let text = format!(
         "watermark: {{npy_path: mark.npy, output_height: 16}}\n\
          folders: [{{input: in, output: out, {folder}}}]\n\
-         ledger: ledger.sqlite\nlog: {{dir: log, console: false, level: debug}}\n{more}\n"
+         ledger: ledger.sqlite\nlog: {{dir: log, console: false, level: trace}}\n{more}\n"
     );
     fs::write(home.join("config.yaml"), text).unwrap();
     let mut original = PathBuf::new();
@@ -185,10 +215,7 @@ fn once(home: &Path) -> String {
 fn wait_for_scans(home: &Path, wanted: usize) -> Vec<u32> {
     let started = Instant::now();
     loop {
-        let log: String = fs::read_dir(home.join("log"))
-            .unwrap()
-            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-            .collect();
+        let log = log_text(home);
         let scans: Vec<u32> = log
             .lines()
             .filter(|line| line.contains(" scanned "))
@@ -200,6 +227,15 @@ fn wait_for_scans(home: &Path, wanted: usize) -> Vec<u32> {
         assert!(started.elapsed() < Duration::from_secs(900), "{log}");
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn log_text(home: &Path) -> String {
+    let Ok(files) = fs::read_dir(home.join("log")) else {
+        return String::new();
+    };
+    files
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
 }
 
 struct Daemon(Child);

@@ -86,13 +86,6 @@ pub struct Ends {
 const LONGEST_BURST: Duration = Duration::from_secs(600);
 /// How long `run --once` waits for a file that does not stop changing.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
-/// Files that are kept in mind at most, at about half a kilobyte each: the folders themselves
-/// remember the rest. A folder gets as many of them as it leaves free for others, half of all if it
-/// is alone, so that one whose pictures cannot get out does not keep the others waiting.
-const KEPT_IN_MIND: usize = 100_000;
-/// A full folder is scanned again when it has less than this part of what it may have, so that a
-/// scan is worth its while.
-const ROOM_PART: usize = 4;
 /// Looks at due files in a row before events are attended to again.
 const LOOKS: usize = 256;
 
@@ -142,7 +135,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let outcome_ready = select.recv(&outcomes);
         let control_ready = select.recv(&control);
         // A single run leaves nothing out: its scan waits until there is room.
-        let has_room = until == Until::Stopped || queue.settle.len() < KEPT_IN_MIND;
+        let has_room = until == Until::Stopped || !queue.settle.is_full();
         let event_ready = (events_open && has_room).then(|| select.recv(&events));
         let job_ready = next.is_some().then(|| select.send(&jobs));
         let ready = match queue.settle.next_deadline() {
@@ -233,7 +226,7 @@ impl Queue<'_> {
 
     /// Whether there is no room for a file that is not known yet; then its folder is scanned later.
     fn leaves_out(&mut self, file: &FileKey) -> bool {
-        if self.settle.len_of(file.folder) < self.most_of_one_folder() {
+        if !self.settle.is_full_for(file.folder) {
             return false;
         }
         let root = self.roots.iter().find(|root| root.id == file.folder);
@@ -250,20 +243,15 @@ impl Queue<'_> {
         true
     }
 
-    fn most_of_one_folder(&self) -> usize {
-        KEPT_IN_MIND.saturating_sub(self.settle.len())
-    }
-
     /// Finds out whether a folder that was full has room again.
     fn make_room(&mut self) -> bool {
-        let most = self.most_of_one_folder();
         let (settle, before) = (&self.settle, self.full.len());
         self.full.retain(|root| {
-            let full = settle.len_of(root.id) > most / ROOM_PART;
-            if !full {
+            let room = settle.has_much_room_for(root.id);
+            if room {
                 root.backlog.make_room();
             }
-            full
+            !room
         });
         self.full.len() < before
     }

@@ -35,6 +35,13 @@ const ENDLESS: Duration = Duration::from_secs(600);
 /// How long a failure that does not pass goes on without a reminder.
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
+/// Files that are kept in mind at most, at about half a kilobyte each: the folders themselves
+/// remember the rest.
+const KEPT_IN_MIND: usize = 100_000;
+/// A folder that was full takes files up again when it has less than this part of what it may have,
+/// so that the scan that finds them is worth its while.
+const ROOM_PART: usize = 4;
+
 /// What is remembered of a file from its first sight to its fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
@@ -115,6 +122,8 @@ pub struct Settle {
     fresh: usize,
     /// Pending files of each folder.
     counts: HashMap<FolderId, usize>,
+    /// Pending files at most.
+    most: usize,
 }
 
 impl Settle {
@@ -126,6 +135,7 @@ impl Settle {
             deadlines: BinaryHeap::new(),
             fresh: 0,
             counts: HashMap::new(),
+            most: KEPT_IN_MIND,
         }
     }
 
@@ -288,6 +298,26 @@ impl Settle {
     #[must_use]
     pub fn len_of(&self, folder: FolderId) -> usize {
         self.counts.get(&folder).copied().unwrap_or(0)
+    }
+
+    /// Whether there is no room for one more file of a folder. A folder gets as much as it leaves
+    /// free, half of all if it is alone, so that one whose pictures cannot get out does not keep
+    /// the others waiting.
+    #[must_use]
+    pub fn is_full_for(&self, folder: FolderId) -> bool {
+        self.len_of(folder) >= self.most.saturating_sub(self.len())
+    }
+
+    /// Whether there is room for many files of a folder.
+    #[must_use]
+    pub fn has_much_room_for(&self, folder: FolderId) -> bool {
+        self.len_of(folder) < self.most.saturating_sub(self.len()) / ROOM_PART
+    }
+
+    /// Whether there is no room for anything.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most
     }
 
     /// Files that wait for anything.
@@ -591,6 +621,48 @@ mod tests {
             .collect();
         assert_eq!(told, [600]);
         assert_eq!(settle.len(), 1);
+    }
+
+    #[test]
+    fn a_full_folder_leaves_room_for_others() {
+        let now = Instant::now();
+        let mut settle = Settle::new(WAITS);
+        settle.most = 90;
+        let [dead, other] = [FolderId(1), FolderId(2)];
+        let file = |folder, number: usize| FileKey {
+            folder,
+            path: Arc::from(Path::new(&number.to_string())),
+        };
+        let mut fill = |settle: &mut Settle, folder| {
+            let before = settle.len();
+            (0..)
+                .take_while(|&number| {
+                    let full = settle.is_full_for(folder);
+                    if !full {
+                        settle.observe(file(folder, number), Hint::Closed, now);
+                    }
+                    !full
+                })
+                .count();
+            settle.len() - before
+        };
+        assert_eq!(fill(&mut settle, dead), 45);
+        assert_eq!(fill(&mut settle, other), 23);
+        assert!(!settle.is_full_for(FolderId(3)) && !settle.is_full());
+        // What fails and is tried again makes no room, what is done with makes some.
+        let mut due = now + WAITS.settle;
+        for _ in 0..200 {
+            due = settle.next_deadline().unwrap().max(due);
+            let settled = settle.pop_due(due).unwrap();
+            if settled.file.folder == dead {
+                settle.retry(settled.file, settled.history, due);
+            }
+        }
+        assert_eq!((settle.len_of(dead), settle.len_of(other)), (45, 0));
+        assert!(settle.is_full_for(dead) && !settle.has_much_room_for(dead));
+        assert!(settle.has_much_room_for(other));
+        settle.retain_folders(|id| id == other);
+        assert_eq!(settle.len_of(dead), 0);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! Linux delivers inotify events for what happens through the mount on this machine. What another
 //! machine writes to a network share, or what is written to the directory behind a FUSE mount,
 //! raises none. So the type of the mount that a folder lies on decides, and the mount table is
-//! read afresh every time, because mounts come and go. Windows and macOS deliver events for local
-//! folders and, through the SMB client, for most shares; there the rescan is the net.
+//! read afresh every time, because mounts come and go. macOS is the same with other names. Windows
+//! delivers events for local folders and, from most servers, for shares; there the rescan is the
+//! net.
 
 use std::path::Path;
 
@@ -57,7 +58,50 @@ pub fn choose(input: &Path) -> (Mode, String) {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "macos")]
+pub fn choose(input: &Path) -> (Mode, String) {
+    const REMOTE: [&str; 8] = [
+        "smbfs", "nfs", "afpfs", "webdav", "ftp", "macfuse", "osxfuse", "fuse-t",
+    ];
+    let kind = match rustix::fs::statfs(input) {
+        Ok(found) => {
+            let name = found.f_fstypename.iter().take_while(|&&char| char != 0);
+            let name: Vec<u8> = name.map(|char| char.cast_unsigned()).collect();
+            String::from_utf8_lossy(&name).into_owned()
+        }
+        Err(cause) => {
+            let why = format!("its file system is not known: {cause}");
+            return (Mode::Events, why);
+        }
+    };
+    if REMOTE.contains(&kind.as_str()) {
+        let why = format!("{kind} does not tell what others write");
+        (Mode::Poll, why)
+    } else {
+        (Mode::Events, format!("{kind} delivers events"))
+    }
+}
+
+/// The configuration holds canonical paths, in which the letter of a mapped drive has become the
+/// name of the share.
+#[cfg(windows)]
+pub fn choose(input: &Path) -> (Mode, String) {
+    use std::path::{Component, Prefix};
+    let is_share = match input.components().next() {
+        Some(Component::Prefix(prefix)) => {
+            matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))
+        }
+        _ => false,
+    };
+    let why = if is_share {
+        "a network share whose server passes events on as a rule; the rescan is the net"
+    } else {
+        "a local folder delivers events"
+    };
+    (Mode::Events, why.to_owned())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 pub fn choose(_input: &Path) -> (Mode, String) {
     (Mode::Events, "the system delivers events".to_owned())
 }

@@ -20,7 +20,7 @@ use std::{
 use anyhow::bail;
 use crossbeam_channel::{Receiver, Sender, at, select};
 use notify::{RecursiveMode, Watcher};
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 
 use super::{
     FileEvent, Mode, Quit, Root, Seen, choose_mode,
@@ -292,7 +292,7 @@ impl<'a> Watching<'a> {
             tried,
         };
         let took = now.elapsed();
-        debug!(path, ms = took.as_millis(), "scanned");
+        trace!(path, ms = took.as_millis(), "scanned");
         let interval = if watched {
             jittered(self.rescan)
         } else {

@@ -1,4 +1,13 @@
-use std::{fs, os::unix::fs::symlink};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     pictures::{jpeg, png, size},
@@ -190,4 +199,210 @@ fn a_folder_replaced_by_another_of_its_name_is_watched_again() {
         sandbox.write(&format!("in/{name}"), &jpeg(60, 60, 1));
         sandbox.wait_for_picture(&format!("out/{name}"));
     }
+}
+
+#[test]
+fn a_fate_that_another_process_takes_away_is_noticed() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: out, watch: poll}]\npoll: 100ms\n");
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let config = config.replace("level: debug", "level: trace");
+    sandbox.write("config.yaml", config.as_bytes());
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.start();
+    sandbox.wait_for_picture("out/a.jpg");
+    // The file is known to the scans by now.
+    let scans = sandbox.lines(" scanned ").len();
+    sandbox.wait_for("two more polls", |sandbox| {
+        sandbox.lines(" scanned ").len() > scans + 2
+    });
+    fs::remove_file(sandbox.path("out/a.jpg")).unwrap();
+    let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
+    ledger.execute("DELETE FROM file", []).unwrap();
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.stop();
+    assert_eq!(sandbox.lines("processed").len(), 2, "{}", sandbox.tail());
+}
+
+#[test]
+fn more_files_than_are_kept_in_mind_do_not_keep_other_folders_waiting() {
+    let mut sandbox = Sandbox::with(
+        "folders: [{input: many, output: out-many, watch: poll}, {input: in, output: out}]\npoll: 100ms\n",
+    );
+    fs::create_dir(sandbox.path("many")).unwrap();
+    sandbox.write("picture", &jpeg(60, 60, 1));
+    for number in 0..60_000 {
+        let name = sandbox.path(format!("many/{number}.jpg"));
+        fs::hard_link(sandbox.path("picture"), name).unwrap();
+    }
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let config = config.replace("settle: 300ms", "settle: 1h");
+    sandbox.write("config.yaml", config.as_bytes());
+    sandbox.start();
+    sandbox.wait_for_line(&["INFO", "many", "more files than are kept in mind"]);
+    sandbox.rename_in("in/a.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/a.jpg");
+    assert_eq!(sandbox.lines("more files than").len(), 1);
+}
+
+#[test]
+fn what_an_overflowing_event_queue_swallowed_is_found() {
+    let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let queue: usize = queue.trim().parse().unwrap();
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    sandbox.signal(Signal::STOP);
+    sandbox.write("beside", b"no picture");
+    for number in 0..=queue {
+        let name = sandbox.path(format!("in/{number}"));
+        fs::hard_link(sandbox.path("beside"), name).unwrap();
+    }
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.signal(Signal::CONT);
+    sandbox.wait_for_picture("out/a.jpg");
+    assert_eq!(sandbox.lines("events were lost").len(), 1);
+}
+
+/// Something mounted for the length of a test.
+struct Mount {
+    point: PathBuf,
+    /// The process that serves it.
+    server: Option<Child>,
+}
+
+impl Mount {
+    /// None where this may not be done.
+    fn new(arguments: &[&str], point: &Path) -> Option<Mount> {
+        fs::create_dir_all(point).unwrap();
+        let mounted = Command::new("mount")
+            .args(arguments)
+            .arg(point)
+            .stderr(Stdio::null())
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("left out: nothing can be mounted here");
+            return None;
+        }
+        Some(Mount {
+            point: point.to_owned(),
+            server: None,
+        })
+    }
+
+    /// A directory under another name, served by a process.
+    fn fuse(behind: &Path, point: &Path) -> Option<Mount> {
+        for folder in [behind, point] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let server = Command::new("bindfs")
+            .args([
+                "-f",
+                "-o",
+                "attr_timeout=0,entry_timeout=0,negative_timeout=0",
+            ])
+            .args([behind, point])
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(server) = server else {
+            eprintln!("left out: bindfs is not installed");
+            return None;
+        };
+        let mut mount = Mount {
+            point: point.to_owned(),
+            server: Some(server),
+        };
+        let table = || fs::read_to_string("/proc/self/mountinfo").unwrap();
+        while !table().contains(point.to_str().unwrap()) {
+            if mount.server.as_mut().unwrap().try_wait().unwrap().is_some() {
+                eprintln!("left out: bindfs cannot mount here");
+                return None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Some(mount)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let server = self.server.as_ref().unwrap().id();
+        kill_process(
+            Pid::from_raw(i32::try_from(server).unwrap()).unwrap(),
+            signal,
+        )
+        .unwrap();
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            drop(server.kill());
+            drop(server.wait());
+        }
+        drop(
+            Command::new("umount")
+                .arg("-l")
+                .arg(&self.point)
+                .stderr(Stdio::null())
+                .status(),
+        );
+    }
+}
+
+#[test]
+fn a_folder_whose_mount_goes_is_back_soon_after_its_return() {
+    let mut sandbox = Sandbox::new();
+    let (disk, input) = (sandbox.path("disk"), sandbox.path("in"));
+    let Some(_disk) = Mount::new(&["-t", "tmpfs", "none"], &disk) else {
+        return;
+    };
+    let mount = || Mount::new(&["--bind", disk.to_str().unwrap()], &input).unwrap();
+    let first = mount();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.start();
+    sandbox.wait_for_picture("out/a.jpg");
+    drop(first);
+    sandbox.wait_for_line(&["WARN", "offline", "nothing is mounted on"]);
+    sandbox.write("disk/b.jpg", &jpeg(60, 60, 2));
+    let returned = Instant::now();
+    let second = mount();
+    sandbox.wait_for_picture("out/b.jpg");
+    assert!(returned.elapsed() < Duration::from_secs(15));
+    sandbox.write("in/c.jpg", &jpeg(60, 60, 3));
+    sandbox.wait_for_picture("out/c.jpg");
+    // Covered by another file system, then uncovered again.
+    let cover = Mount::new(&["-t", "tmpfs", "none"], &input).unwrap();
+    sandbox.write("in/d.jpg", &jpeg(60, 60, 4));
+    sandbox.wait_for_picture("out/d.jpg");
+    drop(cover);
+    sandbox.write("in/e.jpg", &jpeg(60, 60, 5));
+    sandbox.wait_for_picture("out/e.jpg");
+    sandbox.stop();
+    assert_eq!(sandbox.lines("processed").len(), 5, "{}", sandbox.tail());
+    drop(second);
+}
+
+#[test]
+fn a_folder_that_does_not_answer_holds_up_no_other() {
+    let mut sandbox = Sandbox::with(
+        "folders: [{input: share, output: out-share}, {input: in, output: out}]\npoll: 100ms\n",
+    );
+    let behind = sandbox.path("behind");
+    let Some(share) = Mount::fuse(&behind, &sandbox.path("share")) else {
+        return;
+    };
+    sandbox.start();
+    sandbox.wait_for_line(&["share", "mode=\"poll\"", "fuse"]);
+    sandbox.write("behind/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("out-share/a.jpg");
+    share.signal(Signal::STOP);
+    // The next poll hangs.
+    thread::sleep(Duration::from_millis(300));
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/b.jpg");
+    share.signal(Signal::CONT);
+    sandbox.write("behind/c.jpg", &jpeg(60, 60, 3));
+    sandbox.wait_for_picture("out-share/c.jpg");
+    share.signal(Signal::STOP);
+    sandbox.stop();
+    drop(share);
 }
