@@ -37,8 +37,8 @@ pub const ONE_WATCH_A_DIRECTORY: bool = cfg!(any(target_os = "linux", target_os 
 const PROBE: Duration = Duration::from_secs(10);
 /// Wait before a watch that could not be set is tried again.
 const REWATCH: Duration = Duration::from_secs(60);
-/// After a scan the folder is left alone for so many times as long as the scan took, however short
-/// the interval: a tenth of the time is enough.
+/// After a scan the folder is left alone for so many times as long as scans take, however short the
+/// interval: a tenth of the time is enough.
 const REST: u32 = 9;
 
 /// What a folder's thread works on; a reload replaces it whole.
@@ -113,6 +113,8 @@ pub struct Watching<'a> {
     seen: Seen,
     poll: Duration,
     rescan: Duration,
+    /// How long the last scan took.
+    took: Duration,
     watcher: Option<notify::RecommendedWatcher>,
     pub raws: Raws,
     /// Directories, absolute, that appeared and have to be walked.
@@ -139,6 +141,7 @@ impl<'a> Watching<'a> {
             seen: Seen::new(),
             poll: order.poll,
             rescan: order.rescan,
+            took: Duration::ZERO,
             watcher: None,
             raws,
             appeared: Vec::new(),
@@ -298,7 +301,10 @@ impl<'a> Watching<'a> {
         } else {
             self.poll
         };
-        self.next_look = Instant::now() + interval.max(took * REST);
+        // One long scan is no measure: the folder may not have answered for a while.
+        let usual = took.min(std::mem::replace(&mut self.took, took));
+        let rest = (usual * REST).min(self.rescan);
+        self.next_look = Instant::now() + interval.max(rest);
         Ok(())
     }
 

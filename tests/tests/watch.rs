@@ -263,6 +263,11 @@ fn what_an_overflowing_event_queue_swallowed_is_found() {
     assert_eq!(sandbox.lines("events were lost").len(), 1);
 }
 
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+fn left_out(why: &str) {
+    eprintln!("left out: {why}");
+}
+
 /// Something mounted for the length of a test.
 struct Mount {
     point: PathBuf,
@@ -280,7 +285,7 @@ impl Mount {
             .stderr(Stdio::null())
             .status();
         if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("left out: nothing can be mounted here");
+            left_out("nothing can be mounted here");
             return None;
         }
         Some(Mount {
@@ -304,7 +309,7 @@ impl Mount {
             .stderr(Stdio::null())
             .spawn();
         let Ok(server) = server else {
-            eprintln!("left out: bindfs is not installed");
+            left_out("bindfs is not installed");
             return None;
         };
         let mut mount = Mount {
@@ -314,7 +319,7 @@ impl Mount {
         let table = || fs::read_to_string("/proc/self/mountinfo").unwrap();
         while !table().contains(point.to_str().unwrap()) {
             if mount.server.as_mut().unwrap().try_wait().unwrap().is_some() {
-                eprintln!("left out: bindfs cannot mount here");
+                left_out("bindfs cannot mount here");
                 return None;
             }
             thread::sleep(Duration::from_millis(5));
