@@ -1,9 +1,13 @@
 //! The durable memory of every file's fate, in SQLite.
 //!
 //! A row is written when a worker takes a file in hand (claimed) and when its fate is known (done,
-//! or failed with step and reason). A file is the same as long as its folder, relative path, length
-//! and mtime are; inode numbers are reused and so prove nothing. Claims that a crash left behind
-//! are given back at start, and the scan finds their files again: the folder is the queue.
+//! or failed with step and reason) or put off (waiting, with step, reason and schedule). A file is
+//! the same as long as its folder, relative path, length and mtime are; inode numbers are reused
+//! and so prove nothing. Claims that a crash left behind are given back at start, and the scan finds
+//! their files again: the folder is the queue.
+//!
+//! Schedules are kept by the wall clock, which may be set: who reads one cuts a wait that is longer
+//! than any that it would set itself.
 //!
 //! The journal is a write-ahead log with `synchronous = NORMAL`: a row survives any end of the
 //! process; a power cut may take back the last ones, which repeats work and loses none, because
@@ -23,13 +27,17 @@ use rusqlite::{
     types::{ToSqlOutput, Value},
 };
 
-use crate::watch::{FileKey, FolderId, Stamp};
+use crate::{
+    settle::NextTry,
+    watch::{FileKey, FolderId, Stamp},
+};
 
 /// The schema's number, kept in SQLite's `user_version`.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// Rows that are read in one go: some milliseconds.
 const PIECE: i64 = 4096;
 const CREATE: &str = include_str!("ledger/schema.sql");
+const FROM_1: &str = include_str!("ledger/from_1.sql");
 
 pub struct Ledger {
     connection: Mutex<Connection>,
@@ -49,8 +57,24 @@ pub enum Fate<'a> {
         step: &'a str,
         reason: &'a str,
     },
+    /// It failed for what may pass.
+    Waiting {
+        step: &'a str,
+        reason: &'a str,
+        next: NextTry,
+    },
     /// Nothing was decided: the file is given back.
     Released,
+}
+
+/// Where a file stands, as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has its fate.
+    Decided,
+    /// It failed for what may pass; the wait is zero when it is due.
+    Waiting(NextTry),
+    Open,
 }
 
 impl Ledger {
@@ -96,10 +120,14 @@ impl Ledger {
 
     /// Whether the file, as it is now, has been dealt with.
     pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
+        Ok(self.standing(file, stamp)? == Standing::Decided)
+    }
+
+    pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
         let connection = self.connection();
         let mut select = connection.prepare_cached(
-            "SELECT 1 FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
-             AND state IN ('done', 'failed')",
+            "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms
+             FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
         )?;
         let row = params![
             file.folder.0,
@@ -107,8 +135,23 @@ impl Ledger {
             length(stamp),
             stamp.mtime_ns
         ];
-        let known = select.query_row(row, |_| Ok(())).optional();
-        Ok(known.context("cannot ask the ledger")?.is_some())
+        let standing = select.query_row(row, |row| {
+            if row.get(0)? {
+                return Ok(Standing::Decided);
+            }
+            if !row.get(1)? {
+                return Ok(Standing::Open);
+            }
+            let now = now_ms();
+            let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+            Ok(Standing::Waiting(NextTry {
+                tries: row.get::<_, Option<u32>>(2)?.unwrap_or_default(),
+                wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
+                told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
+            }))
+        });
+        let standing = standing.optional().context("cannot ask the ledger")?;
+        Ok(standing.unwrap_or(Standing::Open))
     }
 
     /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
@@ -169,7 +212,8 @@ impl Ledger {
                state = excluded.state, changed_ms = excluded.changed_ms,
                crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
                          THEN crashes ELSE 0 END,
-               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL",
+               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
+               tries = NULL, next_ms = NULL, told_ms = NULL",
         )?;
         let row = params![
             file.folder.0,
@@ -197,11 +241,16 @@ impl Ledger {
         {
             let mut update = transaction.prepare_cached(
                 "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
-                 took_ms = ?8, changed_ms = ?9,
-                 crashes = CASE WHEN ?3 = 'released' THEN crashes ELSE 0 END
+                 took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
+                 crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END
                  WHERE folder = ?1 AND path = ?2",
             )?;
             for (file, fate) in fates {
+                let now = now_ms();
+                let next = match &fate {
+                    Fate::Waiting { next, .. } => Some(*next),
+                    _ => None,
+                };
                 let (state, step, reason, output, bytes, took) = match fate {
                     Fate::Done {
                         output,
@@ -218,10 +267,13 @@ impl Ledger {
                     Fate::Failed { step, reason } => {
                         ("failed", Some(step), Some(reason), None, None, None)
                     }
+                    Fate::Waiting { step, reason, .. } => {
+                        ("waiting", Some(step), Some(reason), None, None, None)
+                    }
                     Fate::Released => ("released", None, None, None, None, None),
                 };
                 let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-                let took = took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
+                let took = took.map(in_ms);
                 update
                     .execute(params![
                         file.folder.0,
@@ -232,7 +284,10 @@ impl Ledger {
                         output,
                         bytes,
                         took,
-                        now_ms()
+                        now,
+                        next.map(|next| next.tries),
+                        next.map(|next| now.saturating_add(in_ms(next.wait))),
+                        next.map(|next| now.saturating_sub(in_ms(next.told))),
                     ])
                     .context("cannot write to the ledger")?;
             }
@@ -260,6 +315,12 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
         0 => {
             let transaction = connection.transaction()?;
             transaction.execute_batch(CREATE)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+            transaction.commit()?;
+        }
+        1 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(FROM_1)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }
@@ -326,6 +387,15 @@ fn length(stamp: Stamp) -> i64 {
     i64::try_from(stamp.length).unwrap_or(i64::MAX)
 }
 
+fn in_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Nothing for a negative number.
+fn milliseconds(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
 fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -386,6 +456,80 @@ mod tests {
         assert!(!ledger.has_fate(&key(other, "good.jpg"), stamp(1)).unwrap());
         ledger.claim(&good, stamp(7), 5).unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
+    }
+
+    #[test]
+    fn a_schedule_lasts_until_the_file_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
+        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), Standing::Open);
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        ledger.claim(&file, stamp(1), 5).unwrap();
+        let next = NextTry {
+            tries: 4,
+            wait: minutes(2),
+            told: minutes(10),
+        };
+        let (step, reason) = ("publish", "no space left");
+        ledger
+            .finish([(&file, Fate::Waiting { step, reason, next })])
+            .unwrap();
+        drop(ledger);
+
+        let ledger = Ledger::open(&path).unwrap();
+        assert_eq!(ledger.recover().unwrap(), 0);
+        let Standing::Waiting(left) = ledger.standing(&file, stamp(1)).unwrap() else {
+            panic!("the schedule is lost")
+        };
+        assert_eq!(left.tries, 4);
+        assert!(
+            left.wait <= minutes(2) && left.wait > minutes(1),
+            "{left:?}"
+        );
+        assert!(
+            left.told >= minutes(10) && left.told < minutes(11),
+            "{left:?}"
+        );
+        assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
+        assert_eq!(ledger.standing(&file, stamp(2)).unwrap(), Standing::Open);
+        ledger.claim(&file, stamp(1), 5).unwrap();
+        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), Standing::Open);
+    }
+
+    #[test]
+    fn a_ledger_of_schema_1_is_carried_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(include_str!("ledger/schema_1_with_fates.sql"))
+            .unwrap();
+        drop(old);
+        let ledger = Ledger::open(&path).unwrap();
+        let folder = ledger.folder(Path::new("/in")).unwrap();
+        assert_eq!(folder, FolderId(7));
+        assert!(ledger.has_fate(&key(folder, "done.jpg"), stamp(1)).unwrap());
+        assert!(ledger.has_fate(&key(folder, "bad.jpg"), stamp(2)).unwrap());
+        assert!(!ledger.has_fate(&key(folder, "open.jpg"), stamp(3)).unwrap());
+        assert_eq!(ledger.recover().unwrap(), 1);
+        drop(ledger);
+        Ledger::open(&path).unwrap();
+
+        let columns = |connection: &Connection, table: &str| -> Vec<String> {
+            let sql =
+                "SELECT name || ' ' || type || ' ' || \"notnull\" || pk || ifnull(dflt_value, '')
+                       FROM pragma_table_info(?1) ORDER BY name";
+            let mut select = connection.prepare(sql).unwrap();
+            let rows = select.query_map([table], |row| row.get(0)).unwrap();
+            rows.map(|row| row.unwrap()).collect()
+        };
+        let fresh = Connection::open_in_memory().unwrap();
+        fresh.execute_batch(CREATE).unwrap();
+        let carried = Connection::open(&path).unwrap();
+        for table in ["folder", "file"] {
+            assert_eq!(columns(&carried, table), columns(&fresh, table), "{table}");
+        }
     }
 
     #[test]

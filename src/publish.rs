@@ -348,6 +348,7 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
         .iter()
         .map(|landing| match &landing.result {
             Err(Failure::Permanent { cause, .. }) => cause.clone(),
+            Err(Failure::Transient { cause, .. }) => format!("{cause:#}"),
             _ => String::new(),
         })
         .collect();
@@ -359,6 +360,11 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
                 took: landing.finished.claimed.elapsed(),
             },
             Err(Failure::Permanent { step, .. }) => Fate::Failed { step, reason },
+            Err(Failure::Transient { step, .. }) => Fate::Waiting {
+                step,
+                reason,
+                next: landing.finished.job.next_try,
+            },
             Err(_) => Fate::Released,
         };
         (&landing.finished.job.file, fate)

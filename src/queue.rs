@@ -18,11 +18,11 @@ use indicatif::ProgressBar;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    ledger::{Fate, Ledger},
+    ledger::{Fate, Ledger, Standing},
     log::text,
     publish::Outcome,
     report::Report,
-    settle::{History, Settle, Settled, Verdict, Waits},
+    settle::{History, NextTry, Settle, Settled, Verdict, Waits},
     watch::{FileEvent, FileKey, Hint, Root, Stamp},
     worker::Failure,
 };
@@ -37,6 +37,8 @@ pub struct Job {
     pub history: History,
     /// What is there now is all that will come: a damaged picture is taken as it is.
     pub last_try: bool,
+    /// What comes if it fails for what may pass.
+    pub next_try: NextTry,
     pub queued: Instant,
 }
 
@@ -302,18 +304,29 @@ impl Queue<'_> {
                 self.still_written(file, history, Some(stamp));
                 continue;
             }
-            match self.ledger.has_fate(&file, stamp) {
-                Ok(true) => debug!(path = text(&path), "dealt with before"),
-                Ok(false) => {
-                    let history = History {
-                        stamp: Some(stamp),
-                        ..history
+            let history = History {
+                stamp: Some(stamp),
+                ..history
+            };
+            match self.ledger.standing(&file, stamp) {
+                Ok(Standing::Decided) => debug!(path = text(&path), "dealt with before"),
+                Ok(Standing::Waiting(next)) if self.goes_on(history, next) => {
+                    self.settle.resume(file, history, next, Instant::now());
+                }
+                Ok(standing) => {
+                    let history = match standing {
+                        Standing::Waiting(next) if history.retries == 0 => {
+                            history.scheduled(next, Instant::now())
+                        }
+                        _ => history,
                     };
                     let root = Arc::clone(root);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
                     let queued = Instant::now();
+                    let next_try = self.settle.next_try(history, queued);
                     return Some(Job {
+                        next_try,
                         file,
                         root,
                         stamp,
@@ -326,6 +339,12 @@ impl Queue<'_> {
             }
         }
         None
+    }
+
+    /// Whether a file stays on the schedule that the ledger knows of. Its own tries are up to
+    /// `settle` alone, whose clock nobody sets; and who starts a single run wants everything tried.
+    fn goes_on(&self, history: History, next: NextTry) -> bool {
+        self.until == Until::Stopped && history.retries == 0 && !next.wait.is_zero()
     }
 
     fn conclude(&mut self, outcome: Outcome) {

@@ -82,6 +82,27 @@ impl History {
             ..self
         }
     }
+
+    /// With the schedule that it is on. What was told before the machine started is told again.
+    #[must_use]
+    pub fn scheduled(self, next: NextTry, now: Instant) -> History {
+        History {
+            retries: next.tries,
+            told: now.checked_sub(next.told),
+            ..self
+        }
+    }
+}
+
+/// The schedule of a file that failed for what may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTry {
+    /// Failures so far.
+    pub tries: u32,
+    /// From now until it is tried again.
+    pub wait: Duration,
+    /// How long ago the operator was told.
+    pub told: Duration,
 }
 
 #[derive(Debug)]
@@ -257,28 +278,40 @@ impl Settle {
         Verdict::Again(wait)
     }
 
-    /// Something failed that may pass. Returns the wait until the next try, and whether the
-    /// operator is to be told: at first, and then once an hour.
-    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> (Duration, bool) {
+    /// What comes after a failure that may pass. The operator is told, `told` being zero, at first
+    /// and then once an hour.
+    #[must_use]
+    pub fn next_try(&self, history: History, now: Instant) -> NextTry {
         let wait = growing(
             self.waits.retry_first,
             self.waits.retry_max,
             history.retries,
         );
-        let tell = history.told.is_none_or(|told| now - told >= TELL_AGAIN);
-        let told = if tell { Some(now) } else { history.told };
-        let retries = history.retries.saturating_add(1);
-        self.arm(
-            file,
-            History {
-                retries,
-                told,
-                ..history
-            },
-            now + wait,
-            true,
-        );
-        (wait, tell)
+        let told = history.told.map(|told| now.saturating_duration_since(told));
+        NextTry {
+            tries: history.retries.saturating_add(1),
+            wait,
+            told: told.filter(|ago| *ago < TELL_AGAIN).unwrap_or_default(),
+        }
+    }
+
+    /// Something failed that may pass. Returns the wait until the next try, and whether the
+    /// operator is to be told.
+    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> (Duration, bool) {
+        let next = self.next_try(history, now);
+        self.wait_for(file, history, next, now);
+        (next.wait, next.told.is_zero())
+    }
+
+    /// Goes on with the schedule that an earlier process left. A wait longer than any that this one
+    /// would set comes from a clock that was set back, and is cut.
+    pub fn resume(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
+        let wait = next.wait.min(self.waits.retry_max);
+        self.wait_for(file, history, NextTry { wait, ..next }, now);
+    }
+
+    fn wait_for(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
+        self.arm(file, history.scheduled(next, now), now + next.wait, true);
     }
 
     /// Forgets the files of folders that are no longer configured.
@@ -592,6 +625,35 @@ mod tests {
         assert_eq!(u64::from(told), hours + 1, "told at first and once an hour");
         assert_eq!(waits[..8], [5, 10, 20, 40, 80, 160, 300, 300]);
         assert!(waits[8..].iter().all(|&wait| wait == 300));
+    }
+
+    #[test]
+    fn a_schedule_left_by_an_earlier_process_goes_on() {
+        let start = Instant::now() + Duration::from_secs(86_400);
+        for (name, left, wait) in [
+            ("still to wait", 40, 40),
+            ("due meanwhile", 0, 0),
+            ("the clock was set back by a day", 86_400, 300),
+        ] {
+            let mut settle = Settle::new(WAITS);
+            settle.observe(file("a.jpg"), Hint::Closed, start);
+            let Settled { file, history, .. } = settle.pop_due(start + WAITS.settle).unwrap();
+            let left = NextTry {
+                tries: 3,
+                wait: Duration::from_secs(left),
+                told: Duration::from_secs(3000),
+            };
+            settle.resume(file, history, left, start);
+            let due = settle.next_deadline().unwrap();
+            assert_eq!((due - start).as_secs(), wait, "{name}");
+            assert_eq!(settle.fresh(), 0, "{name}");
+            let Settled { file, history, .. } = settle.pop_due(due).unwrap();
+            let (wait, tell) = settle.retry(file, history, start);
+            assert_eq!((wait.as_secs(), tell), (40, false), "{name}: the fourth");
+            let again = start + Duration::from_secs(600);
+            let Settled { file, history, .. } = settle.pop_due(again).unwrap();
+            assert!(settle.retry(file, history, again).1, "{name}: not reminded");
+        }
     }
 
     #[test]

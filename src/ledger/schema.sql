@@ -1,4 +1,4 @@
--- Schema 1. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+-- Schema 2. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
 CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
@@ -9,13 +9,16 @@ CREATE TABLE file (
     length     INTEGER NOT NULL,            -- bytes
     mtime_ns   INTEGER NOT NULL,            -- nanoseconds since 1970
     recipe     INTEGER NOT NULL,            -- fingerprint of the recipe it was treated with
-    state      TEXT    NOT NULL,            -- claimed, done, failed, released
+    state      TEXT    NOT NULL,            -- claimed, done, failed, released, waiting
     changed_ms INTEGER NOT NULL,            -- when the state was entered
     crashes    INTEGER NOT NULL DEFAULT 0,  -- how often a process ended with this file in hand
-    step       TEXT,                        -- failed: in which step
-    reason     TEXT,                        -- failed: why
+    step       TEXT,                        -- failed, waiting: in which step
+    reason     TEXT,                        -- failed, waiting: why
     output     ANY,                         -- done: absolute path of the published picture
     bytes      INTEGER,                     -- done: its length
     took_ms    INTEGER,                     -- done: from claim to published
+    tries      INTEGER,                     -- waiting: how often it failed for what may pass
+    next_ms    INTEGER,                     -- waiting: when it is tried next
+    told_ms    INTEGER,                     -- waiting: when the log last told of it
     PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;

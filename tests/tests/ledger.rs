@@ -83,6 +83,56 @@ fn killed_in_the_middle_five_times_nothing_is_lost() {
 }
 
 #[test]
+fn a_retry_schedule_goes_on_after_a_restart() {
+    let config =
+        |retry: &str| format!("folders: [{{input: in, output: nas/out}}]\nretry: {{{retry}}}\n");
+    let mut sandbox = Sandbox::with(&config("first: 1h, max: 2h"));
+    let tried = |sandbox: &Sandbox| {
+        let told = |line: &String| line.contains("failed") || line.contains("processed");
+        sandbox
+            .lines("a.jpg")
+            .iter()
+            .filter(|line| told(line))
+            .count()
+    };
+    let fail = |sandbox: &mut Sandbox, seed: u32| {
+        sandbox.start();
+        fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
+        sandbox.write("in/a.jpg", &jpeg(60, 60, seed));
+        sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "is gone"]);
+        fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
+        sandbox.kill();
+    };
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    fail(&mut sandbox, 1);
+
+    // Its hour has not passed: what comes later overtakes it.
+    sandbox.start();
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("nas/out/b.jpg");
+    sandbox.write("in/c.jpg", &jpeg(60, 60, 3));
+    sandbox.wait_for_picture("nas/out/c.jpg");
+    assert_eq!(tried(&sandbox), 0, "{}", sandbox.tail());
+    // A file that changed starts afresh.
+    sandbox.write("in/a.jpg", &jpeg(70, 60, 4));
+    sandbox.wait_for_picture("nas/out/a.jpg");
+    sandbox.kill();
+
+    // Its hour is longer than any wait that is configured now.
+    fail(&mut sandbox, 5);
+    sandbox.configure(&config("first: 100ms, max: 200ms"));
+    sandbox.start();
+    sandbox.wait_for_line(&["processed", "a.jpg"]);
+    assert_eq!(tried(&sandbox), 1, "{}", sandbox.tail());
+    sandbox.kill();
+
+    // A single run is started to have everything tried.
+    sandbox.configure(&config("first: 1h, max: 2h"));
+    fail(&mut sandbox, 6);
+    sandbox.once_expecting(1, 0);
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_told_of_the_first() {
     let mut sandbox = Sandbox::new();
     sandbox.start();
