@@ -4,7 +4,7 @@ mod make;
 
 use std::{
     fs::{self, File},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -20,7 +20,7 @@ use crate::{
     picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
     publish,
     queue::Until,
-    signal, watch,
+    signal, trial, watch,
 };
 
 /// Exit codes, besides 0 for fine and clap's 2 for usage.
@@ -66,6 +66,13 @@ enum Command {
         #[command(subcommand)]
         command: make::Command,
     },
+    /// Take one picture through its way and publish nothing, in a process that may die of it.
+    #[command(hide = true, name = trial::COMMAND)]
+    Trial {
+        #[command(flatten)]
+        config: ConfigFile,
+        file: PathBuf,
+    },
     /// Put one picture through the recipe of the folder it lies in, or of the first folder.
     Preview {
         #[command(flatten)]
@@ -105,6 +112,7 @@ pub fn run() -> ExitCode {
             output,
         } => preview(&config, &file, &output),
         Command::Mark { command } => make::run(command),
+        Command::Trial { config, file } => hold_trial(&config, &file),
     };
     match result {
         Ok(code) => code,
@@ -312,20 +320,7 @@ fn preview(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
     if output.canonicalize().is_ok_and(|output| output == absolute) {
         bail!("{}: the output would replace the picture", output.display());
     }
-    let inside = |folder: &&config::Folder| {
-        folder
-            .input
-            .canonicalize()
-            .is_ok_and(|input| absolute.starts_with(input))
-    };
-    let folder = config
-        .folders
-        .iter()
-        .find(inside)
-        .or(config.folders.first());
-    let Some(folder) = folder else {
-        bail!("the configuration has no folder")
-    };
+    let folder = folder_of(&config, &absolute)?;
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut scratch = Scratch::new()?;
     let treated = picture::treat(&bytes, wanted, &folder.recipe, &mut scratch, &mut |_| {})
@@ -342,6 +337,38 @@ fn preview(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
         complain(&anyhow::anyhow!("{}: damaged: {warning}", file.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the daemon does with a picture, without its outcome being of interest to anybody.
+fn hold_trial(config: &ConfigFile, file: &Path) -> anyhow::Result<ExitCode> {
+    trial::end_with_parent().context("cannot start a thread")?;
+    let config = config.load()?;
+    let wanted = watch::promised_format(file).context("not the name of a picture")?;
+    let recipe = &folder_of(&config, &file.canonicalize()?)?.recipe;
+    let mut bytes = Vec::new();
+    os::open_regular(file)?.read_to_end(&mut bytes)?;
+    let mut scratch = Scratch::new()?;
+    let treated = picture::treat(&bytes, wanted, recipe, &mut scratch, &mut |_| {});
+    if treated.is_err() && picture::close(&mut bytes) {
+        picture::treat(&bytes, wanted, recipe, &mut scratch, &mut |_| {})?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder that a picture lies in, or the first one.
+fn folder_of<'a>(config: &'a Config, absolute: &Path) -> anyhow::Result<&'a config::Folder> {
+    let inside = |folder: &&config::Folder| {
+        folder
+            .input
+            .canonicalize()
+            .is_ok_and(|input| absolute.starts_with(input))
+    };
+    let folder = config
+        .folders
+        .iter()
+        .find(inside)
+        .or(config.folders.first());
+    folder.context("the configuration has no folder")
 }
 
 /// Writes an error to standard error; with that closed there is nobody to tell.

@@ -60,15 +60,10 @@ pub fn run(
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
     let ledger = Arc::new(Ledger::open(&config.ledger)?);
-    let unfinished = ledger
+    let recovered = ledger
         .recover()
         .with_context(|| format!("ledger {}", config.ledger.display()))?;
-    if unfinished > 0 {
-        info!(
-            files = unfinished,
-            "given back what an earlier run did not finish"
-        );
-    }
+    recovered.tell();
     let roots = prepare(&config, &ledger, &[])?;
     let mut machine = Machine::build(&config, roots, until, &ledger, bar)?;
     let mut config = config;
@@ -87,6 +82,8 @@ pub fn run(
                 Signal::Report => machine.report(),
                 Signal::Stop => {
                     info!("stopping: finishing what is in hand");
+                    // From here on no end of the process speaks against a picture.
+                    note(ledger.stopping());
                     stopped = true;
                     break;
                 }
@@ -111,6 +108,7 @@ pub fn run(
         }
     }
     let (report, scanned) = machine.join()?;
+    note(ledger.ended());
     if let Err(cause) = &scanned {
         error!(cause = format!("{cause:#}"), "the scan was not complete");
     }
@@ -124,6 +122,16 @@ pub fn run(
         report,
         complete: scanned.is_ok() && !broken_off,
     })
+}
+
+/// A note on how the process ends that cannot be written costs a few trials at the next start.
+fn note(written: anyhow::Result<()>) {
+    if let Err(cause) = written {
+        warn!(
+            cause = format!("{cause:#}"),
+            "the ledger does not learn of this end"
+        );
+    }
 }
 
 /// How the wait for the threads ended.
@@ -200,6 +208,7 @@ impl Machine {
         let plan = queue::Plan {
             roots: roots.clone(),
             waits: waits(config, until),
+            config: Arc::from(config.file.as_path()),
         };
         let ends = Ends {
             events,
@@ -263,6 +272,7 @@ impl Machine {
         let plan = queue::Plan {
             roots: roots.clone(),
             waits: waits(&config, Until::Stopped),
+            config: Arc::from(config.file.as_path()),
         };
         // `settle` first: it has to know a folder before its files come. It never waits for long,
         // so a full channel means that a folder does not answer.

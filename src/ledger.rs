@@ -13,11 +13,13 @@
 //! process; a power cut may take back the last ones, which repeats work and loses none, because
 //! "done" is only written once the picture itself is on the disk.
 
+mod recover;
+
 use std::{
     fs::{self, File, TryLockError},
     io::Write,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
@@ -26,6 +28,8 @@ use rusqlite::{
     Connection, OptionalExtension, ToSql, params,
     types::{ToSqlOutput, Value},
 };
+
+pub use self::recover::{CRASHES, Recovered};
 
 use crate::{
     settle::NextTry,
@@ -41,6 +45,8 @@ const FROM_1: &str = include_str!("ledger/from_1.sql");
 
 pub struct Ledger {
     connection: Mutex<Connection>,
+    /// The process has been told to stop.
+    stopping: AtomicBool,
     /// Held for as long as the ledger is open: one daemon a ledger.
     _lock: File,
 }
@@ -72,10 +78,18 @@ pub enum Fate<'a> {
 pub enum Standing {
     /// It has its fate.
     Decided,
-    /// It failed for what may pass; the wait is zero when it is due.
-    Waiting(NextTry),
-    Open,
+    Open {
+        /// Where it failed for what may pass; the wait is zero when it is due.
+        waiting: Option<NextTry>,
+        /// Deaths of processes that may have been its doing.
+        suspicion: u32,
+    },
 }
+
+const NEW: Standing = Standing::Open {
+    waiting: None,
+    suspicion: 0,
+};
 
 impl Ledger {
     /// Opens the ledger, making it if it is missing, and keeps other processes out.
@@ -89,6 +103,7 @@ impl Ledger {
             .with_context(|| format!("cannot open ledger {}", path.display()))?;
         Ok(Ledger {
             connection: Mutex::new(connection),
+            stopping: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -108,16 +123,6 @@ impl Ledger {
         Ok(FolderId(id))
     }
 
-    /// Gives back what an earlier process had in hand when it ended. Returns how many files.
-    pub fn recover(&self) -> anyhow::Result<usize> {
-        let connection = self.connection();
-        let sql =
-            "UPDATE file SET state = 'released', crashes = crashes + 1 WHERE state = 'claimed'";
-        connection
-            .execute(sql, [])
-            .context("cannot give back unfinished files")
-    }
-
     /// Whether the file, as it is now, has been dealt with.
     pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
         Ok(self.standing(file, stamp)? == Standing::Decided)
@@ -126,8 +131,8 @@ impl Ledger {
     pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
         let connection = self.connection();
         let mut select = connection.prepare_cached(
-            "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms
-             FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
+            "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms,
+             crashes + ends FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
         )?;
         let row = params![
             file.folder.0,
@@ -139,19 +144,22 @@ impl Ledger {
             if row.get(0)? {
                 return Ok(Standing::Decided);
             }
+            let suspicion = row.get(5)?;
             if !row.get(1)? {
-                return Ok(Standing::Open);
+                let waiting = None;
+                return Ok(Standing::Open { waiting, suspicion });
             }
             let now = now_ms();
             let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-            Ok(Standing::Waiting(NextTry {
+            let waiting = Some(NextTry {
                 tries: row.get::<_, Option<u32>>(2)?.unwrap_or_default(),
                 wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
                 told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
-            }))
+            });
+            Ok(Standing::Open { waiting, suspicion })
         });
         let standing = standing.optional().context("cannot ask the ledger")?;
-        Ok(standing.unwrap_or(Standing::Open))
+        Ok(standing.unwrap_or(NEW))
     }
 
     /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
@@ -201,17 +209,38 @@ impl Ledger {
             .context("cannot ask the ledger")
     }
 
-    /// Notes that a worker takes the file in hand.
-    pub fn claim(&self, file: &FileKey, stamp: Stamp, recipe: u64) -> anyhow::Result<()> {
-        let connection = self.connection();
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6)
+    /// Notes that a worker takes the file in hand, `alone` or beside others, and that what it had
+    /// in hand before is `made`.
+    pub fn claim(
+        &self,
+        file: &FileKey,
+        stamp: Stamp,
+        recipe: u64,
+        alone: bool,
+        made: Option<&FileKey>,
+    ) -> anyhow::Result<()> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction()
+            .context("cannot claim the file in the ledger")?;
+        if let Some(made) = made {
+            let sql = "UPDATE file SET state = 'made'
+                       WHERE folder = ?1 AND path = ?2 AND state = 'claimed'";
+            transaction
+                .prepare_cached(sql)?
+                .execute(params![made.folder.0, Name(&made.path)])
+                .context("cannot claim the file in the ledger")?;
+        }
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7)
              ON CONFLICT (folder, path) DO UPDATE SET
                length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
-               state = excluded.state, changed_ms = excluded.changed_ms,
+               state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
                crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
                          THEN crashes ELSE 0 END,
+               ends = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
+                      THEN ends ELSE 0 END,
                step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
                tries = NULL, next_ms = NULL, told_ms = NULL",
         )?;
@@ -221,12 +250,16 @@ impl Ledger {
             length(stamp),
             stamp.mtime_ns,
             recipe.cast_signed(),
-            now_ms()
+            now_ms(),
+            alone
         ];
         insert
             .execute(row)
             .context("cannot claim the file in the ledger")?;
-        Ok(())
+        drop(insert);
+        transaction
+            .commit()
+            .context("cannot claim the file in the ledger")
     }
 
     /// Writes the fates of a group of files in one transaction.
@@ -242,7 +275,8 @@ impl Ledger {
             let mut update = transaction.prepare_cached(
                 "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
                  took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
-                 crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END
+                 crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END,
+                 ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END
                  WHERE folder = ?1 AND path = ?2",
             )?;
             for (file, fate) in fates {
@@ -432,8 +466,10 @@ mod tests {
         let other = ledger.folder(Path::new("/other")).unwrap();
         assert_ne!(folder, other);
         let (good, bad) = (key(folder, "good.jpg"), key(folder, "bad.jpg"));
-        ledger.claim(&good, stamp(1), u64::MAX).unwrap();
-        ledger.claim(&bad, stamp(2), 5).unwrap();
+        ledger
+            .claim(&good, stamp(1), u64::MAX, false, None)
+            .unwrap();
+        ledger.claim(&bad, stamp(2), 5, false, None).unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
         let done = Fate::Done {
             output: Path::new("/out/good.jpg"),
@@ -448,13 +484,13 @@ mod tests {
         drop(ledger);
 
         let ledger = Ledger::open(&path).unwrap();
-        assert_eq!(ledger.recover().unwrap(), 0);
+        assert_eq!(ledger.recover().unwrap().files, 0);
         assert_eq!(ledger.folder(Path::new("/in")).unwrap(), folder);
         assert!(ledger.has_fate(&good, stamp(1)).unwrap());
         assert!(ledger.has_fate(&bad, stamp(2)).unwrap());
         assert!(!ledger.has_fate(&good, stamp(7)).unwrap());
         assert!(!ledger.has_fate(&key(other, "good.jpg"), stamp(1)).unwrap());
-        ledger.claim(&good, stamp(7), 5).unwrap();
+        ledger.claim(&good, stamp(7), 5, false, None).unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
     }
 
@@ -464,9 +500,9 @@ mod tests {
         let path = directory.path().join("ledger.sqlite");
         let ledger = Ledger::open(&path).unwrap();
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
-        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), Standing::Open);
+        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        ledger.claim(&file, stamp(1), 5).unwrap();
+        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
         let next = NextTry {
             tries: 4,
             wait: minutes(2),
@@ -479,8 +515,12 @@ mod tests {
         drop(ledger);
 
         let ledger = Ledger::open(&path).unwrap();
-        assert_eq!(ledger.recover().unwrap(), 0);
-        let Standing::Waiting(left) = ledger.standing(&file, stamp(1)).unwrap() else {
+        assert_eq!(ledger.recover().unwrap().files, 0);
+        let Standing::Open {
+            waiting: Some(left),
+            ..
+        } = ledger.standing(&file, stamp(1)).unwrap()
+        else {
             panic!("the schedule is lost")
         };
         assert_eq!(left.tries, 4);
@@ -493,9 +533,9 @@ mod tests {
             "{left:?}"
         );
         assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
-        assert_eq!(ledger.standing(&file, stamp(2)).unwrap(), Standing::Open);
-        ledger.claim(&file, stamp(1), 5).unwrap();
-        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), Standing::Open);
+        assert_eq!(ledger.standing(&file, stamp(2)).unwrap(), NEW);
+        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
+        assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
     }
 
     #[test]
@@ -512,7 +552,7 @@ mod tests {
         assert!(ledger.has_fate(&key(folder, "done.jpg"), stamp(1)).unwrap());
         assert!(ledger.has_fate(&key(folder, "bad.jpg"), stamp(2)).unwrap());
         assert!(!ledger.has_fate(&key(folder, "open.jpg"), stamp(3)).unwrap());
-        assert_eq!(ledger.recover().unwrap(), 1);
+        assert_eq!(ledger.recover().unwrap().files, 1);
         drop(ledger);
         Ledger::open(&path).unwrap();
 
@@ -527,7 +567,7 @@ mod tests {
         let fresh = Connection::open_in_memory().unwrap();
         fresh.execute_batch(CREATE).unwrap();
         let carried = Connection::open(&path).unwrap();
-        for table in ["folder", "file"] {
+        for table in ["folder", "file", "daemon"] {
             assert_eq!(columns(&carried, table), columns(&fresh, table), "{table}");
         }
     }
@@ -538,11 +578,11 @@ mod tests {
         let path = directory.path().join("ledger.sqlite");
         let ledger = Ledger::open(&path).unwrap();
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
-        ledger.claim(&file, stamp(1), 5).unwrap();
+        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
         drop(ledger);
         let ledger = Ledger::open(&path).unwrap();
-        assert_eq!(ledger.recover().unwrap(), 1);
-        assert_eq!(ledger.recover().unwrap(), 0);
+        assert_eq!(ledger.recover().unwrap().files, 1);
+        assert_eq!(ledger.recover().unwrap().files, 0);
         assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
     }
 
@@ -577,7 +617,7 @@ mod tests {
             path: Arc::from(Path::new(OsStr::from_bytes(bytes))),
         };
         let (one, two) = (raw(b"\xff1.jpg"), raw(b"\xfe1.jpg"));
-        ledger.claim(&one, stamp(1), 0).unwrap();
+        ledger.claim(&one, stamp(1), 0, false, None).unwrap();
         ledger
             .finish([(
                 &one,

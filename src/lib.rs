@@ -22,5 +22,6 @@ pub mod queue;
 pub mod report;
 pub mod settle;
 pub mod signal;
+pub mod trial;
 pub mod watch;
 pub mod worker;

@@ -13,12 +13,21 @@ mod platform;
 mod platform;
 
 pub use platform::{
-    create_new, directory_identity, is_writable, mount_point, open_regular, start_writing,
+    create_new, death, directory_identity, is_writable, mount_point, open_regular, start_writing,
     sync_directory,
 };
 
 /// Tells whether a path still leads to the directory it led to before: device and inode.
 pub type Identity = (u64, u64);
+
+/// The program that this process runs, also after its file was replaced by a newer one.
+pub fn own_program() -> io::Result<PathBuf> {
+    let link = Path::new("/proc/self/exe");
+    if cfg!(target_os = "linux") && link.exists() {
+        return Ok(link.to_owned());
+    }
+    std::env::current_exe()
+}
 
 /// `path` relative to `directory`, where it lies inside, with links on the way resolved.
 pub fn relative_inside(path: &Path, directory: &Path) -> io::Result<Option<PathBuf>> {

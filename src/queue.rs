@@ -5,6 +5,8 @@
 //! everything at once; that is what keeps the ring settle → workers → publish → settle from
 //! locking up.
 
+mod quarantine;
+
 use std::{
     collections::HashMap,
     fs, io,
@@ -17,6 +19,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 use indicatif::ProgressBar;
 use tracing::{debug, error, info, warn};
 
+use self::quarantine::Quarantine;
 use crate::{
     ledger::{Fate, Ledger, Standing},
     log::text,
@@ -39,6 +42,9 @@ pub struct Job {
     pub last_try: bool,
     /// What comes if it fails for what may pass.
     pub next_try: NextTry,
+    /// For a suspect, which is taken while no other file is in hand: the configuration that its
+    /// trial loads.
+    pub trial: Option<Arc<Path>>,
     pub queued: Instant,
 }
 
@@ -55,6 +61,8 @@ impl Job {
 pub struct Plan {
     pub roots: Vec<Arc<Root>>,
     pub waits: Waits,
+    /// The configuration file.
+    pub config: Arc<Path>,
 }
 
 #[derive(Debug)]
@@ -103,6 +111,9 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     let mut queue = Queue {
         settle: Settle::new(plan.waits),
         roots: plan.roots,
+        config: plan.config,
+        quarantine: Quarantine::default(),
+        scanning: until == Until::AllDone,
         in_flight: HashMap::new(),
         full: Vec::new(),
         until,
@@ -120,7 +131,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             // If a word waits there already, it says the same.
             let (Ok(()) | Err(_)) = room.try_send(());
         }
-        let waiting = queue.settle.len() + queue.in_flight.len();
+        let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
         if until == Until::AllDone {
             let done = queue.total.pictures + queue.total.failures;
             bar.set_length(done + waiting as u64);
@@ -140,7 +151,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let has_room = until == Until::Stopped || !queue.settle.is_full();
         let event_ready = (events_open && has_room).then(|| select.recv(&events));
         let job_ready = next.is_some().then(|| select.send(&jobs));
-        let ready = match queue.settle.next_deadline() {
+        let ready = match queue.next_deadline() {
             Some(deadline) if next.is_none() => select.select_deadline(deadline),
             _ => Ok(select.select()),
         };
@@ -161,7 +172,10 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         } else if Some(index) == event_ready {
             match ready.recv(&events) {
                 Ok(event) => queue.observe(event),
-                Err(_) => events_open = false,
+                Err(_) => {
+                    events_open = false;
+                    queue.scanning = false;
+                }
             }
         } else if Some(index) == job_ready
             && let Some(job) = next.take()
@@ -195,6 +209,10 @@ struct Flight {
 struct Queue<'a> {
     settle: Settle,
     roots: Vec<Arc<Root>>,
+    config: Arc<Path>,
+    quarantine: Quarantine,
+    /// More files are to come from the scan of a single run.
+    scanning: bool,
     in_flight: HashMap<FileKey, Flight>,
     /// Folders of which files were left out.
     full: Vec<Arc<Root>>,
@@ -218,9 +236,15 @@ impl Queue<'_> {
             }
             return;
         }
+        if let (Some(known), Hint::Found { stamp, .. }) = (self.quarantine.history(&file), hint)
+            && known.stamp == Some(stamp)
+        {
+            return;
+        }
         if self.until == Until::Stopped && !self.settle.contains(&file) && self.leaves_out(&file) {
             return;
         }
+        self.quarantine.take(&file);
         let path = self.path(&file);
         let endless = self.settle.observe(file, hint, Instant::now());
         tell_endless(&path, endless);
@@ -273,12 +297,27 @@ impl Queue<'_> {
 
     /// The next file that has settled, is there, and has no fate yet.
     fn next_job(&mut self) -> Option<Job> {
+        let alone = self.quarantine.alone();
+        if alone.is_some_and(|file| !self.in_flight.contains_key(file)) {
+            self.quarantine.end_solitude();
+        }
+        if self.holds_back() {
+            return None;
+        }
+        let mut suspect = self.is_suspects_turn().then(|| self.quarantine.release());
         for _ in 0..LOOKS {
             let Settled {
                 file,
                 history,
                 last_try,
-            } = self.settle.pop_due(Instant::now())?;
+            } = match suspect.take().flatten() {
+                Some(suspect) => suspect,
+                None => match self.settle.pop_due(Instant::now()) {
+                    Some(settled) => settled,
+                    None if self.is_suspects_turn() => self.quarantine.release()?,
+                    None => return None,
+                },
+            };
             let Some(root) = self.roots.iter().find(|root| root.id == file.folder) else {
                 continue;
             };
@@ -310,16 +349,29 @@ impl Queue<'_> {
             };
             match self.ledger.standing(&file, stamp) {
                 Ok(Standing::Decided) => debug!(path = text(&path), "dealt with before"),
-                Ok(Standing::Waiting(next)) if self.goes_on(history, next) => {
+                Ok(Standing::Open {
+                    waiting: Some(next),
+                    ..
+                }) if self.goes_on(history, next) => {
                     self.settle.resume(file, history, next, Instant::now());
                 }
-                Ok(standing) => {
-                    let history = match standing {
-                        Standing::Waiting(next) if history.retries == 0 => {
+                Ok(Standing::Open { waiting, suspicion }) => {
+                    let history = match waiting {
+                        Some(next) if history.retries == 0 => {
                             history.scheduled(next, Instant::now())
                         }
                         _ => history,
                     };
+                    let alone = self.quarantine.alone() == Some(&file);
+                    if suspicion > 0 && !alone {
+                        let suspect = Settled {
+                            file,
+                            history,
+                            last_try,
+                        };
+                        self.quarantine.put(suspect, suspicion, Instant::now());
+                        continue;
+                    }
                     let root = Arc::clone(root);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
@@ -327,6 +379,7 @@ impl Queue<'_> {
                     let next_try = self.settle.next_try(history, queued);
                     return Some(Job {
                         next_try,
+                        trial: alone.then(|| Arc::clone(&self.config)),
                         file,
                         root,
                         stamp,
@@ -339,6 +392,33 @@ impl Queue<'_> {
             }
         }
         None
+    }
+
+    /// Nothing goes into the queue: a suspect is in hand, or the others are waited for so that one
+    /// can be.
+    fn holds_back(&self) -> bool {
+        !self.in_flight.is_empty()
+            && (self.quarantine.alone().is_some() || self.quarantine.is_overdue(Instant::now()))
+    }
+
+    /// Everything else has been dealt with, or suspects have waited for long enough.
+    fn is_suspects_turn(&mut self) -> bool {
+        if self.quarantine.len() == 0 || !self.in_flight.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        let due = self.settle.next_deadline().is_some_and(|at| at <= now);
+        let quiet = !self.scanning && !due && self.settle.fresh() == 0;
+        quiet || self.quarantine.is_overdue(now)
+    }
+
+    /// When there is something to do without anything having happened.
+    fn next_deadline(&mut self) -> Option<Instant> {
+        if self.holds_back() {
+            return None;
+        }
+        let settle = self.settle.next_deadline();
+        settle.into_iter().chain(self.quarantine.deadline()).min()
     }
 
     /// Whether a file stays on the schedule that the ledger knows of. Its own tries are up to
@@ -441,9 +521,11 @@ impl Queue<'_> {
     fn adopt(&mut self, plan: Plan) {
         self.settle.set_waits(plan.waits);
         self.roots = plan.roots;
+        self.config = plan.config;
         let roots = &self.roots;
-        self.settle
-            .retain_folders(|id| roots.iter().any(|root| root.id == id));
+        let stays = |id| roots.iter().any(|root| root.id == id);
+        self.settle.retain_folders(stays);
+        self.quarantine.retain_folders(stays);
     }
 
     fn end_burst(&mut self) {
@@ -455,7 +537,8 @@ impl Queue<'_> {
 
     fn report_now(&self) {
         let (waiting, in_flight) = (self.settle.len(), self.in_flight.len());
-        info!(waiting, in_flight, "now");
+        let suspects = self.quarantine.len();
+        info!(waiting, in_flight, suspects, "now");
         self.total.log("since start");
     }
 

@@ -7,21 +7,25 @@ use std::{
     fs,
     io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::Arc,
     time::Instant,
 };
 
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, never, select};
+use tracing::warn;
 
 use crate::{
-    ledger::Ledger,
+    ledger::{CRASHES, Ledger},
+    log::text,
     os,
     picture::{self, PictureError, Scratch, Step},
     publish::{self, Staged},
     queue::Job,
     report::Times,
-    watch::{Stamp, promised_format},
+    trial,
+    watch::{FileKey, Stamp, promised_format},
 };
 
 /// A job that a worker is done with.
@@ -79,6 +83,7 @@ pub fn run(
     ledger: &Ledger,
 ) {
     let mut buffers = Buffers::default();
+    let mut made: Option<FileKey> = None;
     loop {
         let job = select! {
             recv(jobs) -> job => job,
@@ -95,7 +100,9 @@ pub fn run(
         let mut times = Times::default();
         times.add("wait", job.queued.elapsed());
         let claimed = Instant::now();
-        let result = Some(take_in_hand(&job, &mut buffers, &mut times, ledger));
+        let before = made.replace(job.file.clone());
+        let result = take_in_hand(&job, before.as_ref(), &mut buffers, &mut times, ledger);
+        let result = Some(result);
         buffers.source.clear();
         buffers.source.shrink_to(KEPT_SOURCE);
         let worker = Arc::clone(name);
@@ -125,8 +132,10 @@ struct Buffers {
     scratch: Option<Scratch>,
 }
 
+/// `made` is what the worker had in hand before: no longer suspect if the process dies from now on.
 fn take_in_hand(
     job: &Job,
+    made: Option<&FileKey>,
     buffers: &mut Buffers,
     times: &mut Times,
     ledger: &Ledger,
@@ -134,11 +143,20 @@ fn take_in_hand(
     let started = Instant::now();
     let recipe = &job.root.folder.recipe;
     ledger
-        .claim(&job.file, job.stamp, job.root.recipe_id)
+        .claim(
+            &job.file,
+            job.stamp,
+            job.root.recipe_id,
+            job.trial.is_some(),
+            made,
+        )
         .map_err(|cause| Failure::Transient {
             step: "claim",
             cause,
         })?;
+    if let Some(config) = &job.trial {
+        stand_trial(job, config, ledger)?;
+    }
     read(job, &mut buffers.source)?;
     times.add("read", started.elapsed());
 
@@ -216,6 +234,42 @@ fn take_in_hand(
             })
         }
     }
+}
+
+/// Lets a suspect picture kill another process before it is taken in hand here.
+fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure> {
+    let path = job.source();
+    let death = match trial::hold(&path, config) {
+        Ok(None) => return Ok(()),
+        Ok(Some(death)) => death,
+        Err(cause) => {
+            let cause = cause.to_string();
+            warn!(
+                path = text(&path),
+                cause, "no trial, the picture is taken in hand as it is"
+            );
+            return Ok(());
+        }
+    };
+    let crashes = ledger
+        .note_crash(&job.file)
+        .map_err(|cause| Failure::Transient {
+            step: "ledger",
+            cause,
+        })?;
+    let cause = format!(
+        "{crashes} processes died with this picture in hand, the last one by {death}, {CRASHES} are enough"
+    );
+    if crashes < CRASHES {
+        return Err(Failure::Transient {
+            step: "picture",
+            cause: anyhow::Error::msg(cause),
+        });
+    }
+    Err(Failure::Permanent {
+        step: "picture",
+        cause,
+    })
 }
 
 /// Reads the whole file, and only if it is before and after what the job says it is.

@@ -9,9 +9,11 @@ CREATE TABLE file (
     length     INTEGER NOT NULL,            -- bytes
     mtime_ns   INTEGER NOT NULL,            -- nanoseconds since 1970
     recipe     INTEGER NOT NULL,            -- fingerprint of the recipe it was treated with
-    state      TEXT    NOT NULL,            -- claimed, done, failed, released, waiting
+    state      TEXT    NOT NULL,            -- claimed, made, done, failed, released, waiting
     changed_ms INTEGER NOT NULL,            -- when the state was entered
-    crashes    INTEGER NOT NULL DEFAULT 0,  -- how often a process ended with this file in hand
+    crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
+    alone      INTEGER NOT NULL DEFAULT 0,  -- claimed: while no other file was in hand
+    ends       INTEGER NOT NULL DEFAULT 0,  -- deaths of the daemon with this file alone in hand
     step       TEXT,                        -- failed, waiting: in which step
     reason     TEXT,                        -- failed, waiting: why
     output     ANY,                         -- done: absolute path of the published picture
@@ -22,3 +24,8 @@ CREATE TABLE file (
     told_ms    INTEGER,                     -- waiting: when the log last told of it
     PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
+-- How the last process fared: running, stopping, ended.
+CREATE TABLE daemon (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    state TEXT NOT NULL
+) STRICT;

@@ -4,8 +4,12 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::{
+        fs::{MetadataExt, OpenOptionsExt},
+        process::ExitStatusExt,
+    },
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 
 #[cfg(target_os = "linux")]
@@ -13,6 +17,7 @@ use rustix::fs::Advice;
 use rustix::{
     fs::{Access, OFlags},
     io::Errno,
+    process::Signal,
 };
 
 use super::Identity;
@@ -64,6 +69,29 @@ pub fn start_writing(file: &File) {
 
 #[cfg(not(target_os = "linux"))]
 pub fn start_writing(_file: &File) {}
+
+/// How a process died, unless it ended by itself or was told to: a service manager tells every
+/// process of a service to stop, and a terminal those in its foreground.
+pub fn death(status: ExitStatus) -> Option<String> {
+    let told = [
+        Signal::TERM,
+        Signal::INT,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::PIPE,
+    ];
+    let number = status.signal()?;
+    (!told.iter().any(|signal| signal.as_raw() == number)).then(|| {
+        let core = if status.core_dumped() {
+            ", core dumped"
+        } else {
+            ""
+        };
+        format!("signal {number}{core}")
+    })
+}
 
 pub fn directory_identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())

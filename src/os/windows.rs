@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 
 use super::Identity;
@@ -24,6 +25,13 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 )]
 pub fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// How a process died: of an exception, whose code it then ends with. Whoever ends a process by hand
+/// chooses a small code as a rule.
+pub fn death(status: ExitStatus) -> Option<String> {
+    let code = status.code()?.cast_unsigned();
+    (code >= 0xC000_0000 && code != 0xC000_013A).then(|| format!("exception {code:#x}"))
 }
 
 pub fn directory_identity(_metadata: &fs::Metadata) -> Identity {

@@ -1,4 +1,8 @@
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    time::{Duration, Instant},
+};
 
 use super::{
     pictures::{jpeg, size},
@@ -130,6 +134,83 @@ fn a_retry_schedule_goes_on_after_a_restart() {
     sandbox.configure(&config("first: 1h, max: 2h"));
     fail(&mut sandbox, 6);
     sandbox.once_expecting(1, 0);
+}
+
+/// The head of a PNG of 99 megapixels, 16 bits for each of four channels: 792 MB once decoded.
+fn giant() -> Vec<u8> {
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, 10_000, 9_900);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Sixteen);
+    let mut writer = encoder.write_header().unwrap();
+    writer
+        .write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0, 0, 0, 0, 1])
+        .unwrap();
+    drop(writer);
+    png
+}
+
+#[test]
+fn a_picture_that_kills_fails_and_costs_no_other_picture() {
+    const LIMIT: u64 = 500_000;
+    const INNOCENT: u32 = 20;
+    let mut sandbox = Sandbox::with(
+        "folders: [{input: in, output: out}]\nretry: {first: 100ms, max: 200ms}\nmax_pixels: 100000000\n",
+    );
+    for picture in 0..INNOCENT {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(300, 300, picture));
+    }
+    sandbox.write("in/poison.png", &giant());
+    sandbox.start_limited(LIMIT);
+    let status = sandbox.wait_for_end();
+    assert_eq!(status.signal(), Some(6), "{status:?}\n{}", sandbox.tail());
+
+    sandbox.start_limited(LIMIT);
+    sandbox.wait_for_line(&[
+        "ERROR",
+        "poison.png",
+        "failed",
+        "3 processes died",
+        "signal 6",
+    ]);
+    sandbox.write("in/later.jpg", &jpeg(300, 300, 77));
+    sandbox.wait_for_picture("out/later.jpg");
+    assert_eq!(sandbox.lines("ERROR").len(), 1, "{}", sandbox.tail());
+    sandbox.stop();
+    assert_eq!(sandbox.names("out").len(), 21);
+    sandbox.once_expecting(0, 0);
+}
+
+#[test]
+fn killed_at_any_moment_no_innocent_picture_fails() {
+    const PICTURES: u32 = 120;
+    let mut sandbox = Sandbox::new();
+    for picture in 0..PICTURES {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(800, 700, picture));
+    }
+    let mut moment = 12_345_u64;
+    for _ in 0..40 {
+        moment = moment
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let life = Duration::from_millis(310 + (moment >> 33) % 150);
+        let end = Instant::now() + life;
+        sandbox.start_without_waiting();
+        sandbox.wait_for("a moment", |_| Instant::now() >= end);
+        sandbox.kill();
+    }
+    sandbox.start();
+    sandbox.wait_for("all pictures", |sandbox| {
+        let names = sandbox.names("out");
+        names.iter().filter(|name| !name.starts_with('.')).count() == 120
+    });
+    sandbox.stop();
+    assert!(!sandbox.log().contains("ERROR"), "{}", sandbox.tail());
+    let log = sandbox.log();
+    let hit = |line: &&str| line.contains("suspects=") && !line.contains("suspects=0");
+    let hits = log.lines().filter(hit).count();
+    assert!(hits > 5, "only {hits} kills hit a picture");
+    sandbox.once_expecting(0, 0);
 }
 
 #[test]

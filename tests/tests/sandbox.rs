@@ -123,11 +123,34 @@ impl Sandbox {
         self.wait_for("ready", |sandbox| sandbox.new_log().contains(" ready "));
     }
 
+    /// Starts the daemon with so many KiB of address space, and does not wait.
+    pub fn start_limited(&mut self, limit: u64) {
+        let mut command = self.command(&[]);
+        let run = format!("ulimit -c 0; ulimit -v {limit}; exec \"$0\" run");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &run]).arg(command.get_program());
+        shell.current_dir(self.home.path());
+        shell.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        // Each thread would reserve address space of its own.
+        shell.env("MALLOC_ARENA_MAX", "1");
+        command = shell;
+        self.spawn(command);
+    }
+
     pub fn start_without_waiting(&mut self) {
+        let command = self.command(&["run"]);
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         assert!(self.daemon.is_none(), "already started");
         self.logged_before = self.log().len();
         let error = fs::File::create(self.path("console")).unwrap();
-        let child = self.command(&["run"]).stderr(error).spawn().unwrap();
+        let child = command.stdin(Stdio::null()).stderr(error).spawn().unwrap();
         self.daemon = Some(child);
     }
 
