@@ -16,7 +16,7 @@ use tracing::{error, info};
 
 use crate::{
     config::{self, Config, ConfigError},
-    daemon, log, mark, os,
+    daemon, ledger, log, mark, os,
     picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
     publish,
     queue::Until,
@@ -117,14 +117,18 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(cause) => {
-            let code = if cause.is::<ConfigError>() {
-                BAD_CONFIG
-            } else {
-                FAILED
-            };
             complain(&cause);
-            ExitCode::from(code)
+            exit_code(&cause)
         }
+    }
+}
+
+/// What another try cannot change has a code of its own: service managers do not restart then.
+fn exit_code(cause: &anyhow::Error) -> ExitCode {
+    if cause.is::<ConfigError>() || cause.is::<ledger::Refused>() {
+        ExitCode::from(BAD_CONFIG)
+    } else {
+        ExitCode::from(FAILED)
     }
 }
 
@@ -163,7 +167,7 @@ fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
         }
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "ended by a failure");
-            ExitCode::from(FAILED)
+            exit_code(&cause)
         }
     };
     log.flush();
@@ -201,6 +205,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::from(BAD_CONFIG));
     }
+    ledger::inspect(&config.ledger)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}: fine", config.file.display())?;
     writeln!(out, "workers: {}", config.workers)?;

@@ -13,38 +13,47 @@
 //! process; a power cut may take back the last ones, which repeats work and loses none, because
 //! "done" is only written once the picture itself is on the disk.
 
+mod open;
 mod recover;
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::Write,
+    collections::BTreeMap,
+    fs::{self, File},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use rusqlite::{
     Connection, OptionalExtension, ToSql, params,
     types::{ToSqlOutput, Value},
 };
 
-pub use self::recover::{CRASHES, Recovered};
+pub use self::{
+    open::{Refused, inspect},
+    recover::{CRASHES, Recovered},
+};
 
 use crate::{
     settle::NextTry,
     watch::{FileKey, FolderId, Stamp},
 };
 
-/// The schema's number, kept in SQLite's `user_version`.
-const SCHEMA: i64 = 2;
 /// Rows that are read in one go: some milliseconds.
 const PIECE: i64 = 4096;
-const CREATE: &str = include_str!("ledger/schema.sql");
-const FROM_1: &str = include_str!("ledger/from_1.sql");
+/// How often a process begins a corrupt ledger anew: after that it is not the ledger, but the disk.
+const RENEWALS: u32 = 3;
 
 pub struct Ledger {
+    path: PathBuf,
     connection: Mutex<Connection>,
+    /// The folders that have been asked for: they keep their numbers in a ledger begun anew.
+    folders: Mutex<BTreeMap<i64, PathBuf>>,
+    renewals: AtomicU32,
     /// The process has been told to stop.
     stopping: AtomicBool,
     /// Held for as long as the ledger is open: one daemon a ledger.
@@ -94,15 +103,18 @@ const NEW: Standing = Standing::Open {
 impl Ledger {
     /// Opens the ledger, making it if it is missing, and keeps other processes out.
     pub fn open(path: &Path) -> anyhow::Result<Ledger> {
+        open::refuse_remote(path)?;
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory).with_context(|| {
             format!("cannot create the ledger's folder {}", directory.display())
         })?;
-        let lock = lock(path)?;
-        let connection = open_database(path)
-            .with_context(|| format!("cannot open ledger {}", path.display()))?;
+        let lock = open::lock(path)?;
+        let connection = open::open_or_begin_anew(path)?;
         Ok(Ledger {
+            path: path.to_owned(),
             connection: Mutex::new(connection),
+            folders: Mutex::new(BTreeMap::new()),
+            renewals: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
             _lock: lock,
         })
@@ -110,17 +122,19 @@ impl Ledger {
 
     /// The lasting number of a folder.
     pub fn folder(&self, input: &Path) -> anyhow::Result<FolderId> {
-        let connection = self.connection();
-        connection.execute(
-            "INSERT OR IGNORE INTO folder (input) VALUES (?1)",
-            [Name(input)],
-        )?;
-        let id = connection.query_row(
-            "SELECT id FROM folder WHERE input = ?1",
-            [Name(input)],
-            |row| row.get(0),
-        )?;
-        Ok(FolderId(id))
+        self.guarded(|connection| {
+            connection.execute(
+                "INSERT OR IGNORE INTO folder (input) VALUES (?1)",
+                [Name(input)],
+            )?;
+            let id = connection.query_row(
+                "SELECT id FROM folder WHERE input = ?1",
+                [Name(input)],
+                |row| row.get(0),
+            )?;
+            known(&self.folders).insert(id, input.to_owned());
+            Ok(FolderId(id))
+        })
     }
 
     /// Whether the file, as it is now, has been dealt with.
@@ -129,37 +143,39 @@ impl Ledger {
     }
 
     pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
-        let connection = self.connection();
-        let mut select = connection.prepare_cached(
-            "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms,
-             crashes + ends FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
-        )?;
-        let row = params![
-            file.folder.0,
-            Name(&file.path),
-            length(stamp),
-            stamp.mtime_ns
-        ];
-        let standing = select.query_row(row, |row| {
-            if row.get(0)? {
-                return Ok(Standing::Decided);
-            }
-            let suspicion = row.get(5)?;
-            if !row.get(1)? {
-                let waiting = None;
-                return Ok(Standing::Open { waiting, suspicion });
-            }
-            let now = now_ms();
-            let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-            let waiting = Some(NextTry {
-                tries: row.get::<_, Option<u32>>(2)?.unwrap_or_default(),
-                wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
-                told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
+        self.guarded(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms,
+             crashes + ends FROM file
+             WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
+            )?;
+            let row = params![
+                file.folder.0,
+                Name(&file.path),
+                length(stamp),
+                stamp.mtime_ns
+            ];
+            let standing = select.query_row(row, |row| {
+                if row.get(0)? {
+                    return Ok(Standing::Decided);
+                }
+                let suspicion = row.get(5)?;
+                if !row.get(1)? {
+                    let waiting = None;
+                    return Ok(Standing::Open { waiting, suspicion });
+                }
+                let now = now_ms();
+                let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+                let waiting = Some(NextTry {
+                    tries: row.get::<_, Option<u32>>(2)?.unwrap_or_default(),
+                    wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
+                    told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
+                });
+                Ok(Standing::Open { waiting, suspicion })
             });
-            Ok(Standing::Open { waiting, suspicion })
-        });
-        let standing = standing.optional().context("cannot ask the ledger")?;
-        Ok(standing.unwrap_or(NEW))
+            let standing = standing.optional().context("cannot ask the ledger")?;
+            Ok(standing.unwrap_or(NEW))
+        })
     }
 
     /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
@@ -219,19 +235,19 @@ impl Ledger {
         alone: bool,
         made: Option<&FileKey>,
     ) -> anyhow::Result<()> {
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction()
-            .context("cannot claim the file in the ledger")?;
-        if let Some(made) = made {
-            let sql = "UPDATE file SET state = 'made'
-                       WHERE folder = ?1 AND path = ?2 AND state = 'claimed'";
-            transaction
-                .prepare_cached(sql)?
-                .execute(params![made.folder.0, Name(&made.path)])
+        self.guarded(|connection| {
+            let transaction = connection
+                .transaction()
                 .context("cannot claim the file in the ledger")?;
-        }
-        let mut insert = transaction.prepare_cached(
+            if let Some(made) = made {
+                let sql = "UPDATE file SET state = 'made'
+                       WHERE folder = ?1 AND path = ?2 AND state = 'claimed'";
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![made.folder.0, Name(&made.path)])
+                    .context("cannot claim the file in the ledger")?;
+            }
+            let mut insert = transaction.prepare_cached(
             "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone)
              VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7)
              ON CONFLICT (folder, path) DO UPDATE SET
@@ -244,22 +260,23 @@ impl Ledger {
                step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
                tries = NULL, next_ms = NULL, told_ms = NULL",
         )?;
-        let row = params![
-            file.folder.0,
-            Name(&file.path),
-            length(stamp),
-            stamp.mtime_ns,
-            recipe.cast_signed(),
-            now_ms(),
-            alone
-        ];
-        insert
-            .execute(row)
-            .context("cannot claim the file in the ledger")?;
-        drop(insert);
-        transaction
-            .commit()
-            .context("cannot claim the file in the ledger")
+            let row = params![
+                file.folder.0,
+                Name(&file.path),
+                length(stamp),
+                stamp.mtime_ns,
+                recipe.cast_signed(),
+                now_ms(),
+                alone
+            ];
+            insert
+                .execute(row)
+                .context("cannot claim the file in the ledger")?;
+            drop(insert);
+            transaction
+                .commit()
+                .context("cannot claim the file in the ledger")
+        })
     }
 
     /// Writes the fates of a group of files in one transaction.
@@ -267,66 +284,108 @@ impl Ledger {
         &self,
         fates: impl IntoIterator<Item = (&'a FileKey, Fate<'a>)>,
     ) -> anyhow::Result<()> {
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction()
-            .context("cannot write to the ledger")?;
-        {
-            let mut update = transaction.prepare_cached(
-                "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
+        self.guarded(|connection| {
+            let transaction = connection
+                .transaction()
+                .context("cannot write to the ledger")?;
+            {
+                let mut update = transaction.prepare_cached(
+                    "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
                  took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
                  crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END,
                  ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END
                  WHERE folder = ?1 AND path = ?2",
-            )?;
-            for (file, fate) in fates {
-                let now = now_ms();
-                let next = match &fate {
-                    Fate::Waiting { next, .. } => Some(*next),
-                    _ => None,
-                };
-                let (state, step, reason, output, bytes, took) = match fate {
-                    Fate::Done {
-                        output,
-                        bytes,
-                        took,
-                    } => (
-                        "done",
-                        None,
-                        None,
-                        Some(Name(output)),
-                        Some(bytes),
-                        Some(took),
-                    ),
-                    Fate::Failed { step, reason } => {
-                        ("failed", Some(step), Some(reason), None, None, None)
-                    }
-                    Fate::Waiting { step, reason, .. } => {
-                        ("waiting", Some(step), Some(reason), None, None, None)
-                    }
-                    Fate::Released => ("released", None, None, None, None, None),
-                };
-                let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-                let took = took.map(in_ms);
-                update
-                    .execute(params![
-                        file.folder.0,
-                        Name(&file.path),
-                        state,
-                        step,
-                        reason,
-                        output,
-                        bytes,
-                        took,
-                        now,
-                        next.map(|next| next.tries),
-                        next.map(|next| now.saturating_add(in_ms(next.wait))),
-                        next.map(|next| now.saturating_sub(in_ms(next.told))),
-                    ])
-                    .context("cannot write to the ledger")?;
+                )?;
+                for (file, fate) in fates {
+                    let now = now_ms();
+                    let next = match &fate {
+                        Fate::Waiting { next, .. } => Some(*next),
+                        _ => None,
+                    };
+                    let (state, step, reason, output, bytes, took) = match fate {
+                        Fate::Done {
+                            output,
+                            bytes,
+                            took,
+                        } => (
+                            "done",
+                            None,
+                            None,
+                            Some(Name(output)),
+                            Some(bytes),
+                            Some(took),
+                        ),
+                        Fate::Failed { step, reason } => {
+                            ("failed", Some(step), Some(reason), None, None, None)
+                        }
+                        Fate::Waiting { step, reason, .. } => {
+                            ("waiting", Some(step), Some(reason), None, None, None)
+                        }
+                        Fate::Released => ("released", None, None, None, None, None),
+                    };
+                    let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+                    let took = took.map(in_ms);
+                    let is_done = state == "done";
+                    let rows = update
+                        .execute(params![
+                            file.folder.0,
+                            Name(&file.path),
+                            state,
+                            step,
+                            reason,
+                            output,
+                            bytes,
+                            took,
+                            now,
+                            next.map(|next| next.tries),
+                            next.map(|next| now.saturating_add(in_ms(next.wait))),
+                            next.map(|next| now.saturating_sub(in_ms(next.told))),
+                        ])
+                        .context("cannot write to the ledger")?;
+                    // The ledger was begun anew meanwhile: what it does not know is not done.
+                    ensure!(rows > 0 || !is_done, "the ledger has lost the file");
+                }
             }
+            transaction.commit().context("cannot write to the ledger")
+        })
+    }
+
+    /// Does something with the database. If it turns out to be corrupt, it is moved aside and begun
+    /// anew; what was to be done has failed and is tried again like everything that may pass.
+    fn guarded<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let mut connection = self.connection();
+        if connection.path().is_none_or(str::is_empty) {
+            // It could not be begun anew the last time.
+            self.renew(&mut connection, open::open_or_begin_anew)?;
         }
-        transaction.commit().context("cannot write to the ledger")
+        let result = work(&mut connection);
+        if let Err(cause) = &result
+            && open::is_corrupt(cause)
+            && self.renewals.fetch_add(1, Ordering::Relaxed) < RENEWALS
+        {
+            // Windows moves no open file.
+            *connection = Connection::open_in_memory()?;
+            self.renew(&mut connection, |path| open::begin_anew(path, cause))?;
+        }
+        result
+    }
+
+    /// Takes over a fresh database, in which the folders keep their numbers.
+    fn renew(
+        &self,
+        connection: &mut Connection,
+        open: impl FnOnce(&Path) -> anyhow::Result<Connection>,
+    ) -> anyhow::Result<()> {
+        let fresh = open(&self.path)?;
+        for (id, input) in known(&self.folders).iter() {
+            let sql = "INSERT OR IGNORE INTO folder (id, input) VALUES (?1, ?2)";
+            fresh.execute(sql, params![id, Name(input)])?;
+        }
+        *connection = fresh;
+        Ok(())
     }
 
     /// A poisoned lock means that a thread panicked between two statements; SQLite has rolled its
@@ -338,71 +397,8 @@ impl Ledger {
     }
 }
 
-fn open_database(path: &Path) -> anyhow::Result<Connection> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.set_prepared_statement_cache_capacity(16);
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        0 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(CREATE)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-            transaction.commit()?;
-        }
-        1 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(FROM_1)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-            transaction.commit()?;
-        }
-        SCHEMA => {}
-        newer => bail!(
-            "it has schema {newer}, this program knows {SCHEMA}: use the newer program, or name another file as `ledger`"
-        ),
-    }
-    Ok(connection)
-}
-
-/// Locks the file beside the ledger, and writes our pid into another one for the next who asks: on
-/// Windows a locked file cannot be read.
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let beside = |ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    let (lock_path, pid_path) = (beside(".lock"), beside(".pid"));
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
-        .with_context(|| format!("cannot open {}", lock_path.display()))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let pid = fs::read_to_string(&pid_path).unwrap_or_default();
-            let pid = if pid.trim().is_empty() {
-                "unknown"
-            } else {
-                pid.trim()
-            };
-            bail!(
-                "ledger {} is in use by another watermarkd, pid {pid}",
-                path.display()
-            );
-        }
-        Err(TryLockError::Error(cause)) => {
-            return Err(cause).with_context(|| format!("cannot lock {}", lock_path.display()));
-        }
-    }
-    File::create(&pid_path)
-        .and_then(|mut pid| writeln!(pid, "{}", std::process::id()))
-        .with_context(|| format!("cannot write {}", pid_path.display()))?;
-    Ok(file)
+fn known(folders: &Mutex<BTreeMap<i64, PathBuf>>) -> MutexGuard<'_, BTreeMap<i64, PathBuf>> {
+    folders.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A path as SQLite keeps it: text where it is UTF-8, so that people can read it, else its bytes.
@@ -441,7 +437,7 @@ fn now_ms() -> i64 {
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
+    use super::{open::CREATE, *};
 
     fn stamp(length: u64) -> Stamp {
         Stamp {
@@ -603,6 +599,44 @@ mod tests {
         drop(ledger);
         let refused = format!("{:#}", Ledger::open(&path).err().unwrap());
         assert!(refused.contains("schema 99"), "{refused}");
+        assert!(inspect(&path).unwrap_err().is::<Refused>());
+    }
+
+    #[test]
+    fn a_ledger_found_corrupt_at_work_is_begun_anew_in_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        ledger.recover().unwrap();
+        for number in 0..100 {
+            let input = format!("/in/{number}");
+            ledger.folder(Path::new(&input)).unwrap();
+        }
+        let folder = ledger.folder(Path::new("/in/77")).unwrap();
+        let connection = ledger.connection();
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        connection.query_row(checkpoint, [], |_| Ok(())).unwrap();
+        drop(connection);
+        drop(ledger);
+        let ledger = Ledger::open(&path).unwrap();
+        ledger.folder(Path::new("/in/77")).unwrap();
+        // All pages but the one with the schema.
+        let file = key(folder, "a.jpg");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[4096..].fill(0xaa);
+        fs::write(&path, bytes).unwrap();
+        let forget = "PRAGMA shrink_memory";
+        ledger.connection().execute_batch(forget).unwrap();
+        let first = ledger.claim(&file, stamp(1), 0, false, None);
+        assert!(open::is_corrupt(&first.unwrap_err()));
+        ledger.claim(&file, stamp(1), 0, false, None).unwrap();
+        assert_eq!(ledger.folder(Path::new("/in/77")).unwrap(), folder);
+        let names = fs::read_dir(directory.path()).unwrap();
+        let aside = names.filter(|name| {
+            let name = name.as_ref().unwrap().file_name();
+            name.to_string_lossy().contains(".corrupt-")
+        });
+        assert!(aside.count() >= 1);
     }
 
     #[cfg(unix)]

@@ -20,7 +20,7 @@ use anyhow::Context;
 use rusqlite::{OptionalExtension, Transaction, params, types::Value};
 use tracing::{error, info, warn};
 
-use super::{Ledger, Name, in_ms, now_ms};
+use super::{Ledger, Name, in_ms, now_ms, open::is_corrupt};
 use crate::{log::text, watch::FileKey};
 
 /// Deaths with a file in hand that fail it: the first in the daemon, the others in trials.
@@ -85,21 +85,30 @@ struct Claim {
 impl Ledger {
     /// Gives back what an earlier process had in hand when it ended.
     pub fn recover(&self) -> anyhow::Result<Recovered> {
-        let mut connection = self.connection();
         let context = "cannot give back unfinished files";
-        let transaction = connection.transaction().context(context)?;
-        let ended: Option<String> = transaction
-            .query_row("SELECT state FROM daemon", [], |row| row.get(0))
-            .optional()
-            .context(context)?;
-        let recovered = match ended.as_deref() {
-            // Everything had its fate then; a large ledger is not gone through for nothing.
-            Some("ended") => Recovered::default(),
-            ended => give_back(&transaction, ended != Some("stopping")).context(context)?,
-        };
-        note_state(&transaction, "running").context(context)?;
-        transaction.commit().context(context)?;
-        Ok(recovered)
+        let first = self.guarded(|connection| {
+            let transaction = connection.transaction().context(context)?;
+            let ended: Option<String> = transaction
+                .query_row("SELECT state FROM daemon", [], |row| row.get(0))
+                .optional()
+                .context(context)?;
+            let recovered = match ended.as_deref() {
+                // Everything had its fate then; a large ledger is not gone through for nothing.
+                Some("ended") => Recovered::default(),
+                ended => give_back(&transaction, ended != Some("stopping")).context(context)?,
+            };
+            note_state(&transaction, "running").context(context)?;
+            transaction.commit().context(context)?;
+            Ok(recovered)
+        });
+        match first {
+            // It has been begun anew, and there is nothing to give back.
+            Err(cause) if is_corrupt(&cause) => {
+                note_state(&self.connection(), "running").context(context)?;
+                Ok(Recovered::default())
+            }
+            first => first,
+        }
     }
 
     /// Notes that the process was told to stop: however it ends now, no picture is the cause.

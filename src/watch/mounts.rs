@@ -58,52 +58,74 @@ pub fn choose(input: &Path) -> (Mode, String) {
     }
 }
 
+/// The kind of network or foreign file system that a file lies on, or would lie on.
+#[cfg(target_os = "linux")]
+pub fn remote(file: &Path) -> Option<String> {
+    let table = std::fs::read("/proc/self/mountinfo").ok()?;
+    let nearest = file.ancestors().find_map(|path| path.canonicalize().ok())?;
+    file_system_of(&nearest, &table).filter(|kind| is_remote(kind))
+}
+
 #[cfg(target_os = "macos")]
-pub fn choose(input: &Path) -> (Mode, String) {
+pub fn remote(file: &Path) -> Option<String> {
+    let nearest = file.ancestors().find_map(|path| path.canonicalize().ok())?;
+    kind_of(&nearest).ok().filter(|kind| is_remote(kind))
+}
+
+#[cfg(target_os = "macos")]
+fn kind_of(path: &Path) -> rustix::io::Result<String> {
+    let found = rustix::fs::statfs(path)?;
+    let name = found.f_fstypename.iter().take_while(|&&char| char != 0);
+    let name: Vec<u8> = name.map(|char| char.cast_unsigned()).collect();
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+#[cfg(target_os = "macos")]
+fn is_remote(kind: &str) -> bool {
     const REMOTE: [&str; 8] = [
         "smbfs", "nfs", "afpfs", "webdav", "ftp", "macfuse", "osxfuse", "fuse-t",
     ];
-    let kind = match rustix::fs::statfs(input) {
-        Ok(found) => {
-            let name = found.f_fstypename.iter().take_while(|&&char| char != 0);
-            let name: Vec<u8> = name.map(|char| char.cast_unsigned()).collect();
-            String::from_utf8_lossy(&name).into_owned()
+    REMOTE.contains(&kind)
+}
+
+/// In a canonical path the letter of a mapped drive has become the name of the share behind it.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn remote(file: &Path) -> Option<String> {
+    use std::path::{Component, Prefix};
+    let nearest = file.ancestors().find_map(|path| path.canonicalize().ok());
+    match nearest.as_deref().unwrap_or(file).components().next()? {
+        Component::Prefix(prefix)
+            if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..)) =>
+        {
+            Some("a network share".to_owned())
         }
-        Err(cause) => {
-            let why = format!("its file system is not known: {cause}");
-            return (Mode::Events, why);
-        }
-    };
-    if REMOTE.contains(&kind.as_str()) {
-        let why = format!("{kind} does not tell what others write");
-        (Mode::Poll, why)
-    } else {
-        (Mode::Events, format!("{kind} delivers events"))
+        _ => None,
     }
 }
 
-/// The configuration holds canonical paths, in which the letter of a mapped drive has become the
-/// name of the share.
-#[cfg(windows)]
+#[cfg(target_os = "macos")]
 pub fn choose(input: &Path) -> (Mode, String) {
-    use std::path::{Component, Prefix};
-    let is_share = match input.components().next() {
-        Some(Component::Prefix(prefix)) => {
-            matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))
+    match kind_of(input) {
+        Ok(kind) if is_remote(&kind) => {
+            let why = format!("{kind} does not tell what others write");
+            (Mode::Poll, why)
         }
-        _ => false,
-    };
-    let why = if is_share {
+        Ok(kind) => (Mode::Events, format!("{kind} delivers events")),
+        Err(cause) => {
+            let why = format!("its file system is not known: {cause}");
+            (Mode::Events, why)
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn choose(input: &Path) -> (Mode, String) {
+    let why = if remote(input).is_some() {
         "a network share whose server passes events on as a rule; the rescan is the net"
     } else {
         "a local folder delivers events"
     };
     (Mode::Events, why.to_owned())
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
-pub fn choose(_input: &Path) -> (Mode, String) {
-    (Mode::Events, "the system delivers events".to_owned())
 }
 
 /// The file system type of the deepest mount that `path` lies on; of two on the same mount point

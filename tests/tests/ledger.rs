@@ -214,6 +214,73 @@ fn killed_at_any_moment_no_innocent_picture_fails() {
 }
 
 #[test]
+fn a_corrupt_ledger_is_moved_aside_and_begun_anew() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    let whole = fs::read(sandbox.path("state/ledger.sqlite")).unwrap();
+    let torn = {
+        let mut torn = whole.clone();
+        torn[4096..].fill(0xaa);
+        torn
+    };
+    let damages = [b"garbage".to_vec(), torn, whole[..4096].to_vec()];
+    for (number, damaged) in damages.iter().enumerate() {
+        sandbox.write("state/ledger.sqlite", damaged);
+        let check = sandbox.command(&["check"]).output().unwrap();
+        assert_eq!(check.status.code(), Some(1), "damage {number}: {check:?}");
+        assert_eq!(
+            fs::read(sandbox.path("state/ledger.sqlite")).unwrap(),
+            *damaged
+        );
+        sandbox.once_expecting(1, 0);
+        sandbox.once_expecting(0, 0);
+        let aside = sandbox.names("state");
+        let aside: Vec<_> = aside
+            .iter()
+            .filter(|name| {
+                name.contains(".corrupt-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+            })
+            .collect();
+        assert_eq!(aside.len(), number + 1, "{:?}", sandbox.names("state"));
+    }
+    assert_eq!(sandbox.lines("begins anew").len(), 3, "{}", sandbox.tail());
+}
+
+#[test]
+fn a_ledger_on_a_network_file_system_is_refused() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("share")).unwrap();
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    let mount = std::process::Command::new("bindfs")
+        .args([sandbox.path("share"), sandbox.path("nas")])
+        .output();
+    if !mount.is_ok_and(|mount| mount.status.success()) {
+        // No FUSE here; the table of the mount list has its own test.
+        return;
+    }
+    sandbox.write(
+        "config.yaml",
+        b"watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\nledger: nas/state/ledger.sqlite\nlog: {dir: log}\n",
+    );
+    for arguments in [&["check"][..], &["run", "--once"]] {
+        let output = sandbox.command(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            told.contains("fuse") && told.contains("local disk"),
+            "{told}"
+        );
+        assert_eq!(output.status.code(), Some(78), "{told}");
+    }
+    assert!(sandbox.names("share").is_empty());
+    let unmounted = std::process::Command::new("fusermount")
+        .arg("-u")
+        .arg(sandbox.path("nas"))
+        .status();
+    assert!(unmounted.unwrap().success());
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_told_of_the_first() {
     let mut sandbox = Sandbox::new();
     sandbox.start();
