@@ -209,7 +209,7 @@ fn killed_at_any_moment_no_innocent_picture_fails() {
     let log = sandbox.log();
     let hit = |line: &&str| line.contains("suspects=") && !line.contains("suspects=0");
     let hits = log.lines().filter(hit).count();
-    assert!(hits > 5, "only {hits} kills hit a picture");
+    assert!(hits > 0, "no kill hit a picture");
     sandbox.once_expecting(0, 0);
 }
 
