@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn fail(ledger: &Ledger, file: &FileKey) {
-        ledger.claim(file, stamp(1), 0).unwrap();
+        ledger.claim(file, stamp(1), 0, false, None).unwrap();
         let (step, reason) = ("decode", "no picture");
         ledger
             .finish([(file, Fate::Failed { step, reason })])
@@ -233,7 +233,7 @@ mod tests {
             (file, Fate::Failed { step, reason })
         });
         for file in &files {
-            ledger.claim(file, stamp(1), 0).unwrap();
+            ledger.claim(file, stamp(1), 0, false, None).unwrap();
         }
         ledger.finish(fates).unwrap();
         fail(&ledger, &key(other, "x"));
