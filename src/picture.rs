@@ -15,10 +15,12 @@ mod ending;
 mod exif;
 mod fingerprint;
 mod geometry;
+mod head;
 mod kept;
 #[cfg(test)]
 mod kinds;
 mod metadata;
+mod need;
 mod orient;
 mod overlay;
 mod pixels;
@@ -30,11 +32,12 @@ mod resize;
 mod scratch;
 mod shape;
 mod stamp;
+mod strip;
 mod transpose;
 mod turbo;
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use crate::mark::Mark;
 use planes::Sampling;
@@ -212,6 +215,19 @@ pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
 }
 
+/// Bytes that a picture will take at most, from reading its file on: told by the start of the file,
+/// at which `file` stands, its length, and what is to become of it.
+pub fn need(
+    file: &mut (impl io::BufRead + io::Seek),
+    length: u64,
+    wanted: Format,
+    recipe: &Recipe,
+) -> io::Result<u64> {
+    let head = head::read(file)?;
+    // What has no header is read to the end to see that it has none, and goes no further.
+    Ok(head.map_or(length, |head| need::need(&head, length, wanted, recipe)))
+}
+
 /// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
 /// `after_step` is called after each step that was needed.
 pub fn treat<'a>(
@@ -232,8 +248,15 @@ pub fn treat<'a>(
         &mut scratch.kept,
     );
 
-    let warning = scratch::decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
-    after_step(Step::Decode);
+    let warning = match source.format {
+        Format::Jpeg => {
+            let decoded = scratch::decode(bytes, &source, &geometry, scratch);
+            after_step(Step::Decode);
+            decoded.map_err(bad(Step::Decode))?
+        }
+        // Its rows are scaled as they come, and turned when there are fewer of them.
+        Format::Png => scratch::strips(bytes, &source, &geometry, scratch, after_step)?,
+    };
     if source.orientation != 1 {
         scratch::orient(&source, scratch);
         after_step(Step::Orient);

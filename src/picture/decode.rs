@@ -2,16 +2,15 @@
 //! allows, a PNG to pixels.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use super::cause;
 use super::colour::{Colours, PngColour};
+use super::head::LONGEST_PROFILE;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::probe;
 use super::turbo::{Compressor, Decompressor, Space, Warning};
-
-/// What a PNG decoder may allocate for itself (profile, text, rows): inflated bombs end here.
-const PNG_LIMIT: usize = 64 << 20;
 
 /// The smallest scale, in eighths, that leaves a picture of `height` at least `output` high.
 ///
@@ -72,46 +71,129 @@ fn cmyk_to_rgb(packed: &mut Vec<u8>) {
     packed.truncate(pixels * 3);
 }
 
-/// Decodes a PNG, its first frame if it is animated: palettes and small depths are expanded, 16
-/// bits stay 16 bits. The profile of its colours goes to `icc`. Checksums are not looked at where the picture
-/// data is known to be `damaged`: then it counts whether it can be inflated.
+/// Decodes a PNG whole: palettes and small depths are expanded, 16 bits stay 16 bits. The profile
+/// of its colours goes to `icc`. Checksums are not looked at where the picture data is known to be
+/// `damaged`: then it counts whether it can be inflated.
 pub fn png(
     bytes: &[u8],
     damaged: bool,
     icc: &mut Vec<u8>,
     pixels: &mut Pixels,
 ) -> Result<PngColour, String> {
-    let limits = png::Limits { bytes: PNG_LIMIT };
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-    decoder.set_ignore_text_chunk(true);
-    if damaged {
-        decoder.ignore_checksums(true);
+    let mut source = PngSource::open(bytes, damaged)?;
+    let form = source.form();
+    pixels.allocate(form.width, form.height, form.channels, form.deep);
+    source.frame(pixels)?;
+    source.finish(icc)
+}
+
+/// A PNG of which rows are asked for, the first frame if it is animated.
+pub struct PngSource<'a> {
+    bytes: &'a [u8],
+    reader: png::Reader<Cursor<&'a [u8]>>,
+}
+
+/// Size and samples of a PNG once it is expanded.
+pub struct Form {
+    pub width: u32,
+    pub height: u32,
+    pub channels: usize,
+    /// 16 bits.
+    pub deep: bool,
+}
+
+impl<'a> PngSource<'a> {
+    pub fn open(bytes: &'a [u8], damaged: bool) -> Result<Self, String> {
+        // The decoder counts a row of the output too, 8 bytes a pixel at most.
+        let width = bytes.get(16..20).and_then(|side| side.try_into().ok());
+        let row = u64::from(width.map_or(0, u32::from_be_bytes)) * 8;
+        let limits = png::Limits {
+            bytes: usize::try_from(LONGEST_PROFILE + row).unwrap_or(usize::MAX),
+        };
+        let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+        decoder.set_ignore_text_chunk(true);
+        if damaged {
+            decoder.ignore_checksums(true);
+        }
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let reader = decoder.read_info().map_err(|error| cause::of_png(&error))?;
+        // What deflate shrinks 1032 times at most cannot come out of a few bytes.
+        if reader.info().raw_bytes() / 1032 > bytes.len() {
+            return Err("chunk IDAT has less data than the picture".to_owned());
+        }
+        Ok(Self { bytes, reader })
     }
-    decoder.set_transformations(png::Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(|error| cause::of_png(&error))?;
-    let (colour, depth) = reader.output_color_type();
-    let (width, height) = reader.info().size();
-    // What deflate shrinks 1032 times at most cannot come out of a few bytes.
-    if reader.info().raw_bytes() / 1032 > bytes.len() {
-        return Err("chunk IDAT has less data than the picture".to_owned());
+
+    pub fn form(&self) -> Form {
+        let (colour, depth) = self.reader.output_color_type();
+        let (width, height) = self.reader.info().size();
+        Form {
+            width,
+            height,
+            channels: colour.samples(),
+            deep: depth == png::BitDepth::Sixteen,
+        }
     }
-    pixels.allocate(
-        width,
-        height,
-        colour.samples(),
-        depth == png::BitDepth::Sixteen,
-    );
-    reader
-        .next_frame(pixels.bytes_mut())
-        .map_err(|error| cause::of_png(&error))?;
+
+    pub fn interlaced(&self) -> bool {
+        self.reader.info().interlaced
+    }
+
+    /// The whole picture.
+    pub fn frame(&mut self, pixels: &mut Pixels) -> Result<(), String> {
+        self.reader
+            .next_frame(pixels.bytes_mut())
+            .map_err(|error| cause::of_png(&error))?;
+        to_native(pixels, 0..pixels.bytes().len());
+        Ok(())
+    }
+
+    /// The next rows, of a picture that is not interlaced, into the bytes `range`.
+    pub fn rows(&mut self, pixels: &mut Pixels, range: Range<usize>) -> Result<(), String> {
+        let width = self.reader.info().width;
+        let length = self
+            .reader
+            .output_line_size(width)
+            .ok_or("rows are too long")?;
+        for row in pixels.bytes_mut()[range.clone()].chunks_exact_mut(length) {
+            let read = self
+                .reader
+                .read_row(row)
+                .map_err(|error| cause::of_png(&error))?;
+            if read.is_none() {
+                return Err("fewer rows than the header says".to_owned());
+            }
+        }
+        to_native(pixels, range);
+        Ok(())
+    }
+
+    /// Checks the end of the image data. The ICC profile goes to `icc`.
+    pub fn finish(mut self, icc: &mut Vec<u8>) -> Result<PngColour, String> {
+        let interlaced = self.interlaced();
+        // Behind the last row this reads no row.
+        if !interlaced
+            && self
+                .reader
+                .read_row(&mut [])
+                .map_err(|error| cause::of_png(&error))?
+                .is_some()
+        {
+            return Err("more rows than the header says".to_owned());
+        }
+        let grey = self.form().channels <= 2;
+        let chunks = probe::chunks(self.bytes);
+        Ok(PngColour::read(self.reader.info(), chunks, grey, icc))
+    }
+}
+
+/// PNG's byte order → ours, in these bytes.
+fn to_native(pixels: &mut Pixels, range: Range<usize>) {
     if pixels.deep {
-        for word in pixels.words_mut() {
+        for word in &mut pixels.words_mut()[range.start / 2..range.end / 2] {
             *word = u16::from_be(*word);
         }
     }
-    let grey = pixels.channels <= 2;
-    let chunks = probe::chunks(bytes);
-    Ok(PngColour::read(reader.info(), chunks, grey, icc))
 }
 
 #[cfg(test)]

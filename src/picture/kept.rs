@@ -49,7 +49,7 @@ impl<K: PartialEq, V> Kept<K, V> {
         Ok(&self.entries[self.entries.len() - 1].value)
     }
 
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.bytes).sum()
     }
 

@@ -33,6 +33,11 @@ impl Pixels {
         self.samples() * if self.deep { 2 } else { 1 }
     }
 
+    /// Bytes that the buffer has room for.
+    pub fn kept(&self) -> usize {
+        self.store.capacity() * 2
+    }
+
     pub fn has_alpha(&self) -> bool {
         self.channels.is_multiple_of(2)
     }

@@ -128,6 +128,14 @@ impl Planes {
         &mut self.planes[..self.sampling.planes()]
     }
 
+    /// Bytes that the buffers have room for.
+    pub fn kept(&self) -> usize {
+        self.planes
+            .iter()
+            .map(|plane| plane.samples.capacity())
+            .sum()
+    }
+
     /// Gives a grey picture neutral chroma, so that it can take colour.
     pub fn colour(&mut self, sampling: Sampling, width: u32, height: u32) {
         if self.sampling != Sampling::Grey || sampling == Sampling::Grey {

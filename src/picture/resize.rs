@@ -3,11 +3,10 @@
 //! JPEG chroma samples stand in the middle of the pixels that they cover, so a plane maps onto
 //! another by its area alone, whatever the two samplings are.
 
-use fast_image_resize::images::{Image, ImageRef, TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::pixels::Pixels;
 use super::planes::{Plane, Planes, Sampling};
 use super::transpose::{Flips, transpose};
 
@@ -21,6 +20,13 @@ pub struct Room {
     wider: Plane,
     one: Vec<u8>,
     other: Vec<u8>,
+}
+
+impl Room {
+    /// Bytes that are held from one picture to the next.
+    pub fn kept(&self) -> usize {
+        self.wider.samples.capacity() + self.one.capacity() + self.other.capacity()
+    }
 }
 
 /// Scales planes to a `width` × `height` picture of the given sampling.
@@ -187,36 +193,6 @@ fn pad(plane: &mut Plane, columns: usize, rows: usize) {
             row * plane.width,
         );
     }
-}
-
-/// Scales packed pixels; colour is weighted by alpha, so that invisible pixels do not bleed.
-pub fn pixels(
-    resizer: &mut Resizer,
-    source: &Pixels,
-    (width, height): (u32, u32),
-    target: &mut Pixels,
-) -> Result<(), String> {
-    target.allocate(width, height, source.channels, source.deep);
-    let kind = match (source.deep, source.channels) {
-        (false, 1) => PixelType::U8,
-        (false, 2) => PixelType::U8x2,
-        (false, 3) => PixelType::U8x3,
-        (false, _) => PixelType::U8x4,
-        (true, 1) => PixelType::U16,
-        (true, 2) => PixelType::U16x2,
-        (true, 3) => PixelType::U16x3,
-        (true, _) => PixelType::U16x4,
-    };
-    let from = ImageRef::new(source.width, source.height, source.bytes(), kind)
-        .map_err(|error| error.to_string())?;
-    let mut to = Image::from_slice_u8(width, height, target.bytes_mut(), kind)
-        .map_err(|error| error.to_string())?;
-    let options = ResizeOptions::new()
-        .resize_alg(BICUBIC)
-        .use_alpha(source.has_alpha());
-    resizer
-        .resize(&from, &mut to, &options)
-        .map_err(|error| error.to_string())
 }
 
 #[expect(

@@ -1,6 +1,7 @@
 //! What a worker keeps from one picture to the next, and the steps as they work on it: each picks
 //! the planes or the pixels, and the codecs, that it needs.
 
+use std::io::Cursor;
 use std::mem::swap;
 
 use fast_image_resize::Resizer;
@@ -15,8 +16,8 @@ use super::probe::Probe;
 use super::stamp::Stamps;
 use super::turbo::{Compressor, Decompressor};
 use super::{
-    Chroma, Format, PictureError, PlacedMark, Recipe, Step, bad, convert, decode, encode, orient,
-    overlay, recompress, resize,
+    Chroma, Format, PictureError, PlacedMark, Recipe, Step, bad, convert, decode, encode, head,
+    need, orient, overlay, recompress, resize, strip,
 };
 
 /// A worker's buffers and codecs, used for one picture after another.
@@ -65,6 +66,30 @@ impl Scratch {
             png: Vec::new(),
         })
     }
+
+    /// Bytes that are kept for the next picture.
+    pub fn kept(&self) -> u64 {
+        let buffers = [
+            &self.packed,
+            &self.icc,
+            &self.segments,
+            &self.jpeg,
+            &self.png,
+        ];
+        let planes = [&self.planes, &self.spare_planes].map(Planes::kept);
+        let pixels = [&self.pixels, &self.spare_pixels].map(Pixels::kept);
+        let bytes = buffers
+            .map(Vec::capacity)
+            .into_iter()
+            .chain(planes)
+            .chain(pixels);
+        let others = [
+            self.room.kept(),
+            self.resizer.size_of_internal_buffers(),
+            self.stamps.kept(),
+        ];
+        bytes.chain(others).map(|bytes| bytes as u64).sum()
+    }
 }
 
 pub(super) fn decode(
@@ -80,6 +105,12 @@ pub(super) fn decode(
             // damaged one would spoil all that follow, and one that lacks its own would be
             // decoded with another's. A new instance is a few small allocations.
             scratch.decompressor = Decompressor::new()?;
+            // More than its header tells it takes is not for it to have.
+            if let Ok(Some(head)) = head::read(&mut Cursor::new(bytes)) {
+                scratch
+                    .decompressor
+                    .limit(need::decoder(&head), source.width, source.height)?;
+            }
             let header = scratch.decompressor.header(bytes)?;
             // The limits were checked against what the walk found.
             if (header.width, header.height) != (source.width, source.height) {
@@ -101,10 +132,40 @@ pub(super) fn decode(
         Format::Png => {
             let (icc, pixels) = (&mut scratch.icc, &mut scratch.pixels);
             scratch.colour = decode::png(bytes, source.damaged, icc, pixels)?;
-            let warning = "chunk IDAT has a wrong checksum";
-            Ok(source.damaged.then(|| warning.to_owned()))
+            Ok(warning(source))
         }
     }
+}
+
+/// Decodes and scales a PNG, as it is stored.
+pub(super) fn strips(
+    bytes: &[u8],
+    source: &Probe,
+    geometry: &Geometry,
+    scratch: &mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Option<String>, PictureError> {
+    let upright = (geometry.width, geometry.height);
+    let size = if orient::exchanges_sides(source.orientation) {
+        (upright.1, upright.0)
+    } else {
+        upright
+    };
+    scratch.colour = strip::png(
+        (bytes, source.damaged),
+        &mut scratch.icc,
+        &mut scratch.resizer,
+        size,
+        &mut scratch.spare_pixels,
+        &mut scratch.pixels,
+        after_step,
+    )?;
+    Ok(warning(source))
+}
+
+fn warning(source: &Probe) -> Option<String> {
+    let warning = "chunk IDAT has a wrong checksum";
+    source.damaged.then(|| warning.to_owned())
 }
 
 pub(super) fn orient(source: &Probe, scratch: &mut Scratch) {
@@ -128,7 +189,7 @@ pub(super) fn orient(source: &Probe, scratch: &mut Scratch) {
     }
 }
 
-/// Scales, and from here on the picture has the form that belongs to the wanted format.
+/// Scales what is not scaled yet, and from here on the picture has the form that belongs to the wanted format.
 pub(super) fn resize(
     source: &Probe,
     wanted: Format,
@@ -164,13 +225,6 @@ pub(super) fn resize(
             }
         }
         Format::Png => {
-            resize::pixels(
-                &mut scratch.resizer,
-                &scratch.pixels,
-                size,
-                &mut scratch.spare_pixels,
-            )?;
-            swap(&mut scratch.pixels, &mut scratch.spare_pixels);
             if wanted == Format::Jpeg {
                 convert::to_planes(
                     &mut scratch.compressor,

@@ -61,6 +61,10 @@ impl Default for Shapes {
 }
 
 impl Shapes {
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
     /// The mark in its form; a mark that is laid on as it is needs no copy.
     pub fn find<'a>(
         &'a mut self,

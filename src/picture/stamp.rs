@@ -78,6 +78,11 @@ impl Stamps {
         })
     }
 
+    /// Bytes of stamps and shapes.
+    pub fn kept(&self) -> usize {
+        self.stamps.bytes() + self.shapes.bytes()
+    }
+
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.stamps.len()

@@ -18,8 +18,12 @@ use turbojpeg::raw;
 
 use super::planes::{Area, Planes, Sampling};
 
-/// Scans of a progressive JPEG; real encoders write about ten, a bomb writes thousands.
-const SCAN_LIMIT: c_int = 500;
+/// Scans of a progressive JPEG; real encoders write about ten, a bomb writes thousands. A scan
+/// costs time for each pixel even where it says nothing, so large pictures may have fewer: as many
+/// as make `SCANNED` pixels, but not less than `FEWEST_SCANS`.
+const SCAN_LIMIT: u64 = 500;
+const FEWEST_SCANS: u64 = 64;
+const SCANNED: u64 = 3_200_000_000;
 
 /// What a JPEG's header says, as libjpeg-turbo understands it.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +110,12 @@ impl Drop for Handle {
     }
 }
 
+/// Scans that a picture of so many pixels may have.
+fn scans(pixels: u64) -> Result<c_int, String> {
+    let scans = (SCANNED / pixels.max(1)).clamp(FEWEST_SCANS, SCAN_LIMIT);
+    c_int::try_from(scans).map_err(|error| error.to_string())
+}
+
 /// JPEG bytes → planes or packed pixels.
 #[derive(Debug)]
 pub struct Decompressor(Handle);
@@ -113,10 +123,20 @@ pub struct Decompressor(Handle);
 impl Decompressor {
     pub fn new() -> Result<Self, String> {
         let mut handle = Handle::new(raw::TJINIT_TJINIT_DECOMPRESS)?;
-        handle.set(raw::TJPARAM_TJPARAM_SCANLIMIT, SCAN_LIMIT)?;
+        handle.set(raw::TJPARAM_TJPARAM_SCANLIMIT, scans(0)?)?;
         // The profile is collected by `probe`, in the pass that proves completeness.
         handle.set(raw::TJPARAM_TJPARAM_SAVEMARKERS, 0)?;
         Ok(Self(handle))
+    }
+
+    /// Limits what the next picture may take inside libjpeg: bytes of coefficients and rows, and
+    /// scans.
+    pub fn limit(&mut self, bytes: u64, width: u32, height: u32) -> Result<(), String> {
+        // The unit is the mebibyte; more than the parameter holds is no limit, which is 0.
+        let mebibytes = c_int::try_from(bytes.div_ceil(1 << 20) + 1).unwrap_or(0);
+        self.0.set(raw::TJPARAM_TJPARAM_MAXMEMORY, mebibytes)?;
+        let scans = scans(u64::from(width) * u64::from(height))?;
+        self.0.set(raw::TJPARAM_TJPARAM_SCANLIMIT, scans)
     }
 
     pub fn header(&mut self, jpeg: &[u8]) -> Result<Header, String> {

@@ -1,0 +1,314 @@
+//! What a file's beginning says of the picture, read by seeking from header to header: enough to
+//! know what it will take before it is in memory. Whether the rest is there and sound is `probe`'s
+//! to say; where they disagree, the decoder's own limits hold.
+
+use std::io::{self, BufRead, Read, Seek};
+
+use super::probe::{Probe, sniff};
+use super::{Format, exif};
+
+/// A picture's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub probe: Probe,
+    pub coding: Coding,
+    /// Bytes of metadata and profile before the samples, as stored.
+    pub around: u64,
+    /// Bytes of the profile, inflated if it is stored deflated: the most that it can be.
+    pub profile: u64,
+}
+
+/// How the samples are coded, as far as it costs memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Jpeg {
+        /// 1..=4.
+        components: usize,
+        /// Sampling factors across and down, 1..=4; those beyond `components` mean nothing.
+        factors: [(u8, u8); 4],
+        /// Whether all coefficients are held before the first row comes out: progressive ones, and
+        /// those whose components come in scans of their own.
+        whole: bool,
+    },
+    Png {
+        /// 1..=4 once palette and transparency are expanded.
+        channels: u8,
+        /// 16 bits.
+        deep: bool,
+        interlaced: bool,
+    },
+}
+
+/// The longest profile that a PNG may inflate.
+pub const LONGEST_PROFILE: u64 = 16 << 20;
+
+/// Deflate makes at most 1032 bytes of one.
+const DEFLATE: u64 = 1032;
+
+/// Reads the header, from the start of the file. `None` where it is none, or breaks off: then there
+/// will be no picture either.
+pub fn read(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
+    let found = match start(source) {
+        Ok(Some(Format::Jpeg)) => jpeg(source),
+        Ok(Some(Format::Png)) => png(source),
+        Ok(None) => Ok(None),
+        Err(cause) => Err(cause),
+    };
+    match found {
+        Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        found => found,
+    }
+}
+
+/// Leaves the source behind the signature.
+fn start(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Format>> {
+    let mut signature = [0; 8];
+    source.read_exact(&mut signature)?;
+    let format = sniff(&signature);
+    if format == Some(Format::Jpeg) {
+        // Just SOI: the third byte belongs to the next marker.
+        source.seek_relative(-6)?;
+    }
+    Ok(format)
+}
+
+fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
+    let (mut around, mut profile) = (0, 0);
+    let mut orientation = None;
+    let mut frame = None;
+    loop {
+        let marker = next_marker(source)?;
+        match marker {
+            0xd9 => return Ok(None),
+            0x01 | 0xd0..=0xd8 => continue,
+            _ => {}
+        }
+        let length = u64::from(u16::from_be_bytes(array(source)?));
+        let Some(length) = length.checked_sub(2) else {
+            continue;
+        };
+        let mut body = source.take(length);
+        match marker {
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) && frame.is_none() => {
+                frame = frame_of(marker, &mut body)?;
+            }
+            0xda => {
+                let Some((width, height, components, factors, whole)) = frame else {
+                    return Ok(None);
+                };
+                let [in_scan] = array(&mut body)?;
+                let probe = Probe {
+                    format: Format::Jpeg,
+                    width,
+                    height,
+                    orientation: orientation.unwrap_or(1),
+                    damaged: false,
+                };
+                let whole = whole || usize::from(in_scan) < components;
+                let coding = Coding::Jpeg {
+                    components,
+                    factors,
+                    whole,
+                };
+                return Ok(Some(Head {
+                    probe,
+                    coding,
+                    around,
+                    profile,
+                }));
+            }
+            0xe1 if orientation.is_none() => {
+                let mut exif = Vec::new();
+                body.read_to_end(&mut exif)?;
+                if exif.starts_with(b"Exif\0") && exif.len() > 6 {
+                    orientation = Some(exif::orientation(&exif[6..]));
+                }
+            }
+            0xe2 => profile += length,
+            _ => {}
+        }
+        around += length;
+        let rest = i64::try_from(body.limit()).unwrap_or(0);
+        source.seek_relative(rest)?;
+    }
+}
+
+type Frame = (u32, u32, usize, [(u8, u8); 4], bool);
+
+fn frame_of(marker: u8, body: &mut impl Read) -> io::Result<Option<Frame>> {
+    let [_precision, h1, h0, w1, w0, components] = array(body)?;
+    let components = usize::from(components);
+    let mut factors = [(1, 1); 4];
+    if !(1..=factors.len()).contains(&components) {
+        return Ok(None);
+    }
+    for factor in &mut factors[..components] {
+        let [_id, sampling, _table] = array(body)?;
+        *factor = (sampling >> 4, sampling & 15);
+        if !(1..=4).contains(&factor.0) || !(1..=4).contains(&factor.1) {
+            return Ok(None);
+        }
+    }
+    let width = u32::from(u16::from_be_bytes([w1, w0]));
+    let height = u32::from(u16::from_be_bytes([h1, h0]));
+    let progressive = matches!(marker & 3, 2);
+    Ok(Some((width, height, components, factors, progressive)))
+}
+
+/// The next marker's code; bytes in between are passed over, as libjpeg does.
+fn next_marker(source: &mut impl BufRead) -> io::Result<u8> {
+    loop {
+        source.skip_until(0xff)?;
+        let mut code = 0xff;
+        while code == 0xff {
+            [code] = array(source)?;
+        }
+        if code != 0 {
+            return Ok(code);
+        }
+    }
+}
+
+fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
+    let (mut around, mut profile) = (0, 0);
+    let mut header = None;
+    let mut transparent = false;
+    loop {
+        let length = u64::from(u32::from_be_bytes(array(source)?));
+        let kind: [u8; 4] = array(source)?;
+        let mut rest = length + 4;
+        match &kind {
+            b"IHDR" if length >= 13 && header.is_none() => {
+                let sides = [array(source)?, array(source)?].map(u32::from_be_bytes);
+                let [depth, colour, _, _, interlace] = array(source)?;
+                rest -= 13;
+                header = Some((sides, depth, colour, interlace));
+            }
+            b"tRNS" => transparent = true,
+            b"iCCP" => profile += length.saturating_mul(DEFLATE).min(LONGEST_PROFILE),
+            b"IDAT" | b"IEND" => break,
+            _ => {}
+        }
+        around += length;
+        // A length that leads beyond the end is met by the next read.
+        source.seek_relative(i64::try_from(rest).unwrap_or(i64::MAX))?;
+    }
+    let Some(([width, height], depth, colour, interlace)) = header else {
+        return Ok(None);
+    };
+    let channels = match colour {
+        0 => 1,
+        4 => 2,
+        6 => 4,
+        _ => 3,
+    };
+    let added = transparent && matches!(colour, 0 | 2 | 3);
+    let probe = Probe {
+        format: Format::Png,
+        width,
+        height,
+        orientation: 1,
+        damaged: false,
+    };
+    let coding = Coding::Png {
+        channels: channels + u8::from(added),
+        deep: depth == 16,
+        interlaced: interlace != 0,
+    };
+    Ok(Some(Head {
+        probe,
+        coding,
+        around,
+        profile,
+    }))
+}
+
+fn array<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::super::probe::probe;
+    use super::super::tests::{jpeg, png_of};
+    use super::*;
+
+    fn head(bytes: &[u8]) -> Head {
+        read(&mut Cursor::new(bytes)).unwrap().expect("a header")
+    }
+
+    #[test]
+    fn it_says_what_the_probe_says() {
+        use turbojpeg::Subsamp;
+        for (sampling, expected) in [
+            (Subsamp::None, (1, 1)),
+            (Subsamp::Sub2x2, (2, 2)),
+            (Subsamp::Sub4x1, (4, 1)),
+        ] {
+            let bytes = jpeg(131, 97, sampling);
+            let head = head(&bytes);
+            assert_eq!(head.probe, probe(&bytes, &mut Vec::new()).unwrap());
+            let Coding::Jpeg {
+                components: 3,
+                factors,
+                whole: false,
+            } = head.coding
+            else {
+                panic!("{head:?}");
+            };
+            assert_eq!(factors[0], expected);
+        }
+        let bytes = png_of(
+            47,
+            61,
+            png::ColorType::GrayscaleAlpha,
+            png::BitDepth::Sixteen,
+        );
+        let head = head(&bytes);
+        assert_eq!(head.probe, probe(&bytes, &mut Vec::new()).unwrap());
+        let expected = Coding::Png {
+            channels: 2,
+            deep: true,
+            interlaced: false,
+        };
+        assert_eq!(head.coding, expected);
+    }
+
+    #[test]
+    fn segments_are_passed_over_and_counted() {
+        let plain = jpeg(16, 16, turbojpeg::Subsamp::Gray);
+        let mut bytes = plain[..2].to_vec();
+        bytes.extend(b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0");
+        bytes.extend(b"\xff\xe2\x40\x02");
+        bytes.resize(bytes.len() + 0x4000, 7);
+        // Bytes between segments, and a fill byte.
+        bytes.extend(b"junk\xff");
+        bytes.extend(&plain[2..]);
+        let (found, without) = (head(&bytes), head(&plain));
+        assert_eq!(found.probe.orientation, 6);
+        assert_eq!(found.profile, 0x4000);
+        assert_eq!(found.around - without.around, 0x4000 + 0x20);
+    }
+
+    #[test]
+    fn no_prefix_and_no_text_is_a_header() {
+        for whole in [
+            &jpeg(16, 16, turbojpeg::Subsamp::Sub2x2)[..],
+            &png_of(5, 5, png::ColorType::Rgb, png::BitDepth::Eight),
+        ] {
+            let ends = (0..whole.len())
+                .filter(|end| read(&mut Cursor::new(&whole[..*end])).unwrap().is_some());
+            let first = ends.min().expect("the whole header");
+            assert!(first > 33, "{first}");
+            assert_eq!(head(&whole[..first]), head(whole));
+        }
+        assert_eq!(
+            read(&mut Cursor::new(b"hello, this is a note")).unwrap(),
+            None
+        );
+    }
+}
