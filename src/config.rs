@@ -48,6 +48,9 @@ pub struct Config {
     pub poll: Duration,
     /// Interval of the safety scan of every folder, at least 1 s.
     pub rescan: Duration,
+    /// Bytes that all workers together may take for pictures, at least 16 MiB; `None` for half of
+    /// what there is.
+    pub max_memory: Option<u64>,
     pub retry: Retry,
     /// The `SQLite` file; it and its directory need not exist.
     pub ledger: PathBuf,
@@ -162,6 +165,7 @@ fn defaults(file: PathBuf) -> Config {
         settle_closed: Duration::from_millis(100),
         poll: Duration::from_secs(10),
         rescan: Duration::from_secs(5 * 60),
+        max_memory: None,
         retry: Retry {
             first: Duration::from_secs(5),
             max: Duration::from_secs(5 * 60),
@@ -317,6 +321,7 @@ settle_closed: 1.5s
 poll: 100ms
 rescan: 1h
 max_pixels: 4000000000
+max_memory: 1.5 GB
 retry: {first: 10m, max: 10m}
 ledger: books/l.sqlite
 log: {dir: logs, rotation: never, keep: 1, level: trace, format: json, console: false}
@@ -335,6 +340,7 @@ status:
         ]
         .map(|duration| duration.as_millis());
         assert_eq!(millis, [0, 1500, 100, 3_600_000, 600_000, 600_000]);
+        assert_eq!(config.max_memory, Some(1_500_000_000));
         assert_eq!(config.ledger, sandbox.path("books/l.sqlite"));
         assert_eq!(config.log.dir, sandbox.path("logs"));
         assert_eq!(
@@ -632,7 +638,7 @@ folders:
     after: {move: done}
     on_failure: delete
     watermark: {metadata: all, scale: 2, rotate: left}
-max_memory: auto
+max_memory: 512
 ledger: postgres://user:secret@host/db
 status: {listen: "127.0.0.1:9470"}
 "#,
@@ -644,7 +650,7 @@ status: {listen: "127.0.0.1:9470"}
                 ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
                 ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
                 ":12: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
-                ":13: max_memory: \"auto\" is not supported yet",
+                ":13: max_memory: must be at least 16 MiB, found 512",
                 ":14: ledger: postgres is not supported yet",
                 ":15: status.listen: \"127.0.0.1:9470\" is not supported yet",
             ],

@@ -25,6 +25,7 @@ use crate::{
     config::{self, Config},
     ledger::Ledger,
     log::Log,
+    memory::{self, Budget, Size},
     os, publish,
     queue::{self, Control, Ends, Job, Until},
     report::Report,
@@ -190,6 +191,7 @@ impl Machine {
             jobs,
             finished: finished_sender,
             ledger: Arc::clone(ledger),
+            budget: Budget::new(max_memory(config)),
             deaths: death_sender.clone(),
             retire: Vec::new(),
         };
@@ -288,6 +290,9 @@ impl Machine {
         };
         replace(plans, waiting_plans, plan);
         pool.shrink(config.workers);
+        if config.max_memory != old.max_memory {
+            pool.budget.set_limit(max_memory(&config));
+        }
         if let Err(cause) = log.set_level(config.log.level) {
             warn!(cause = format!("{cause:#}"), "the log level stays");
         }
@@ -394,6 +399,7 @@ struct Pool {
     jobs: Receiver<Job>,
     finished: Sender<Finished>,
     ledger: Arc<Ledger>,
+    budget: Arc<Budget>,
     deaths: Sender<String>,
     /// One for each worker: a message sends it home after the job in its hands.
     retire: Vec<Sender<()>>,
@@ -407,8 +413,9 @@ impl Pool {
             let (retire_sender, retire) = bounded(1);
             let (jobs, finished) = (self.jobs.clone(), self.finished.clone());
             let (ledger, own_name) = (Arc::clone(&self.ledger), Arc::from(name.as_str()));
+            let budget = Arc::clone(&self.budget);
             spawn(&name, &self.deaths, move || {
-                worker::run(&own_name, &jobs, retire, &finished, &ledger);
+                worker::run(&own_name, &jobs, retire, &finished, &ledger, &budget);
             })?;
             self.retire.push(retire_sender);
         }
@@ -486,6 +493,13 @@ fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, os::
         excluded,
         os::directory_identity(&fs::metadata(&folder.output)?),
     ))
+}
+
+/// Bytes for pictures.
+fn max_memory(config: &Config) -> u64 {
+    let (bytes, why) = memory::limit(config.max_memory);
+    info!(max_memory = %Size(bytes), why, "memory for pictures");
+    bytes
 }
 
 fn waits(config: &Config, until: Until) -> Waits {

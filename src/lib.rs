@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod ledger;
 pub mod log;
 pub mod mark;
+pub mod memory;
 pub mod os;
 pub mod picture;
 pub mod publish;

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "os/memory.rs"]
+mod memory;
 #[cfg(unix)]
 #[path = "os/unix.rs"]
 mod platform;
@@ -12,6 +14,7 @@ mod platform;
 #[path = "os/windows.rs"]
 mod platform;
 
+pub use memory::memory;
 pub use platform::{
     create_new, death, directory_identity, is_writable, mount_point, open_regular, start_writing,
     sync_directory,

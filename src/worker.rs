@@ -4,8 +4,8 @@
 
 use std::{
     any::Any,
-    fs,
-    io::{self, Read},
+    fs::{self, File},
+    io::{self, BufReader, Read, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
@@ -19,8 +19,9 @@ use tracing::warn;
 use crate::{
     ledger::{CRASHES, Ledger},
     log::text,
+    memory::{Account, Budget, Size},
     os,
-    picture::{self, PictureError, Scratch, Step},
+    picture::{self, Format, PictureError, Scratch, Step},
     publish::{self, Staged},
     queue::Job,
     report::Times,
@@ -81,9 +82,11 @@ pub fn run(
     mut retire: Receiver<()>,
     finished: &Sender<Finished>,
     ledger: &Ledger,
+    budget: &Arc<Budget>,
 ) {
     let mut buffers = Buffers::default();
     let mut made: Option<FileKey> = None;
+    let mut account = budget.open();
     loop {
         let job = select! {
             recv(jobs) -> job => job,
@@ -95,16 +98,27 @@ pub fn run(
                 retire = never();
                 continue;
             }
+            recv(account.shortage()) -> _ => {
+                buffers = Buffers::default();
+                account.keep_nothing();
+                continue;
+            }
         };
         let Ok(job) = job else { return };
         let mut times = Times::default();
+        let admitted = admit(&job, &mut buffers, &mut account);
         times.add("wait", job.queued.elapsed());
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
-        let result = take_in_hand(&job, before.as_ref(), &mut buffers, &mut times, ledger);
-        let result = Some(result);
-        buffers.source.clear();
-        buffers.source.shrink_to(KEPT_SOURCE);
+        let result = Some(take_in_hand(
+            &job,
+            admitted,
+            before.as_ref(),
+            &mut buffers,
+            &mut times,
+            ledger,
+        ));
+        buffers.tidy(&mut account);
         let worker = Arc::clone(name);
         if finished
             .send(Finished {
@@ -121,10 +135,11 @@ pub fn run(
     }
 }
 
-/// Bytes of the read buffer that stay from one picture to the next.
-const KEPT_SOURCE: usize = 64 << 20;
+/// Bytes of buffers that stay with a worker from one picture to the next.
+const KEPT: u64 = 64 << 20;
 
-/// Buffers of one worker; they grow to what its pictures need and stay.
+/// Buffers of one worker; they grow to what its pictures need, and stay unless that is much or
+/// somebody waits for memory.
 #[derive(Default)]
 struct Buffers {
     source: Vec<u8>,
@@ -132,9 +147,72 @@ struct Buffers {
     scratch: Option<Scratch>,
 }
 
+impl Buffers {
+    fn kept(&self) -> u64 {
+        let scratch = self.scratch.as_ref().map_or(0, Scratch::kept);
+        scratch.saturating_add(self.source.capacity() as u64)
+    }
+
+    /// After a picture: what stays remains reserved.
+    fn tidy(&mut self, account: &mut Account) {
+        self.source.clear();
+        let kept = self.kept();
+        if kept > KEPT || !account.keep(kept) {
+            *self = Self::default();
+            account.keep_nothing();
+        }
+    }
+}
+
+/// A file that may be read: what it takes is reserved.
+struct Admitted {
+    file: File,
+    /// As its name promises.
+    wanted: Format,
+}
+
+/// Opens the file, learns from its header what it will take, and waits until that is free.
+fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admitted, Failure> {
+    let failed = |cause| unreadable(job, cause);
+    let path = job.source();
+    let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
+    let mut file = os::open_regular(&path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(Failure::Gone);
+    }
+    if Stamp::of(&metadata) != job.stamp {
+        return Err(Failure::Changed);
+    }
+    let recipe = &job.root.folder.recipe;
+    let permanent = |cause| Failure::Permanent {
+        step: "read",
+        cause,
+    };
+    let (length, limit) = (job.stamp.length, longest_source(recipe.max_pixels));
+    if length > limit {
+        return Err(permanent(format!(
+            "the file has {length} bytes, more than a picture of max_pixels can have ({limit})"
+        )));
+    }
+    let need = picture::need(&mut BufReader::new(&file), length, wanted, recipe).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    // Buffers of earlier pictures may be of no use to this one, so they count in full; where that
+    // is too much, they go.
+    if !account.try_reserve(need.saturating_add(buffers.kept())) {
+        *buffers = Buffers::default();
+        account.reserve(need).map_err(|refused| {
+            let (need, limit) = (Size(refused.need), Size(refused.limit));
+            permanent(format!("needs {need} of memory, max_memory is {limit}"))
+        })?;
+    }
+    Ok(Admitted { file, wanted })
+}
+
 /// `made` is what the worker had in hand before: no longer suspect if the process dies from now on.
 fn take_in_hand(
     job: &Job,
+    admitted: Result<Admitted, Failure>,
     made: Option<&FileKey>,
     buffers: &mut Buffers,
     times: &mut Times,
@@ -154,16 +232,14 @@ fn take_in_hand(
             step: "claim",
             cause,
         })?;
+    let Admitted { file, wanted } = admitted?;
     if let Some(config) = &job.trial {
         stand_trial(job, config, ledger)?;
     }
-    read(job, &mut buffers.source)?;
+    read(job, file, &mut buffers.source)?;
     times.add("read", started.elapsed());
 
     let Buffers { source, scratch } = buffers;
-    let Some(wanted) = promised_format(&job.file.path) else {
-        return Err(Failure::Gone);
-    };
     let mut last = Instant::now();
     let treated = catch_unwind(AssertUnwindSafe(|| {
         let scratch = match scratch {
@@ -272,12 +348,11 @@ fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure>
     })
 }
 
-/// Reads the whole file, and only if it is before and after what the job says it is.
-fn read(job: &Job, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-    let path = job.source();
-    let failed = |cause: io::Error| match cause.kind() {
+fn unreadable(job: &Job, cause: io::Error) -> Failure {
+    match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::Gone,
         _ => {
+            let path = job.source();
             let cause =
                 anyhow::Error::new(cause).context(format!("cannot read {}", path.display()));
             Failure::Transient {
@@ -285,32 +360,18 @@ fn read(job: &Job, buffer: &mut Vec<u8>) -> Result<(), Failure> {
                 cause,
             }
         }
-    };
-    let mut file = os::open_regular(&path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(Failure::Gone);
     }
-    if Stamp::of(&metadata) != job.stamp {
-        return Err(Failure::Changed);
-    }
-    let limit = longest_source(job.root.folder.recipe.max_pixels);
-    if job.stamp.length > limit {
-        let cause = format!(
-            "the file has {} bytes, more than a picture of max_pixels can have ({limit})",
-            job.stamp.length
-        );
-        return Err(Failure::Permanent {
-            step: "read",
-            cause,
-        });
-    }
+}
+
+/// Reads the whole file, which was what the job says it is, and is it still afterwards.
+fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+    let failed = |cause| unreadable(job, cause);
     buffer.clear();
     // What only looks like a picture by its name may be large: its head tells.
     let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
     if picture::may_be_picture(&buffer[..head]) {
         let length = usize::try_from(job.stamp.length).unwrap_or(usize::MAX);
-        buffer.try_reserve(length).map_err(|cause| {
+        buffer.try_reserve_exact(length).map_err(|cause| {
             let cause = anyhow::Error::new(cause).context("no memory for the file");
             Failure::Transient {
                 step: "read",
@@ -324,7 +385,7 @@ fn read(job: &Job, buffer: &mut Vec<u8>) -> Result<(), Failure> {
             return Err(Failure::Changed);
         }
     }
-    let metadata = fs::symlink_metadata(&path).map_err(failed)?;
+    let metadata = fs::symlink_metadata(job.source()).map_err(failed)?;
     if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }

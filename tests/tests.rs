@@ -17,6 +17,8 @@ mod corpus;
 mod ledger;
 #[path = "tests/log.rs"]
 mod log;
+#[path = "tests/memory.rs"]
+mod memory;
 #[path = "tests/pictures.rs"]
 mod pictures;
 #[path = "tests/pool.rs"]

@@ -18,6 +18,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 const SHORT: Duration = Duration::from_millis(100);
 
+/// With less no picture of today's cameras could be done, so it is rather a missing unit.
+const LEAST_MEMORY: u64 = 16 << 20;
+
 const NO_HOME: &str = "auto needs a home directory, and there is none: name a path";
 
 pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &Findings) {
@@ -46,7 +49,10 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
         &mut config.rescan,
         value::duration(Duration::from_secs(1)..=LONG),
     );
-    top.get("max_memory", max_memory);
+    top.set("max_memory", &mut config.max_memory, |value| match value {
+        Value::Text(text) if text == "auto" => Ok(None),
+        other => value::size(LEAST_MEMORY)(other).map(Some),
+    });
     read_retry(top.section("retry"), &mut config.retry, findings);
 
     let ledger = top.get("ledger", ledger).flatten();
@@ -122,14 +128,6 @@ fn ledger(value: &Value) -> Result<Option<PathBuf>, String> {
             Err("postgres is not supported yet".to_owned())
         }
         other => value::path_or_auto(other),
-    }
-}
-
-/// Nothing limits memory, so that no value is true, the default included.
-fn max_memory(value: &Value) -> Result<(), String> {
-    match value {
-        Value::Text(_) | Value::Whole(_) => value::unsupported(value),
-        other => Err(value::wanted("auto or a size", other)),
     }
 }
 

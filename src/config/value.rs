@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::tree::Value;
+use crate::memory::Size;
 use crate::picture::Length;
 
 pub fn switch(value: &Value) -> Result<bool, String> {
@@ -141,6 +142,49 @@ pub fn duration(
             Err(wanted(&limits, value))
         }
     }
+}
+
+/// A text such as "512MB" or "1.5 GiB", or a number of bytes.
+pub fn size(least: u64) -> impl FnOnce(&Value) -> Result<u64, String> {
+    move |value| {
+        let bytes = match value {
+            Value::Whole(bytes) => u64::try_from(*bytes).ok(),
+            Value::Text(text) => parse_size(text),
+            _ => None,
+        }
+        .ok_or_else(|| wanted("auto, or a size such as 512MB or 2GiB", value))?;
+        if bytes >= least {
+            Ok(bytes)
+        } else {
+            Err(wanted(&format!("at least {}", Size(least)), value))
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+    let unit: u32 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * f64::from(unit);
+    // Up to 8 PiB a float is exact to the byte.
+    if !(0.0..9.0e15).contains(&bytes) {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked"
+    )]
+    Some(bytes.round() as u64)
 }
 
 /// A duration as it is written in the file.
