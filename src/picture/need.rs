@@ -104,11 +104,17 @@ fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: 
     } else {
         width
     };
-    let output = written(wanted, recipe, geometry, components == 1);
+    let output = written(wanted, recipe, geometry, components == 1, 3);
     // The plane that is scaled is first made as high as the output, then turned over, and where a
     // side is odd it may be copied to be a sample wider.
     let widest = across.max(u64::from(geometry.width)) + 4;
     let between = times(times(widest, u64::from(geometry.height) + 4), 2);
+    // Pixels, and those again in colour.
+    let area = times(u64::from(geometry.width), u64::from(geometry.height));
+    let pixels = match wanted {
+        Format::Png => times(area, 6),
+        Format::Jpeg => 0,
+    };
     let wider = if planes > luma { luma } else { 0 };
     let spare = if turned {
         planes.max(output.planes)
@@ -122,6 +128,7 @@ fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: 
         spare,
         between,
         wider,
+        pixels,
         output.rest,
     ])
 }
@@ -166,7 +173,13 @@ fn png(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: &
         1 | 2 => times(area, (u64::from(channels) + 2) * sample),
         _ => 0,
     };
-    let output = written(wanted, recipe, geometry, channels <= 2);
+    let marked = if channels <= 2 {
+        channels + 2
+    } else {
+        channels
+    };
+    let written_pixel = u64::from(marked) * sample;
+    let output = written(wanted, recipe, geometry, channels <= 2, written_pixel);
     // Inflated rows, the row before, and one in the decoder's own hands.
     let rows = times(row, 8) + (1 << 20);
     let pixels = match wanted {
@@ -190,11 +203,11 @@ fn png(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: &
 struct Output {
     /// A set of planes for it.
     planes: u64,
-    /// The encoded file, and for a PNG what comes before it.
+    /// The encoded file.
     rest: u64,
 }
 
-fn written(wanted: Format, recipe: &Recipe, geometry: &Geometry, grey: bool) -> Output {
+fn written(wanted: Format, recipe: &Recipe, geometry: &Geometry, grey: bool, pixel: u64) -> Output {
     let area = times(
         u64::from(geometry.width) + 16,
         u64::from(geometry.height) + 16,
@@ -209,9 +222,9 @@ fn written(wanted: Format, recipe: &Recipe, geometry: &Geometry, grey: bool) -> 
     let rest = match wanted {
         // TurboJPEG's own worst case.
         Format::Jpeg => times(planes, 2),
-        // From planes: pixels, and those again in colour. Deflated once in the encoder's hands and
-        // once in ours, at most as long as the samples.
-        Format::Png => times(area, 3 * 2 + 3 * 2),
+        // Deflated once in the encoder's hands and once in ours, at most as long as the samples;
+        // both grow by doubling.
+        Format::Png => times(area, pixel * 3),
     };
     Output { planes, rest }
 }
