@@ -170,12 +170,11 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
                 Err(_) => break,
             }
         } else if Some(index) == event_ready {
-            match ready.recv(&events) {
-                Ok(event) => queue.observe(event),
-                Err(_) => {
-                    events_open = false;
-                    queue.scanning = false;
-                }
+            if let Ok(event) = ready.recv(&events) {
+                queue.observe(event);
+            } else {
+                events_open = false;
+                queue.scanning = false;
             }
         } else if Some(index) == job_ready
             && let Some(job) = next.take()

@@ -136,7 +136,8 @@ fn a_retry_schedule_goes_on_after_a_restart() {
     sandbox.once_expecting(1, 0);
 }
 
-/// The head of a PNG of 99 megapixels, 16 bits for each of four channels: 792 MB once decoded.
+/// The head of an interlaced PNG of 99 megapixels, 16 bits for each of four channels: 792 MB once
+/// decoded. What follows its end makes it long enough to be believed.
 fn giant() -> Vec<u8> {
     let mut png = Vec::new();
     let mut encoder = png::Encoder::new(&mut png, 10_000, 9_900);
@@ -147,6 +148,11 @@ fn giant() -> Vec<u8> {
         .write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 3, 0, 0, 0, 0, 1])
         .unwrap();
     drop(writer);
+    png[28] = 1;
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&png[12..29]);
+    png[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
+    png.resize(1 << 20, 0);
     png
 }
 
