@@ -1,0 +1,1 @@
+"""What the fault cases and the soak are made of."""
