@@ -1,7 +1,6 @@
 """Writers that come over the network. The daemon sits on the machine that serves, as on a NAS; the
 case of a daemon that sits elsewhere is polling, in `watching`."""
 
-import datetime
 import time
 
 from lab import servers
@@ -100,7 +99,8 @@ def explorer(home, port, source, name):
         for begin in range(0, len(part), 1 << 16):
             file.write(part[begin : begin + (1 << 16)], at + begin)
     times = FileBasicInformation()
-    moment = datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=home.times)
+    # Windows counts tenths of microseconds since 1601; this is 2020, an hour later each time.
+    moment = (1_577_836_800 + 3600 * home.times + 11_644_473_600) * 10_000_000
     for field in ("creation_time", "last_access_time", "last_write_time", "change_time"):
         times[field] = moment
     times["file_attributes"] = smb.FileAttributes.FILE_ATTRIBUTE_ARCHIVE
@@ -139,7 +139,7 @@ def ftp(home, port, source, name):
 
 @client("FTP, vsftpd", "curl", "vsftpd", "root", serve=servers.vsftpd, over=False)
 def vsftpd(home, port, source, name):
-    run("curl", "-sS", "-T", source, f"ftp://127.0.0.1:{port}/{name}")
+    run("curl", "-sS", "-T", source, f"ftp://127.0.0.1:{port}/{home.input.name}/{name}")
 
 
 @client("WebDAV, rclone", "curl", "rclone", serve=servers.webdav, big=True)

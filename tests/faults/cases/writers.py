@@ -221,14 +221,15 @@ def temporary(home, source, target):
 
 @writer("tar x", "tar", over=True)
 def tar(home, source, target):
-    archive = home.path / "some.tar"
+    archive = source.with_name(f".{source.name}.tar")
     run("tar", "cf", archive, "-C", source.parent, source.name)
     run("tar", "xf", archive, "-C", target.parent)
+    archive.unlink()
 
 
 @writer("unzip over", "unzip", over=True)
 def unzip(home, source, target):
-    archive = home.path / "some.zip"
+    archive = source.with_name(f".{source.name}.zip")
     with zipfile.ZipFile(archive, "w") as file:
         file.write(source, target.name)
     run("unzip", "-o", archive, "-d", target.parent)

@@ -4,6 +4,7 @@ pictures that were dropped."""
 import collections
 import contextlib
 import dataclasses
+import errno
 import itertools
 import os
 import re
@@ -106,9 +107,11 @@ class Home:
         """Drops a picture by a rename, the surest way."""
         path = self.source(name, big)
         target = (into or self.input) / name
-        if path.stat().st_dev == target.parent.stat().st_dev:
+        try:
             os.rename(path, target)
-        else:
+        except OSError as cause:
+            if cause.errno != errno.EXDEV:
+                raise
             hidden = target.with_name("." + target.name)
             shutil.copyfile(path, hidden)
             os.rename(hidden, target)
@@ -120,6 +123,7 @@ class Home:
         self._undo.callback(subprocess.run, command, capture_output=True)
 
     def mount(self, *arguments):
+        """`mount`, undone when the case ends."""
         done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True)
         if done.returncode != 0:
             raise Skip(f"cannot mount: {done.stderr.strip()}")
@@ -164,7 +168,8 @@ class Home:
     def start(self, wrap=(), environment=(), wait=True):
         if self.observer is None:
             self.observer = Observer(self.output)
-        self._logged_before = len(self.log())
+        console = self.path / "console"
+        self._logged_before = console.stat().st_size if console.exists() else 0
         environment = os.environ | dict(environment)
         environment["WATERMARKD_CONFIG"] = str(self.path / "config.yaml")
         with open(self.path / "console", "ab") as console:
@@ -186,7 +191,10 @@ class Home:
             return ""
 
     def new_log(self):
-        return self.log()[self._logged_before :]
+        """Of the running daemon."""
+        with open(self.path / "console", errors="replace") as file:
+            file.seek(self._logged_before)
+            return file.read()
 
     def wait_for_line(self, pattern, timeout=30):
         self.wait_for(f"a log line with {pattern}", lambda: re.search(pattern, self.new_log()), timeout)
@@ -245,10 +253,14 @@ class Home:
         """The fault, or the writer, has ended just now: recovery is timed from here."""
         self.mended = time.monotonic()
 
-    def verdict(self, timeout=120):
-        """Waits until everything dropped is out, ends the daemon and takes stock."""
+    def verdict(self, timeout=120, forget=frozenset()):
+        """Waits until everything dropped is out, ends the daemon and takes stock. What the ledger says
+        of names to forget is left aside: they were judged, and cleared away."""
         began = self.mended or time.monotonic()
         lost = sorted(self.wait_for_outputs(timeout=timeout))
+        with contextlib.suppress(Unverified):
+            # A picture can be out, and the ledger not know it yet.
+            self.wait_for("the ledger", self._all_done, 0 if lost else 30)
         recovered = time.monotonic() - began
         self.stop()
         self.observer.stop()
@@ -276,11 +288,16 @@ class Home:
             doubled=self._doubled(),
             partial=partial,
             leftovers=self._leftovers(),
-            disagree=self._disagreements(),
+            disagree=self._disagreements(forget),
             recovered=recovered,
             late=self.within is not None and recovered > self.within,
             notes=self.notes,
         )
+
+    def _all_done(self):
+        with contextlib.closing(sqlite3.connect(self.ledger, timeout=30)) as ledger:
+            rows = ledger.execute("SELECT path FROM file WHERE state = 'done'")
+            return self.dropped.keys() <= {path for (path,) in rows}
 
     def _files(self):
         for directory, _, files in os.walk(self.output):
@@ -299,7 +316,7 @@ class Home:
             processed[os.path.relpath(path, self.input)] += 1
         return [f"{name}: {times}" for name, times in (processed - self.states).items()]
 
-    def _disagreements(self):
+    def _disagreements(self, forget):
         """Where the ledger says one thing and the folders another."""
         found = []
         visible = set(self._visible())
@@ -324,6 +341,8 @@ class Home:
             elif size != os.stat(self.output / name).st_size:
                 found.append(f"{name}: done with {size} bytes")
         for name, row in rows.items():
+            if name in forget:
+                continue
             # A file that went away while it was in hand was given back, and that is all.
             if row[2] != "released" or (self.input / name).exists():
                 found.append(f"{name}: only in the ledger, {row[2]}")

@@ -103,7 +103,7 @@ def ftp(home):
 def vsftpd(home):
     port, empty = free_port(), home.path / "empty"
     empty.mkdir(mode=0o755)
-    # The anonymous user writes here, and must get here.
+    # The anonymous user must not be able to write where it begins, only in the folder inside.
     os.chmod(home.path, 0o755)
     os.chmod(home.input, 0o777)
     (home.path / "vsftpd.conf").write_text(f"""\
@@ -115,11 +115,10 @@ anon_upload_enable=YES
 anon_other_write_enable=YES
 anon_umask=022
 write_enable=YES
-anon_root={home.input}
+anon_root={home.path}
 no_anon_password=YES
 secure_chroot_dir={empty}
 background=NO
-allow_writeable_chroot=YES
 seccomp_sandbox=NO
 """)
     return answering(port, home.spawn("vsftpd", home.path / "vsftpd.conf"))
