@@ -97,17 +97,38 @@ pub fn directory_identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// The mount point of the file system that a directory lies on, found by the change of device on
-/// the way up. Device numbers themselves are no good to remember: a network share may get another
-/// one each time it is mounted.
+/// The mount point of the file system that a directory lies on, found by the change of mount on the
+/// way up. The numbers of devices and mounts themselves are no good to remember: a network share
+/// may get other ones each time it is mounted.
 pub fn mount_point(directory: &Path) -> io::Result<PathBuf> {
     let mut point = directory.canonicalize()?;
-    let device = fs::metadata(&point)?.dev();
+    let mount = mount(&point)?;
     while let Some(parent) = point.parent() {
-        if fs::metadata(parent)?.dev() != device {
+        if self::mount(parent)? != mount {
             break;
         }
         point = parent.to_owned();
     }
     Ok(point)
+}
+
+/// Device and number in the mount table of what a path lies on. A bind mount has the device of what
+/// it shows, and only a number of its own, which Linux tells since 5.8.
+#[cfg(target_os = "linux")]
+fn mount(path: &Path) -> io::Result<(u64, Option<u64>)> {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+    let number = match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
+        Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) => {
+            Some(found.stx_mnt_id)
+        }
+        // An old kernel, or a sandbox that does not know the call.
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => None,
+        Err(cause) => return Err(cause.into()),
+    };
+    Ok((fs::metadata(path)?.dev(), number))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn mount(path: &Path) -> io::Result<(u64, Option<u64>)> {
+    Ok((fs::metadata(path)?.dev(), None))
 }
