@@ -13,6 +13,8 @@ mod command;
 mod contact_sheet;
 #[path = "tests/corpus.rs"]
 mod corpus;
+#[path = "tests/faults.rs"]
+mod faults;
 #[path = "tests/ledger.rs"]
 mod ledger;
 #[path = "tests/log.rs"]
