@@ -26,8 +26,11 @@ class Case:
         """Why it cannot be played here."""
         for need in self.needs:
             if need == "root":
-                if os.geteuid() != 0:
+                if os.environ.get("FAULTS_NAMESPACE") is None:
                     return "needs root, or user namespaces"
+            elif need == "true root":
+                if os.environ.get("FAULTS_NAMESPACE") != "root":
+                    return "needs root"
             elif need.startswith("module "):
                 if importlib.util.find_spec(need.removeprefix("module ")) is None:
                     return f"needs the Python {need}"

@@ -98,7 +98,7 @@ def inodes(home):
         home.wait_for_outputs()
 
 
-@case("output read-only, then writable", "root", quick=True)
+@case("output read-only, then writable", "true root", quick=True)
 def read_only(home):
     home.configure(RETRY)
     tmpfs(home, "out")
@@ -136,7 +136,7 @@ def state_full(home):
         home.wait_for_outputs()
 
 
-@case("disk of the ledger read-only, then writable", "root")
+@case("disk of the ledger read-only, then writable", "true root")
 def state_read_only(home):
     """A file that is open for writing keeps a file system from becoming read-only, which is why
     the daemon is stopped first: it must then refuse to start, and start when it can."""

@@ -168,7 +168,7 @@ def fuse(home, name, behind="nas"):
     return server
 
 
-@case("FUSE: what others write raises no events", "bindfs", "/dev/fuse", "root", quick=True)
+@case("FUSE: what others write raises no events", "bindfs", "/dev/fuse", "true root", quick=True)
 def polled(home):
     home.configure("poll: 1s")
     fuse(home, "in")
@@ -211,12 +211,12 @@ def killed(home, name, more):
         home.wait_for_outputs()
 
 
-@case("FUSE server of the input killed", "bindfs", "/dev/fuse", "root")
+@case("FUSE server of the input killed", "bindfs", "/dev/fuse", "true root")
 def input_killed(home):
     killed(home, "in", "")
 
 
-@case("FUSE server of the output killed", "bindfs", "/dev/fuse", "root", quick=True)
+@case("FUSE server of the output killed", "bindfs", "/dev/fuse", "true root", quick=True)
 def output_killed(home):
     killed(home, "out", RETRY)
 
@@ -242,11 +242,11 @@ def hung(home, name, more):
         home.wait_for_outputs()
 
 
-@case("FUSE server of the input hangs", "bindfs", "/dev/fuse", "root")
+@case("FUSE server of the input hangs", "bindfs", "/dev/fuse", "true root")
 def input_hung(home):
     hung(home, "in", "")
 
 
-@case("FUSE server of the output hangs", "bindfs", "/dev/fuse", "root")
+@case("FUSE server of the output hangs", "bindfs", "/dev/fuse", "true root")
 def output_hung(home):
     hung(home, "out", RETRY)

@@ -35,12 +35,12 @@ def smbclient(port, command):
     run("smbclient", "-N", "-p", port, "//127.0.0.1/drop", "-c", command)
 
 
-@client("Samba, put", "smbd", "smbclient", "root", serve=servers.samba, big=True, quick=True)
+@client("Samba, put", "smbd", "smbclient", "true root", serve=servers.samba, big=True, quick=True)
 def samba_put(home, port, source, name):
     smbclient(port, f"put {source} {name}")
 
 
-@client("Samba, temporary name and rename", "smbd", "smbclient", "root", serve=servers.samba)
+@client("Samba, temporary name and rename", "smbd", "smbclient", "true root", serve=servers.samba)
 def samba_rename(home, port, source, name):
     smbclient(port, f"put {source} {name}.tmp; rename {name}.tmp {name} -f")
 
@@ -48,7 +48,7 @@ def samba_rename(home, port, source, name):
 @client(
     "Samba, like Explorer",
     "smbd",
-    "root",
+    "true root",
     "module smbprotocol",
     serve=servers.samba,
     big=True,
@@ -112,17 +112,17 @@ def explorer(home, port, source, name):
     connection.disconnect()
 
 
-@client("scp", "scp", "/usr/sbin/sshd", "root", serve=servers.ssh, big=True)
+@client("scp", "scp", "/usr/sbin/sshd", "true root", serve=servers.ssh, big=True)
 def scp(home, options, source, name):
     run("scp", *options, source, f"root@127.0.0.1:{home.input / name}")
 
 
-@client("sftp put", "sftp", "/usr/sbin/sshd", "root", serve=servers.ssh, big=True, quick=True)
+@client("sftp put", "sftp", "/usr/sbin/sshd", "true root", serve=servers.ssh, big=True, quick=True)
 def sftp(home, options, source, name):
     run("sftp", *options, "root@127.0.0.1", input=f"put {source} {home.input / name}\n".encode())
 
 
-@client("sftp, broken off and resumed", "sftp", "/usr/sbin/sshd", "root", serve=servers.ssh, big=True, over=False)
+@client("sftp, broken off and resumed", "sftp", "/usr/sbin/sshd", "true root", serve=servers.ssh, big=True, over=False)
 def reput(home, options, source, name):
     data = source.read_bytes()
     part = source.with_name("part")
@@ -137,7 +137,7 @@ def ftp(home, port, source, name):
     run("curl", "-sS", "--limit-rate", "3M", "-T", source, f"ftp://127.0.0.1:{port}/{name}")
 
 
-@client("FTP, vsftpd", "curl", "vsftpd", "root", serve=servers.vsftpd, over=False)
+@client("FTP, vsftpd", "curl", "vsftpd", "true root", serve=servers.vsftpd, over=False)
 def vsftpd(home, port, source, name):
     run("curl", "-sS", "-T", source, f"ftp://127.0.0.1:{port}/{home.input.name}/{name}")
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from lab.home import Unverified
+from lab.home import Skip, Unverified
 
 from . import case
 from .full import RETRY, arrive
@@ -28,7 +28,9 @@ def inject(name, *faults, more="", quick=False):
         for calls, error, when in faults:
             command += ["-e", f"inject={calls}:error={error}:when={when}"]
         tracer = home.spawn(*command, "-p", home.daemon.pid, stderr=subprocess.PIPE)
-        home.wait_for("strace", lambda: traced(home.daemon.pid))
+        home.wait_for("strace", lambda: traced(home.daemon.pid) or tracer.poll() is not None)
+        if tracer.poll() is not None:
+            raise Skip(f"strace: {tracer.stderr.read().decode().strip()}")
         for round in range(8):
             arrive(home, f"broken-{round}", 5)
             time.sleep(0.3)

@@ -3,9 +3,10 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
-from lab.home import Unverified
+from lab.home import Skip, Unverified
 
 from . import case
 from .full import arrive
@@ -35,6 +36,8 @@ def overflow(home):
 
 
 def limited(home, what, limit, told):
+    if subprocess.run(["unshare", "-U", "-r", "true"], capture_output=True).returncode != 0:
+        raise Skip("needs user namespaces")
     home.configure("poll: 1s\nrescan: 5m", folder=", recursive: true")
     for number in range(5):
         (home.input / f"sub-{number}").mkdir()
