@@ -110,6 +110,8 @@ pub struct Watching<'a> {
     pub next_look: Instant,
     /// The mount point that the input lay on when it was last online.
     place: Option<PathBuf>,
+    /// The directory that it was when it was first online, and the mount point of that.
+    first: Option<(PathBuf, os::Identity)>,
     seen: Seen,
     poll: Duration,
     rescan: Duration,
@@ -138,6 +140,7 @@ impl<'a> Watching<'a> {
             state: State::New,
             next_look: Instant::now(),
             place: None,
+            first: None,
             seen: Seen::new(),
             poll: order.poll,
             rescan: order.rescan,
@@ -192,18 +195,22 @@ impl<'a> Watching<'a> {
     }
 
     /// The directory's identity, if it lies where it should: an empty mount point is no folder
-    /// whose files have gone. A folder that has moved to a mount of its own is welcome.
+    /// whose files have gone. A folder that has moved to a mount of its own is welcome, and so is the
+    /// first one when what was mounted over it goes.
     fn find(&mut self) -> anyhow::Result<os::Identity> {
         let input = &self.root.folder.input;
         let identity = identity(input)?;
         let place = os::mount_point(input)?;
+        let here = (place, identity);
         if let Some(before) = &self.place
-            && *before != place
-            && before.starts_with(&place)
+            && *before != here.0
+            && before.starts_with(&here.0)
+            && self.first.as_ref() != Some(&here)
         {
             bail!("nothing is mounted on {} any more", before.display());
         }
-        self.place = Some(place);
+        self.place = Some(here.0.clone());
+        self.first.get_or_insert(here);
         Ok(identity)
     }
 
