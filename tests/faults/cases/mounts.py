@@ -117,7 +117,7 @@ def output_flaps(home):
     home.within = WITHIN
 
 
-@case("input mounted over and uncovered", "root")
+@case("input mounted over and uncovered", "root", quick=True)
 def overmounted(home):
     home.configure()
     home.start()
