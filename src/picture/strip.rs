@@ -330,9 +330,10 @@ mod tests {
             for orientation in 2..=8 {
                 let (mut turned, mut after) = (Pixels::default(), Pixels::default());
                 orient::pixels(&source, orientation, &mut turned);
-                let size = match orient::exchanges_sides(orientation) {
-                    true => (150, 203),
-                    false => (203, 150),
+                let size = if orient::exchanges_sides(orientation) {
+                    (150, 203)
+                } else {
+                    (203, 150)
                 };
                 let mut before = Pixels::default();
                 before.allocate(size.0, size.1, turned.channels, turned.deep);

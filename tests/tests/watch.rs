@@ -252,6 +252,10 @@ fn what_an_overflowing_event_queue_swallowed_is_found() {
     let mut sandbox = Sandbox::new();
     sandbox.start();
     sandbox.signal(Signal::STOP);
+    sandbox.wait_for("the process to stand still", |sandbox| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", sandbox.pid())).unwrap();
+        stat.rsplit(')').next().unwrap().starts_with(" T")
+    });
     sandbox.write("beside", b"no picture");
     for number in 0..=queue {
         let name = sandbox.path(format!("in/{number}"));
