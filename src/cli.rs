@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
 use crate::{
-    config::{self, Config, ConfigError},
+    config::{self, Config, ConfigError, Source},
     daemon, ledger, log, mark, os,
     picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
     publish,
@@ -182,12 +182,17 @@ fn progress_bar() -> anyhow::Result<ProgressBar> {
 
 fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
-    let outputs = config.folders.iter().map(|folder| folder.output.as_path());
+    let written_to = config.folders.iter().flat_map(|folder| {
+        let leaves = folder.after != Source::Keep || folder.on_failure != Source::Keep;
+        let input = leaves.then_some(folder.input.as_path());
+        let output = folder.output.as_path();
+        folder.moved_to().chain([output]).chain(input)
+    });
     let state = [
         config.ledger.parent().unwrap_or(Path::new(".")),
         &config.log.dir,
     ];
-    let unfit: Vec<String> = outputs
+    let unfit: Vec<String> = written_to
         .chain(state)
         .filter_map(unfit_for_writing)
         .chain(
@@ -221,6 +226,13 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         writeln!(out, "folder {}", folder.input.display())?;
         writeln!(out, "  watch: {} ({why}){depth}", mode.name())?;
         writeln!(out, "  output: {}", folder.output.display())?;
+        if folder.after != Source::Keep {
+            writeln!(out, "  after: {}", describe_source(&folder.after))?;
+        }
+        if folder.on_failure != Source::Keep {
+            let what = describe_source(&folder.on_failure);
+            writeln!(out, "  on_failure: {what}")?;
+        }
         writeln!(out, "  recipe: {}", describe(&folder.recipe))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -235,6 +247,14 @@ fn unfit_for_writing(folder: &Path) -> Option<String> {
         Some(format!("folder {} is not writable", nearest.display()))
     } else {
         None
+    }
+}
+
+fn describe_source(source: &Source) -> String {
+    match source {
+        Source::Keep => "keep".to_owned(),
+        Source::Delete => "delete".to_owned(),
+        Source::MoveTo(path) => format!("move_to {}", path.display()),
     }
 }
 

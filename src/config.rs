@@ -70,7 +70,31 @@ pub struct Folder {
     /// Extra globs, matched against every name on the way to a file and against its whole path
     /// relative to the input; `*` stops at a slash and `**` does not. Case counts, except on Windows.
     pub ignore: GlobSet,
+    /// What becomes of a file once its picture is published.
+    pub after: Source,
+    /// What becomes of a file that failed; never [`Source::Delete`].
+    pub on_failure: Source,
     pub recipe: Arc<Recipe>,
+}
+
+impl Folder {
+    /// The folders that its files are moved to.
+    pub fn moved_to(&self) -> impl Iterator<Item = &Path> {
+        let sources = [&self.after, &self.on_failure].into_iter();
+        sources.filter_map(|source| match source {
+            Source::MoveTo(path) => Some(path.as_path()),
+            Source::Keep | Source::Delete => None,
+        })
+    }
+}
+
+/// What becomes of a file that has been dealt with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Keep,
+    Delete,
+    /// Absolute; may be missing, but its parent is there.
+    MoveTo(PathBuf),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,8 +335,8 @@ folders:
     recursive: true
     watch: poll
     ignore: ["*.tmp.jpg", "drafts/*"]
-    after: keep
-    on_failure: keep
+    after: {move_to: ./done/}
+    on_failure: {move_to: failed}
     watermark: {opacity: 100, margin: 7, chroma: "420"}
   - {input: b, output: elsewhere, watch: events, watermark: *base}
 workers: 1024
@@ -632,8 +656,8 @@ watermark:
   metadata: copyright
 folders:
   - input: in
-    after: delete
-    on_failure: {move_to: failed}
+    after: {move_to: []}
+    on_failure: {move_to: failed, then: x}
   - input: b
     after: {move: done}
     on_failure: delete
@@ -643,8 +667,8 @@ ledger: postgres://user:secret@host/db
 status: {listen: "127.0.0.1:9470"}
 "#,
             &[
-                ":7: folders[0].after: \"delete\" is not supported yet",
-                ":8: folders[0].on_failure: move_to is not supported yet",
+                ":7: folders[0].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":8: folders[0].on_failure: must be keep or {move_to: FOLDER}, found a mapping",
                 ":10: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
                 ":11: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
                 ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",

@@ -6,6 +6,7 @@
 
 use std::{
     any::Any,
+    collections::BTreeSet,
     convert::Infallible,
     fs, io,
     num::NonZeroUsize,
@@ -23,6 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{self, Config},
+    dispose,
     ledger::Ledger,
     log::Log,
     memory::{self, Budget, Size},
@@ -159,6 +161,8 @@ struct Inputs {
     plans: Sender<watch::Plan>,
     /// The other end of `plans`: a plan that waits there is out of date when a new one comes.
     waiting_plans: Receiver<watch::Plan>,
+    disposals: Sender<dispose::Plan>,
+    waiting_disposals: Receiver<dispose::Plan>,
     /// Its end tells threads that are busy for long to stop.
     _quit: Sender<Infallible>,
     control: Sender<Control>,
@@ -184,6 +188,8 @@ impl Machine {
         let (plan_sender, plans) = bounded(1);
         let (quit_sender, quit) = bounded(0);
         let (room_sender, room) = bounded(1);
+        let (owed_sender, owed) = bounded(1);
+        let (dispose_sender, dispose_plans) = bounded(1);
         let (death_sender, deaths) = bounded(64);
 
         let started = Instant::now();
@@ -202,9 +208,16 @@ impl Machine {
             "pool started"
         );
 
-        let shared = Arc::clone(ledger);
+        let (shared, wake) = (Arc::clone(ledger), owed_sender.clone());
         spawn("publish", &death_sender, move || {
-            publish::run(&finished, &outcome_sender, &shared);
+            publish::run(&finished, &outcome_sender, &wake, &shared);
+        })?;
+
+        let plan = dispose_plan(config, &roots);
+        let (shared, own_quit) = (Arc::clone(ledger), quit.clone());
+        let waiting_disposals = dispose_plans.clone();
+        spawn("dispose", &death_sender, move || {
+            dispose::run(plan, &dispose_plans, &owed, &own_quit, &shared);
         })?;
 
         let plan = queue::Plan {
@@ -218,6 +231,7 @@ impl Machine {
             jobs: job_sender,
             outcomes,
             room: room_sender,
+            owed: owed_sender,
         };
         let (shared, bar) = (Arc::clone(ledger), bar.clone());
         let settle = spawn("settle", &death_sender, move || {
@@ -243,6 +257,8 @@ impl Machine {
         let inputs = Inputs {
             plans: plan_sender,
             waiting_plans,
+            disposals: dispose_sender,
+            waiting_disposals,
             _quit: quit_sender,
             control: control_sender,
             pool: (until == Until::Stopped).then_some(pool),
@@ -263,6 +279,8 @@ impl Machine {
         let Some(Inputs {
             plans,
             waiting_plans,
+            disposals,
+            waiting_disposals,
             _quit: _,
             control,
             pool: Some(pool),
@@ -289,6 +307,7 @@ impl Machine {
             rescan: config.rescan,
         };
         replace(plans, waiting_plans, plan);
+        replace(disposals, waiting_disposals, dispose_plan(&config, &roots));
         pool.shrink(config.workers);
         if config.max_memory != old.max_memory {
             pool.budget.set_limit(max_memory(&config));
@@ -361,7 +380,7 @@ impl Machine {
 }
 
 /// Puts the newest plan into its channel, in place of one that still waits there.
-fn replace(plans: &Sender<watch::Plan>, waiting: &Receiver<watch::Plan>, plan: watch::Plan) {
+fn replace<T>(plans: &Sender<T>, waiting: &Receiver<T>, plan: T) {
     let mut plan = plan;
     while let Err(TrySendError::Full(newest)) = plans.try_send(plan) {
         drop(waiting.try_recv());
@@ -376,14 +395,19 @@ fn sweep(
     quit: &Quit,
     deaths: &Sender<String>,
 ) -> anyhow::Result<()> {
-    let outputs: Vec<(PathBuf, bool)> = roots
+    let outputs: BTreeSet<(PathBuf, bool)> = roots
         .iter()
         .filter(|root| {
-            swept
+            !swept
                 .iter()
-                .all(|old| old.folder.output != root.folder.output)
+                .any(|old| old.folder.output == root.folder.output)
         })
-        .map(|root| (root.folder.output.clone(), root.folder.recursive))
+        .flat_map(|root| {
+            let recursive = root.folder.recursive;
+            let written_to = root.folder.moved_to().chain([root.folder.output.as_path()]);
+            written_to.map(move |path| (path.to_owned(), recursive))
+        })
+        .filter(|(path, _)| path.is_dir())
         .collect();
     let quit = quit.clone();
     spawn("sweep", deaths, move || {
@@ -500,6 +524,14 @@ fn max_memory(config: &Config) -> u64 {
     let (bytes, why) = memory::limit(config.max_memory);
     info!(max_memory = %Size(bytes), why, "memory for pictures");
     bytes
+}
+
+fn dispose_plan(config: &Config, roots: &[Arc<Root>]) -> dispose::Plan {
+    dispose::Plan {
+        roots: roots.to_vec(),
+        retry_first: config.retry.first,
+        retry_max: config.retry.max,
+    }
 }
 
 fn waits(config: &Config, until: Until) -> Waits {

@@ -14,6 +14,7 @@
 //! "done" is only written once the picture itself is on the disk.
 
 mod open;
+mod owed;
 mod recover;
 
 use std::{
@@ -35,6 +36,7 @@ use rusqlite::{
 
 pub use self::{
     open::{Refused, inspect},
+    owed::{Dues, Left, Owed},
     recover::{CRASHES, Recovered},
 };
 
@@ -87,6 +89,8 @@ pub enum Fate<'a> {
 pub enum Standing {
     /// It has its fate.
     Decided,
+    /// It has its fate, and its source is still to leave the folder.
+    Owed,
     Open {
         /// Where it failed for what may pass; the wait is zero when it is due.
         waiting: Option<NextTry>,
@@ -139,14 +143,17 @@ impl Ledger {
 
     /// Whether the file, as it is now, has been dealt with.
     pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
-        Ok(self.standing(file, stamp)? == Standing::Decided)
+        Ok(!matches!(
+            self.standing(file, stamp)?,
+            Standing::Open { .. }
+        ))
     }
 
     pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
         self.guarded(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT state IN ('done', 'failed'), state = 'waiting', tries, next_ms, told_ms,
-             crashes + ends FROM file
+                "SELECT state IN ('done', 'failed') AND source IS NOT 'gone', state = 'waiting',
+             tries, next_ms, told_ms, crashes + ends, source IS 'owed' FROM file
              WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
             )?;
             let row = params![
@@ -157,7 +164,12 @@ impl Ledger {
             ];
             let standing = select.query_row(row, |row| {
                 if row.get(0)? {
-                    return Ok(Standing::Decided);
+                    let owed = row.get(6)?;
+                    return Ok(if owed {
+                        Standing::Owed
+                    } else {
+                        Standing::Decided
+                    });
                 }
                 let suspicion = row.get(5)?;
                 if !row.get(1)? {
@@ -179,7 +191,7 @@ impl Ledger {
     }
 
     /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
-    /// with, for as long as it says so. Reads in pieces, so that workers do not wait for long.
+    /// with and stays, for as long as it says so. Reads in pieces, so that workers do not wait for long.
     pub fn each_fate(
         &self,
         folder: FolderId,
@@ -189,7 +201,8 @@ impl Ledger {
         loop {
             let connection = self.connection();
             let mut select = connection.prepare_cached(
-                "SELECT path, length, mtime_ns, state IN ('done', 'failed') FROM file
+                "SELECT path, length, mtime_ns, state IN ('done', 'failed') AND source IS NULL
+                 FROM file
                  WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
             )?;
             let mut rows = select
@@ -234,6 +247,7 @@ impl Ledger {
         recipe: u64,
         alone: bool,
         made: Option<&FileKey>,
+        dues: Dues,
     ) -> anyhow::Result<()> {
         self.guarded(|connection| {
             let transaction = connection
@@ -248,8 +262,9 @@ impl Ledger {
                     .context("cannot claim the file in the ledger")?;
             }
             let mut insert = transaction.prepare_cached(
-            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7)
+            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone,
+               dues, inode)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7, ?8, ?9)
              ON CONFLICT (folder, path) DO UPDATE SET
                length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
                state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
@@ -258,7 +273,8 @@ impl Ledger {
                ends = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
                       THEN ends ELSE 0 END,
                step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
-               tries = NULL, next_ms = NULL, told_ms = NULL",
+               tries = NULL, next_ms = NULL, told_ms = NULL,
+               dues = excluded.dues, inode = excluded.inode, source = NULL",
         )?;
             let row = params![
                 file.folder.0,
@@ -267,7 +283,9 @@ impl Ledger {
                 stamp.mtime_ns,
                 recipe.cast_signed(),
                 now_ms(),
-                alone
+                alone,
+                dues.as_row(),
+                dues.inode.map(u64::cast_signed)
             ];
             insert
                 .execute(row)
@@ -293,7 +311,9 @@ impl Ledger {
                     "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
                  took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
                  crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END,
-                 ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END
+                 ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END,
+                 source = CASE WHEN ?3 = 'done' AND dues & 1 OR ?3 = 'failed' AND dues & 2
+                          THEN 'owed' END
                  WHERE folder = ?1 AND path = ?2",
                 )?;
                 for (file, fate) in fates {
@@ -463,9 +483,11 @@ mod tests {
         assert_ne!(folder, other);
         let (good, bad) = (key(folder, "good.jpg"), key(folder, "bad.jpg"));
         ledger
-            .claim(&good, stamp(1), u64::MAX, false, None)
+            .claim(&good, stamp(1), u64::MAX, false, None, Dues::NONE)
             .unwrap();
-        ledger.claim(&bad, stamp(2), 5, false, None).unwrap();
+        ledger
+            .claim(&bad, stamp(2), 5, false, None, Dues::NONE)
+            .unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
         let done = Fate::Done {
             output: Path::new("/out/good.jpg"),
@@ -486,7 +508,9 @@ mod tests {
         assert!(ledger.has_fate(&bad, stamp(2)).unwrap());
         assert!(!ledger.has_fate(&good, stamp(7)).unwrap());
         assert!(!ledger.has_fate(&key(other, "good.jpg"), stamp(1)).unwrap());
-        ledger.claim(&good, stamp(7), 5, false, None).unwrap();
+        ledger
+            .claim(&good, stamp(7), 5, false, None, Dues::NONE)
+            .unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
     }
 
@@ -498,7 +522,9 @@ mod tests {
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
         assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
+        ledger
+            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
+            .unwrap();
         let next = NextTry {
             tries: 4,
             wait: minutes(2),
@@ -530,7 +556,9 @@ mod tests {
         );
         assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
         assert_eq!(ledger.standing(&file, stamp(2)).unwrap(), NEW);
-        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
+        ledger
+            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
+            .unwrap();
         assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
     }
 
@@ -574,7 +602,9 @@ mod tests {
         let path = directory.path().join("ledger.sqlite");
         let ledger = Ledger::open(&path).unwrap();
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
-        ledger.claim(&file, stamp(1), 5, false, None).unwrap();
+        ledger
+            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
+            .unwrap();
         drop(ledger);
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().files, 1);
@@ -627,9 +657,11 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let forget = "PRAGMA shrink_memory";
         ledger.connection().execute_batch(forget).unwrap();
-        let first = ledger.claim(&file, stamp(1), 0, false, None);
+        let first = ledger.claim(&file, stamp(1), 0, false, None, Dues::NONE);
         assert!(open::is_corrupt(&first.unwrap_err()));
-        ledger.claim(&file, stamp(1), 0, false, None).unwrap();
+        ledger
+            .claim(&file, stamp(1), 0, false, None, Dues::NONE)
+            .unwrap();
         assert_eq!(ledger.folder(Path::new("/in/77")).unwrap(), folder);
         let names = fs::read_dir(directory.path()).unwrap();
         let aside = names.filter(|name| {
@@ -651,7 +683,9 @@ mod tests {
             path: Arc::from(Path::new(OsStr::from_bytes(bytes))),
         };
         let (one, two) = (raw(b"\xff1.jpg"), raw(b"\xfe1.jpg"));
-        ledger.claim(&one, stamp(1), 0, false, None).unwrap();
+        ledger
+            .claim(&one, stamp(1), 0, false, None, Dues::NONE)
+            .unwrap();
         ledger
             .finish([(
                 &one,

@@ -5,6 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(unix)]
+#[path = "os/directory.rs"]
+mod directory;
+#[cfg(not(unix))]
+#[path = "os/directory_windows.rs"]
+mod directory;
 #[path = "os/memory.rs"]
 mod memory;
 #[cfg(unix)]
@@ -14,10 +20,13 @@ mod platform;
 #[path = "os/windows.rs"]
 mod platform;
 
+pub use directory::Directory;
 pub use memory::memory;
+#[cfg(unix)]
+use platform::synced;
 pub use platform::{
-    create_new, death, directory_identity, is_writable, mount_point, open_regular, start_writing,
-    sync_directory,
+    create_new, death, directory_identity, inode, is_link, is_writable, mount_point, open_regular,
+    start_writing, sync_directory,
 };
 
 /// Tells whether a path still leads to the directory it led to before: device and inode.

@@ -23,6 +23,7 @@ use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    dispose,
     ledger::{Fate, Ledger},
     log::text,
     os,
@@ -79,10 +80,8 @@ impl Drop for Staged {
 
 /// Writes a picture under a temporary name beside its target.
 pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let directory = target.parent().unwrap_or(Path::new("."));
-    let temp = directory.join(format!("{}{number}", own_prefix()));
+    let temp = directory.join(temp_name());
     let mut file = os::create_new(&temp)?;
     let written = file.write_all(bytes);
     os::start_writing(&file);
@@ -92,6 +91,13 @@ pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
         target,
     };
     written.map(|()| staged)
+}
+
+/// The name of another temporary file.
+pub fn temp_name() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("{}{number}", own_prefix())
 }
 
 /// What the temporary files of this process are called: other than those of any before it, also
@@ -113,23 +119,37 @@ pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     attempt().with_context(|| format!("cannot write {}", target.display()))
 }
 
-/// The mount point that an output folder lies on. Below an unmounted mount point the folder would
+/// The mount point that an output folder lies on, once it is known. Below an unmounted mount point the folder would
 /// be made again, and filled, on the wrong disk; a mount that comes later is welcome, and from then
 /// on missed when it goes.
 #[derive(Debug, Clone)]
-pub struct OutputPlace(Arc<Mutex<PathBuf>>);
+pub struct OutputPlace(Arc<Mutex<Option<PathBuf>>>);
 
 impl OutputPlace {
-    fn confirm(&self, output: &Path, now: PathBuf) -> anyhow::Result<()> {
+    /// The place of a folder as it is now.
+    pub fn of(folder: &Path) -> OutputPlace {
+        let nearest = if folder.is_dir() {
+            Some(folder)
+        } else {
+            folder.parent()
+        };
+        let place = nearest.and_then(|nearest| os::mount_point(nearest).ok());
+        OutputPlace(Arc::new(Mutex::new(place)))
+    }
+
+    pub fn confirm(&self, output: &Path, now: PathBuf) -> anyhow::Result<()> {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now != *place && place.starts_with(&now) {
+        if let Some(before) = &*place
+            && now != *before
+            && before.starts_with(&now)
+        {
             bail!(
-                "output folder {} is gone with its mount {}",
+                "folder {} is gone with its mount {}",
                 output.display(),
-                place.display()
+                before.display()
             );
         }
-        *place = now;
+        *place = Some(now);
         Ok(())
     }
 }
@@ -147,24 +167,13 @@ pub fn prepare_output(output: &Path) -> anyhow::Result<OutputPlace> {
             output.display()
         )
     })?;
-    Ok(OutputPlace(Arc::new(Mutex::new(place))))
+    Ok(OutputPlace(Arc::new(Mutex::new(Some(place)))))
 }
 
 /// The path of a picture in its root's output; makes the folders on the way that are missing.
 pub fn target(root: &Root, relative: &Path) -> anyhow::Result<PathBuf> {
     let output = &root.folder.output;
-    let missing = !output.is_dir();
-    let nearest = if missing {
-        output.parent().unwrap_or(output)
-    } else {
-        output
-    };
-    let place = os::mount_point(nearest)
-        .with_context(|| format!("output folder {} is gone", output.display()))?;
-    root.output.confirm(output, place)?;
-    if missing {
-        make_directory(output)?;
-    }
+    make_sure(output, &root.output)?;
     let mut directory = output.clone();
     for part in relative.parent().into_iter().flatten() {
         directory.push(part);
@@ -173,6 +182,23 @@ pub fn target(root: &Root, relative: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     Ok(output.join(relative))
+}
+
+/// Makes a folder if only it is missing, and its place is the one it had.
+pub fn make_sure(output: &Path, known: &OutputPlace) -> anyhow::Result<()> {
+    let missing = !output.is_dir();
+    let nearest = if missing {
+        output.parent().unwrap_or(output)
+    } else {
+        output
+    };
+    let place =
+        os::mount_point(nearest).with_context(|| format!("folder {} is gone", output.display()))?;
+    known.confirm(output, place)?;
+    if missing {
+        make_directory(output)?;
+    }
+    Ok(())
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {
@@ -234,12 +260,19 @@ fn is_leftover(name: &OsStr) -> bool {
 }
 
 /// Runs the `publish` thread until all workers are gone.
-pub fn run(finished: &Receiver<Finished>, outcomes: &Sender<Outcome>, ledger: &Ledger) {
+pub fn run(
+    finished: &Receiver<Finished>,
+    outcomes: &Sender<Outcome>,
+    owed: &Sender<()>,
+    ledger: &Ledger,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = finished.recv() {
         group.push(first);
         group.extend(finished.try_iter().take(GROUP - 1));
-        for outcome in publish(&mut group, ledger) {
+        let outcomes_of_group = publish(&mut group, ledger);
+        dispose::wake(owed);
+        for outcome in outcomes_of_group {
             if outcomes.send(outcome).is_err() {
                 return;
             }

@@ -21,7 +21,8 @@ use tracing::{debug, error, info, warn};
 
 use self::quarantine::Quarantine;
 use crate::{
-    ledger::{Fate, Ledger, Standing},
+    dispose,
+    ledger::{Dues, Fate, Ledger, Standing},
     log::text,
     publish::Outcome,
     report::Report,
@@ -37,6 +38,8 @@ pub struct Job {
     pub root: Arc<Root>,
     /// Length and mtime at the look that found it settled.
     pub stamp: Stamp,
+    /// Whether the file is to leave its folder then.
+    pub dues: Dues,
     pub history: History,
     /// What is there now is all that will come: a damaged picture is taken as it is.
     pub last_try: bool,
@@ -90,6 +93,8 @@ pub struct Ends {
     pub outcomes: Receiver<Outcome>,
     /// Tells the scans that a folder has room for more files.
     pub room: Sender<()>,
+    /// Tells that there may be a source that is to leave its folder.
+    pub owed: Sender<()>,
 }
 
 /// A burst that does not end is reported in between.
@@ -107,6 +112,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         jobs,
         outcomes,
         room,
+        owed,
     } = ends;
     let mut queue = Queue {
         settle: Settle::new(plan.waits),
@@ -118,6 +124,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         full: Vec::new(),
         until,
         ledger,
+        owed,
         burst: Report::default(),
         total: Report::default(),
     };
@@ -217,6 +224,7 @@ struct Queue<'a> {
     full: Vec<Arc<Root>>,
     until: Until,
     ledger: &'a Ledger,
+    owed: Sender<()>,
     /// Since the last report.
     burst: Report,
     total: Report,
@@ -347,7 +355,9 @@ impl Queue<'_> {
                 ..history
             };
             match self.ledger.standing(&file, stamp) {
-                Ok(Standing::Decided) => debug!(path = text(&path), "dealt with before"),
+                Ok(Standing::Decided | Standing::Owed) => {
+                    debug!(path = text(&path), "dealt with before");
+                }
                 Ok(Standing::Open {
                     waiting: Some(next),
                     ..
@@ -372,6 +382,7 @@ impl Queue<'_> {
                         continue;
                     }
                     let root = Arc::clone(root);
+                    let dues = dispose::dues(&root.folder, &metadata);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
                     let queued = Instant::now();
@@ -382,6 +393,7 @@ impl Queue<'_> {
                         file,
                         root,
                         stamp,
+                        dues,
                         history,
                         last_try,
                         queued,
@@ -484,6 +496,7 @@ impl Queue<'_> {
             "failed"
         );
         self.count_failure();
+        dispose::wake(&self.owed);
     }
 
     /// Something failed that may pass.

@@ -227,6 +227,7 @@ fn take_in_hand(
             job.root.recipe_id,
             job.trial.is_some(),
             made,
+            job.dues,
         )
         .map_err(|cause| Failure::Transient {
             step: "claim",

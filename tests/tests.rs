@@ -13,6 +13,8 @@ mod command;
 mod contact_sheet;
 #[path = "tests/corpus.rs"]
 mod corpus;
+#[path = "tests/dispose.rs"]
+mod dispose;
 #[path = "tests/faults.rs"]
 mod faults;
 #[path = "tests/ledger.rs"]

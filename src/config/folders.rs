@@ -1,7 +1,7 @@
 //! `folders:`, or the original tool's single folder.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -11,7 +11,7 @@ use super::recipe::{self, Marks};
 use super::section::{Findings, Section};
 use super::tree::{Node, Value};
 use super::value;
-use super::{Folder, Watch};
+use super::{Folder, Source, Watch};
 
 /// The folders of either form.
 pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site> {
@@ -90,8 +90,11 @@ fn read_one(
         ]),
     );
     let ignore = ignore(section.node("ignore"), findings);
-    section.get("after", after);
-    section.get("on_failure", on_failure);
+    let (mut after, mut on_failure) = (Source::Keep, Source::Keep);
+    section.set("after", &mut after, |value| read_after(value, marks.base));
+    section.set("on_failure", &mut on_failure, |value| {
+        read_on_failure(value, marks.base)
+    });
 
     let mut own = section.section("watermark").over(watermark);
     let recipe = recipe::read(&mut own, marks, max_pixels);
@@ -101,6 +104,8 @@ fn read_one(
     let input_at = section.place_of("input");
     let output_at = section.place_of("output");
     let output_given = section.node("output").is_some();
+    let after_at = section.place_of("after");
+    let on_failure_at = section.place_of("on_failure");
     section.finish();
 
     let input = value::below(marks.base, &input?);
@@ -114,11 +119,15 @@ fn read_one(
             recursive,
             watch,
             ignore,
+            after,
+            on_failure,
             recipe: Arc::new(recipe),
         },
         input_at,
         output_at,
         output_given,
+        after_at,
+        on_failure_at,
     })
 }
 
@@ -140,9 +149,13 @@ fn read_old(
             recursive: false,
             watch: Watch::Auto,
             ignore: GlobSet::empty(),
+            after: Source::Keep,
+            on_failure: Source::Keep,
             recipe: Arc::new(recipe),
         },
         output_at: at.clone(),
+        after_at: at.clone(),
+        on_failure_at: at.clone(),
         input_at: at,
         output_given: false,
     }
@@ -185,26 +198,31 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
     })
 }
 
-fn after(value: &Value) -> Result<(), String> {
+fn read_after(value: &Value, base: &Path) -> Result<Source, String> {
     match value {
-        Value::Text(text) if text == "keep" => Ok(()),
-        Value::Text(text) if text == "delete" => value::unsupported(value),
-        other => move_to(other, "keep, delete or {move_to: FOLDER}"),
+        Value::Text(text) if text == "delete" => Ok(Source::Delete),
+        other => keep_or_move(other, base, "keep, delete or {move_to: FOLDER}"),
     }
 }
 
-fn on_failure(value: &Value) -> Result<(), String> {
-    match value {
-        Value::Text(text) if text == "keep" => Ok(()),
-        other => move_to(other, "keep or {move_to: FOLDER}"),
-    }
+/// Nothing that failed is ever deleted.
+fn read_on_failure(value: &Value, base: &Path) -> Result<Source, String> {
+    keep_or_move(value, base, "keep or {move_to: FOLDER}")
 }
 
-fn move_to(value: &Value, choices: &str) -> Result<(), String> {
-    match value {
-        Value::Map(entries) if matches!(&entries[..], [(key, Node { value: Value::Text(_), .. })] if key == "move_to") => {
-            Err("move_to is not supported yet".to_owned())
+fn keep_or_move(value: &Value, base: &Path, choices: &str) -> Result<Source, String> {
+    let move_to = |entries: &[(String, Node)]| -> Option<PathBuf> {
+        match entries {
+            [(key, node)] if key == "move_to" => value::path(&node.value).ok(),
+            _ => None,
         }
-        other => Err(value::wanted(choices, other)),
+    };
+    match value {
+        Value::Text(text) if text == "keep" => Some(Source::Keep),
+        Value::Map(entries) => {
+            move_to(entries).map(|path| Source::MoveTo(value::below(base, &path)))
+        }
+        _ => None,
     }
+    .ok_or_else(|| value::wanted(choices, value))
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Folder;
 use super::section::Findings;
 use super::tree::Place;
+use super::{Folder, Source};
 
 /// A folder of the file and where its two paths stand in it.
 pub struct Site {
@@ -16,6 +16,23 @@ pub struct Site {
     pub output_at: Place,
     /// Whether the file names the output.
     pub output_given: bool,
+    pub after_at: Place,
+    pub on_failure_at: Place,
+}
+
+impl Site {
+    /// The folders that its files are moved to, with where they stand.
+    fn moved_to(&self) -> impl Iterator<Item = (&Path, &Place)> {
+        let Folder {
+            after, on_failure, ..
+        } = &self.folder;
+        [(after, &self.after_at), (on_failure, &self.on_failure_at)]
+            .into_iter()
+            .filter_map(|(source, at)| match source {
+                Source::MoveTo(path) => Some((path.as_path(), at)),
+                Source::Keep | Source::Delete => None,
+            })
+    }
 }
 
 /// A directory, whatever it is called: symlinks are resolved, and bind mounts have an identity.
@@ -103,6 +120,46 @@ pub fn check(sites: &[Site], findings: &Findings) {
                 } else if site.folder.recursive && other_input.inside(output) {
                     findings.add(&site.output_at, format!("holds {name}"));
                 }
+            }
+        }
+        for (path, at) in site.moved_to() {
+            match locate_output(path) {
+                Ok(moved) => check_moved(site, &moved, at, &located, findings),
+                Err(cause) => findings.add(at, cause),
+            }
+        }
+    }
+}
+
+/// Checks the folder that a site's files are moved to, `moved`. What lies there must neither be
+/// taken for input nor be overwritten by a published picture; folders may share it.
+fn check_moved(
+    site: &Site,
+    moved: &Location,
+    at: &Place,
+    located: &[(&Site, Option<Location>, Option<Location>)],
+    findings: &Findings,
+) {
+    for (other, input, output) in located {
+        if let Some(input) = input {
+            let name = &other.input_at.key;
+            if moved.same(input) {
+                findings.add(at, format!("is the folder of {name}"));
+            } else if other.folder.recursive && moved.inside(input) {
+                findings.add(at, format!("lies inside {name}, which is recursive"));
+            } else if site.folder.recursive && input.inside(moved) {
+                findings.add(at, format!("holds {name}"));
+            }
+        }
+        if let Some(output) = output {
+            let name = &other.output_at.key;
+            if moved.same(output) {
+                findings.add(at, format!("is the folder of {name}"));
+            } else if other.folder.recursive && moved.inside(output) {
+                let cause = format!("lies inside {name}, in which subfolders are mirrored");
+                findings.add(at, cause);
+            } else if site.folder.recursive && output.inside(moved) {
+                findings.add(at, format!("holds {name}"));
             }
         }
     }
@@ -251,6 +308,62 @@ mod tests {
         (&[("b", "a", false), ("a/in", "out", false)], &[]),
     ];
 
+    /// Entries of `folders`, and what is reported of them.
+    const MOVES: &[(&[&str], &[&str])] = &[
+        (
+            &["input: a, output: out, after: {move_to: done}, on_failure: {move_to: done}"],
+            &[],
+        ),
+        (&["input: a, output: out, after: {move_to: a/done}"], &[]),
+        (
+            &[
+                "input: a, output: out, after: {move_to: done}",
+                "input: b, output: out2, on_failure: {move_to: done}",
+            ],
+            &[],
+        ),
+        (
+            &["input: a, output: out, after: {move_to: link}"],
+            &["0.after: is the folder of folders[0].input"],
+        ),
+        (
+            &["input: a, output: out, on_failure: {move_to: out}"],
+            &["0.on_failure: is the folder of folders[0].output"],
+        ),
+        (
+            &["input: a, output: out, recursive: true, after: {move_to: a/done}"],
+            &["0.after: lies inside folders[0].input, which is recursive"],
+        ),
+        (
+            &["input: a, output: b, recursive: true, after: {move_to: b/done}"],
+            &["0.after: lies inside folders[0].output, in which subfolders are mirrored"],
+        ),
+        (&["input: a, output: b, after: {move_to: b/done}"], &[]),
+        (
+            &[
+                "input: b, output: out, recursive: true, after: {move_to: a}",
+                "input: a/in, output: out2",
+            ],
+            &["0.after: holds folders[1].input"],
+        ),
+        (
+            &[
+                "input: b, output: out, after: {move_to: a/in}",
+                "input: a, output: out2",
+                "input: a/in, output: out3",
+            ],
+            &["0.after: is the folder of folders[2].input"],
+        ),
+        (
+            &["input: b, output: a/out, recursive: true, after: {move_to: a}"],
+            &["0.after: holds folders[0].output"],
+        ),
+        (
+            &["input: a, output: out, after: {move_to: file}"],
+            &["0.after: cannot use file: not a directory"],
+        ),
+    ];
+
     #[cfg(unix)]
     #[test]
     fn folders_that_feed_each_other_are_refused() {
@@ -264,12 +377,20 @@ mod tests {
         let mark = ndarray::Array3::<u8>::from_elem((1, 1, 4), 200);
         ndarray_npy::write_npy(root.join("mark.npy"), &mark).unwrap();
 
-        for (folders, expected) in LAYOUTS {
+        let layouts = LAYOUTS.iter().map(|(folders, expected)| {
+            let entries = folders.iter().map(|(input, output, recursive)| {
+                format!("input: {input}, output: {output}, recursive: {recursive}")
+            });
+            (entries.collect::<Vec<_>>(), *expected)
+        });
+        let moves = MOVES.iter().map(|(entries, expected)| {
+            let entries = entries.iter().map(|&entry| entry.to_owned());
+            (entries.collect(), *expected)
+        });
+        for (entries, expected) in layouts.chain(moves) {
             let mut text = "watermark: {npy_path: mark.npy}\nfolders:\n".to_owned();
-            for (input, output, recursive) in *folders {
-                let folder =
-                    format!("{{input: {input}, output: {output}, recursive: {recursive}}}");
-                text = format!("{text}- {folder}\n");
+            for entry in entries {
+                text = format!("{text}- {{{entry}}}\n");
             }
             fs::write(root.join("config.yaml"), &text).unwrap();
             let problems = match config::load(&root.join("config.yaml")) {
@@ -279,9 +400,9 @@ mod tests {
             let found: Vec<String> = problems
                 .iter()
                 .map(|problem| {
-                    let key = problem.key.replace("folders[", "").replace(']', "");
+                    let place = problem.key.replacen("folders[", "", 1).replacen(']', "", 1);
                     let cause = problem.cause.replace(&format!("{}/", root.display()), "");
-                    format!("{key}: {cause}")
+                    format!("{place}: {cause}")
                 })
                 .collect();
             assert_eq!(found, *expected, "of\n{text}");

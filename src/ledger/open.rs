@@ -20,9 +20,10 @@ use tracing::error;
 use crate::{log::text, os, watch};
 
 /// The schema's number, kept in SQLite's `user_version`.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 pub const CREATE: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
+const FROM_2: &str = include_str!("from_2.sql");
 
 /// The ledger cannot be where the configuration puts it; another try changes nothing.
 #[derive(Debug, Error)]
@@ -63,7 +64,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
         connection.busy_timeout(Duration::from_secs(10))?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
-            0 | 1 => Ok(()),
+            0..SCHEMA => Ok(()),
             SCHEMA => look_over(&connection),
             newer => Err(too_new(newer).into()),
         }
@@ -170,9 +171,12 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }
-        1 => {
+        older @ 1..SCHEMA => {
             let transaction = connection.transaction()?;
-            transaction.execute_batch(FROM_1)?;
+            if older < 2 {
+                transaction.execute_batch(FROM_1)?;
+            }
+            transaction.execute_batch(FROM_2)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }
@@ -192,7 +196,8 @@ fn look_over(connection: &Connection) -> anyhow::Result<()> {
         "SELECT id, input FROM folder ORDER BY id DESC LIMIT 1",
         "SELECT * FROM file ORDER BY folder, path LIMIT 1",
         "SELECT * FROM file ORDER BY folder DESC, path DESC LIMIT 1",
-        "SELECT alone, ends, tries, next_ms, told_ms, took_ms FROM file LIMIT 1",
+        "SELECT alone, ends, tries, next_ms, told_ms, took_ms, dues, inode FROM file LIMIT 1",
+        "SELECT path FROM file INDEXED BY owed WHERE source = 'owed' LIMIT 1",
         "SELECT state FROM daemon",
     ] {
         let looked = connection

@@ -177,7 +177,8 @@ fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Reco
         transaction
             .prepare_cached(
                 "UPDATE file SET state = ?3, changed_ms = ?4, step = ?5, reason = ?6, ends = ?7,
-                 crashes = max(crashes, ?8), tries = ?9, next_ms = ?10, told_ms = ?11
+                 crashes = max(crashes, ?8), tries = ?9, next_ms = ?10, told_ms = ?11,
+                 source = CASE WHEN ?3 = 'failed' AND dues & 2 THEN 'owed' END
                  WHERE folder = ?1 AND path = ?2",
             )?
             .execute(params![
@@ -216,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ledger::{Fate, Standing},
+        ledger::{Dues, Fate, Standing},
         watch::{FolderId, Stamp},
     };
 
@@ -236,7 +237,7 @@ mod tests {
     fn suspicion(ledger: &Ledger, file: &FileKey) -> u32 {
         match ledger.standing(file, STAMP).unwrap() {
             Standing::Open { suspicion, .. } => suspicion,
-            Standing::Decided => panic!("it has a fate"),
+            Standing::Decided | Standing::Owed => panic!("it has a fate"),
         }
     }
 
@@ -252,9 +253,13 @@ mod tests {
             ledger.recover().unwrap();
             let files = ["a", "b", "made"].map(|name| key(&ledger, name));
             let [a, b, made] = &files;
-            ledger.claim(made, STAMP, 0, false, None).unwrap();
-            ledger.claim(a, STAMP, 0, false, Some(made)).unwrap();
-            ledger.claim(b, STAMP, 0, false, None).unwrap();
+            ledger
+                .claim(made, STAMP, 0, false, None, Dues::NONE)
+                .unwrap();
+            ledger
+                .claim(a, STAMP, 0, false, Some(made), Dues::NONE)
+                .unwrap();
+            ledger.claim(b, STAMP, 0, false, None, Dues::NONE).unwrap();
             if end.is_some() {
                 ledger.stopping().unwrap();
             }
@@ -266,8 +271,8 @@ mod tests {
                 assert_eq!(found, suspects, "{name}");
                 // Killed beside others over and over: suspect, and no more than that.
                 if end.is_none() {
-                    ledger.claim(a, STAMP, 0, false, None).unwrap();
-                    ledger.claim(b, STAMP, 0, false, None).unwrap();
+                    ledger.claim(a, STAMP, 0, false, None, Dues::NONE).unwrap();
+                    ledger.claim(b, STAMP, 0, false, None, Dues::NONE).unwrap();
                 }
             }
         }
@@ -285,7 +290,9 @@ mod tests {
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().files, 0);
         let file = key(&ledger, "a");
-        ledger.claim(&file, STAMP, 0, false, None).unwrap();
+        ledger
+            .claim(&file, STAMP, 0, false, None, Dues::NONE)
+            .unwrap();
         drop(ledger);
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().suspects, 1, "the next one died");
@@ -307,7 +314,9 @@ mod tests {
             {
                 waits.push(next.wait.as_secs_f64().round());
             }
-            ledger.claim(&file, STAMP, 0, true, None).unwrap();
+            ledger
+                .claim(&file, STAMP, 0, true, None, Dues::NONE)
+                .unwrap();
         }
         assert_eq!(waits, [0.0, 60.0, 600.0]);
         let ledger = Ledger::open(&path).unwrap();
@@ -324,13 +333,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&directory.path().join("ledger.sqlite")).unwrap();
         let file = key(&ledger, "a");
-        ledger.claim(&file, STAMP, 0, true, None).unwrap();
+        ledger
+            .claim(&file, STAMP, 0, true, None, Dues::NONE)
+            .unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 1);
         ledger.finish([(&file, Fate::Released)]).unwrap();
-        ledger.claim(&file, STAMP, 0, true, None).unwrap();
+        ledger
+            .claim(&file, STAMP, 0, true, None, Dues::NONE)
+            .unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 2);
         let changed = Stamp { length: 6, ..STAMP };
-        ledger.claim(&file, changed, 0, true, None).unwrap();
+        ledger
+            .claim(&file, changed, 0, true, None, Dues::NONE)
+            .unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 1);
         ledger.stopping().unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
--- Schema 2. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+-- Schema 3. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
 CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
@@ -22,8 +22,13 @@ CREATE TABLE file (
     tries      INTEGER,                     -- waiting: how often it failed for what may pass
     next_ms    INTEGER,                     -- waiting: when it is tried next
     told_ms    INTEGER,                     -- waiting: when the log last told of it
+    dues       INTEGER NOT NULL DEFAULT 0,  -- whether the source is to leave: 1 once done, 2 once failed
+    inode      INTEGER,                     -- the source's, where it is to leave
+    source     TEXT,                        -- done, failed: owed (it is still to leave), gone, else kept
     PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;
+-- The sources that are still to leave.
+CREATE INDEX owed ON file (folder, path) WHERE source = 'owed';
 -- How the last process fared: running, stopping, ended.
 CREATE TABLE daemon (
     id    INTEGER PRIMARY KEY CHECK (id = 1),

@@ -45,7 +45,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// Makes the renames and creations in a directory durable. Some file systems (9p, vboxsf) have no
 /// such thing and say so; there nothing can be done, and nothing is gained by failing.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
-    let synced = File::open(path)?.sync_all();
+    synced(File::open(path)?.sync_all())
+}
+
+pub fn synced(synced: io::Result<()>) -> io::Result<()> {
     match synced
         .as_ref()
         .map_err(|cause| cause.raw_os_error().map(Errno::from_raw_os_error))
@@ -95,6 +98,16 @@ pub fn death(status: ExitStatus) -> Option<String> {
 
 pub fn directory_identity(metadata: &fs::Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
+}
+
+/// Whether something was not opened because it is a link.
+pub fn is_link(cause: &io::Error) -> bool {
+    cause.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::LOOP)
+}
+
+/// Tells a file from another one that took its name. Numbers are used again once a file is gone.
+pub fn inode(metadata: &fs::Metadata) -> u64 {
+    metadata.ino()
 }
 
 /// The mount point of the file system that a directory lies on, found by the change of mount on the

@@ -38,6 +38,16 @@ pub fn directory_identity(_metadata: &fs::Metadata) -> Identity {
     (0, 0)
 }
 
+/// Links are told by looking, not by trying.
+pub fn is_link(_cause: &io::Error) -> bool {
+    false
+}
+
+/// std tells none.
+pub fn inode(_metadata: &fs::Metadata) -> u64 {
+    0
+}
+
 /// Access lists are only told by trying.
 pub fn is_writable(_directory: &Path) -> bool {
     true

@@ -15,7 +15,7 @@ use std::{
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::{FileKey, FolderId, Stamp};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Standing};
 
 /// After so many answers in one scan, and a quarter of what is known, the folder's fates are read
 /// from the ledger in one go: that takes a tenth of the time, but also reads those of files that
@@ -90,8 +90,11 @@ impl Seen {
 
     /// Asks the ledger about a file that is not known here, and remembers what it says.
     pub fn learn(&mut self, ledger: &Ledger, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
-        if !ledger.has_fate(file, stamp)? {
-            return Ok(false);
+        match ledger.standing(file, stamp)? {
+            Standing::Open { .. } => return Ok(false),
+            // Once it has left, a file that comes under its name is another one.
+            Standing::Owed => return Ok(true),
+            Standing::Decided => {}
         }
         let print = self.print(file.path.as_os_str().as_encoded_bytes(), stamp);
         self.prints.insert(print, self.scan);
@@ -158,7 +161,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ledger::Fate;
+    use crate::ledger::{Dues, Fate};
 
     fn stamp(length: u64) -> Stamp {
         Stamp {
@@ -175,7 +178,9 @@ mod tests {
     }
 
     fn fail(ledger: &Ledger, file: &FileKey) {
-        ledger.claim(file, stamp(1), 0, false, None).unwrap();
+        ledger
+            .claim(file, stamp(1), 0, false, None, Dues::NONE)
+            .unwrap();
         let (step, reason) = ("decode", "no picture");
         ledger
             .finish([(file, Fate::Failed { step, reason })])
@@ -233,7 +238,9 @@ mod tests {
             (file, Fate::Failed { step, reason })
         });
         for file in &files {
-            ledger.claim(file, stamp(1), 0, false, None).unwrap();
+            ledger
+                .claim(file, stamp(1), 0, false, None, Dues::NONE)
+                .unwrap();
         }
         ledger.finish(fates).unwrap();
         fail(&ledger, &key(other, "x"));

@@ -1,0 +1,456 @@
+//! What becomes of a file once it has been dealt with: deleted or moved, as its folder says.
+//!
+//! The ledger says what is owed (see [`crate::ledger::Owed`]), so a crash at any moment strands
+//! nothing: the next start goes on with the list. A file leaves only after its picture is durable
+//! and the ledger has "done", and only while it is what was treated: length, mtime, and the inode
+//! that it had. The ledger's row need not have reached the disk: after a power cut that takes it
+//! back the source is gone and its picture there, or the source is back and made once more. A failed
+//! file that was moved lies where it was moved to, whatever the ledger knows of it.
+//!
+//! Between the last look at a file and its removal there are some microseconds in which another
+//! could be renamed to its name; no system call closes that gap. A move is looked over afterwards.
+//!
+//! This thread holds up nobody. What fails here is tried again, told at first and once an hour, and
+//! costs no picture.
+
+mod transfer;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, Sender, at, never, select};
+use tracing::{debug, info, warn};
+
+use crate::{
+    config::{Folder, Source},
+    ledger::{Dues, Ledger, Left, Owed},
+    log::text,
+    os::{self, Directory},
+    publish::{self, OutputPlace},
+    watch::{FolderId, Quit, Root, Stamp, told_to_quit},
+};
+
+/// Sources that are cleared away between two notes in the ledger.
+const PIECE: usize = 256;
+/// With more files than this that cannot be cleared away, news of others wait for the schedule.
+const FEW: usize = 64;
+const TELL_AGAIN: Duration = Duration::from_secs(3600);
+
+/// What the thread works on; a reload replaces it whole.
+pub struct Plan {
+    pub roots: Vec<Arc<Root>>,
+    pub retry_first: Duration,
+    pub retry_max: Duration,
+}
+
+/// Whether a file, as it is now, is to leave its folder.
+pub fn dues(folder: &Folder, metadata: &fs::Metadata) -> Dues {
+    let (once_done, once_failed) = (
+        folder.after != Source::Keep,
+        folder.on_failure != Source::Keep,
+    );
+    Dues {
+        once_done,
+        once_failed,
+        inode: (once_done || once_failed).then(|| os::inode(metadata)),
+    }
+}
+
+/// Tells the thread that something may be owed.
+pub fn wake(owed: &Sender<()>) {
+    // If a word waits there already, it says the same; without a receiver the process is ending.
+    let (Ok(()) | Err(_)) = owed.try_send(());
+}
+
+/// Runs the `dispose` thread until nobody is left who could owe something. A single run clears
+/// everything away before; a daemon that is told to quit leaves the rest to the next start.
+pub fn run(plan: Plan, plans: &Receiver<Plan>, owed: &Receiver<()>, quit: &Quit, ledger: &Ledger) {
+    let mut work = Work::new(plan, ledger);
+    let mut plans = plans.clone();
+    loop {
+        work.clear_away(quit, Instant::now());
+        let next = work.next_try().filter(|_| !told_to_quit(quit));
+        let next = next.map_or_else(never, at);
+        select! {
+            recv(owed) -> woken => if woken.is_err() {
+                work.clear_away(quit, Instant::now());
+                return;
+            },
+            recv(plans) -> plan => match plan {
+                Ok(plan) => work.adopt(plan),
+                Err(_) => plans = never(),
+            },
+            recv(next) -> _ => {}
+        }
+    }
+}
+
+/// How a folder's last round went, if not everything could be cleared away.
+struct Trouble {
+    files: usize,
+    wait: Duration,
+    next: Instant,
+    told: Instant,
+}
+
+struct Work<'a> {
+    plan: Plan,
+    ledger: &'a Ledger,
+    trouble: BTreeMap<FolderId, Trouble>,
+    /// Of the inputs, and of the folders that files are moved to.
+    places: BTreeMap<PathBuf, OutputPlace>,
+}
+
+/// Why a file is still there.
+struct Failure {
+    cause: anyhow::Error,
+    /// It will meet the others as well.
+    all: bool,
+}
+
+impl Work<'_> {
+    fn new(plan: Plan, ledger: &Ledger) -> Work<'_> {
+        let mut work = Work {
+            plan,
+            ledger,
+            trouble: BTreeMap::new(),
+            places: BTreeMap::new(),
+        };
+        work.learn_places();
+        work
+    }
+
+    fn adopt(&mut self, plan: Plan) {
+        self.plan = plan;
+        self.trouble.clear();
+        self.learn_places();
+    }
+
+    /// A folder whose mount goes later must not be taken for an empty one.
+    fn learn_places(&mut self) {
+        for root in &self.plan.roots {
+            let Folder {
+                input,
+                after,
+                on_failure,
+                ..
+            } = &root.folder;
+            if *after == Source::Keep && *on_failure == Source::Keep {
+                continue;
+            }
+            for path in root.folder.moved_to().chain([input.as_path()]) {
+                let known = self.places.entry(path.to_owned());
+                known.or_insert_with(|| OutputPlace::of(path));
+            }
+        }
+    }
+
+    fn next_try(&self) -> Option<Instant> {
+        self.trouble.values().map(|trouble| trouble.next).min()
+    }
+
+    fn clear_away(&mut self, quit: &Quit, now: Instant) {
+        for root in self.plan.roots.clone() {
+            let waits = self
+                .trouble
+                .get(&root.id)
+                .is_some_and(|trouble| trouble.files > FEW && trouble.next > now);
+            if waits {
+                continue;
+            }
+            let mut failed = 0;
+            let mut first = None;
+            if let Err(cause) = self.clear_folder(&root, quit, &mut failed, &mut first) {
+                failed += 1;
+                first.get_or_insert((root.folder.input.clone(), cause));
+            }
+            if !told_to_quit(quit) {
+                self.note(&root, failed, first);
+            }
+        }
+    }
+
+    /// Goes through what a folder owes. The error is the ledger's, or one that meets all files.
+    fn clear_folder(
+        &mut self,
+        root: &Root,
+        quit: &Quit,
+        failed: &mut usize,
+        first: &mut Option<(PathBuf, anyhow::Error)>,
+    ) -> anyhow::Result<()> {
+        let mut last: Option<Arc<Path>> = None;
+        loop {
+            let piece = self.ledger.owed(root.id, last.as_deref(), PIECE)?;
+            let Some(end) = piece.last() else {
+                return Ok(());
+            };
+            last = Some(Arc::clone(&end.file.path));
+            let mut left = Vec::with_capacity(piece.len());
+            let mut touched = Touched::default();
+            let mut hopeless = None;
+            for owed in piece {
+                if told_to_quit(quit) {
+                    break;
+                }
+                match self.dispose(root, &owed, &mut touched) {
+                    Ok(what) => left.push((owed, what)),
+                    Err(Failure { cause, all: true }) => {
+                        hopeless = Some(cause);
+                        break;
+                    }
+                    Err(Failure { cause, all: false }) => {
+                        let path = root.folder.input.join(&owed.file.path);
+                        debug!(path = text(&path), cause = format!("{cause:#}"), "stays");
+                        *failed += 1;
+                        first.get_or_insert((path, cause));
+                    }
+                }
+            }
+            touched.sync()?;
+            self.ledger.write_off(&left)?;
+            if let Some(cause) = hopeless {
+                // How many more there are does not matter.
+                *failed += FEW;
+                return Err(cause);
+            }
+            if told_to_quit(quit) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the log at first and then once an hour, and when it is over.
+    fn note(&mut self, root: &Root, failed: usize, first: Option<(PathBuf, anyhow::Error)>) {
+        let now = Instant::now();
+        let Some((path, cause)) = first else {
+            if self.trouble.remove(&root.id).is_some() {
+                let path = text(&root.folder.input);
+                info!(path, "files that are dealt with leave the folder again");
+            }
+            return;
+        };
+        let before = self.trouble.get(&root.id);
+        // News of other files do not push the next try away.
+        if let Some(before) = before
+            && before.next > now
+        {
+            let next = before.next;
+            self.trouble.entry(root.id).and_modify(|trouble| {
+                trouble.files = failed;
+                trouble.next = next;
+            });
+            return;
+        }
+        let wait = before.map_or(self.plan.retry_first, |before| {
+            before.wait.saturating_mul(2).min(self.plan.retry_max)
+        });
+        let told = before.map(|before| before.told);
+        let tell = told.is_none_or(|told| now - told >= TELL_AGAIN);
+        let (path, cause) = (text(&path), format!("{cause:#}"));
+        if tell {
+            let next_try_s = wait.as_secs_f64();
+            warn!(
+                path,
+                cause,
+                next_try_s,
+                "what is dealt with cannot leave the folder, trying again until it works"
+            );
+        } else {
+            debug!(path, cause, failed, "still cannot leave the folder");
+        }
+        let trouble = Trouble {
+            files: failed,
+            wait,
+            next: now + wait,
+            told: told.filter(|_| !tell).unwrap_or(now),
+        };
+        self.trouble.insert(root.id, trouble);
+    }
+
+    /// Deletes or moves one file, if it still is what was treated.
+    fn dispose(&self, root: &Root, owed: &Owed, touched: &mut Touched) -> Result<Left, Failure> {
+        let folder = &root.folder;
+        let source = if owed.failed {
+            &folder.on_failure
+        } else {
+            &folder.after
+        };
+        let path = folder.input.join(&owed.file.path);
+        let (Some(name), Some(parent)) = (path.file_name(), owed.file.path.parent()) else {
+            return Ok(Left::Kept);
+        };
+        if *source == Source::Keep {
+            return Ok(Left::Kept);
+        }
+        let found = Directory::open(&folder.input)
+            .map_err(|cause| for_all(&folder.input, "cannot open", cause))
+            .map(|input| {
+                enter(input, parent).and_then(|directory| {
+                    let file = directory.open_file(name)?;
+                    let metadata = file.metadata()?;
+                    Ok((directory, file, metadata))
+                })
+            })?;
+        let (directory, file, metadata) = match found {
+            Ok(found) => found,
+            Err(cause) if is_gone(&cause) => {
+                self.is_in_place(&folder.input)?;
+                return Ok(Left::Gone);
+            }
+            Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
+        };
+        if let Some(left) = compare(owed, &metadata) {
+            debug!(path = text(&path), ?left, "changed meanwhile, stays");
+            return Ok(left);
+        }
+        match source {
+            Source::Keep => return Ok(Left::Kept),
+            Source::Delete => {
+                drop(file);
+                directory
+                    .remove(name)
+                    .map_err(|cause| for_one(&path, "cannot delete", cause))?;
+                info!(path = text(&path), "deleted");
+            }
+            Source::MoveTo(to) => {
+                self.make_sure(to)?;
+                let destination = open_mirror(to, parent)?;
+                let moved = transfer::transfer(&directory, name, file, owed, &destination);
+                let moved =
+                    moved.map_err(|cause| for_one(&path, "cannot move", cause).into_folder(to))?;
+                let Some(new) = moved else {
+                    return Ok(Left::Kept);
+                };
+                let to = to.join(parent);
+                info!(path = text(&path), to = text(&to.join(new)), "moved");
+                touched.destinations.insert(to);
+            }
+        }
+        touched.sources.extend(path.parent().map(Path::to_owned));
+        Ok(Left::Gone)
+    }
+
+    /// Whether a folder lies where it should: a file is not gone because its mount is.
+    fn is_in_place(&self, folder: &Path) -> Result<(), Failure> {
+        let confirmed = os::mount_point(folder)
+            .map_err(anyhow::Error::new)
+            .and_then(|now| match self.places.get(folder) {
+                Some(place) => place.confirm(folder, now),
+                None => Ok(()),
+            });
+        confirmed.map_err(|cause| Failure { cause, all: true })
+    }
+
+    fn make_sure(&self, to: &Path) -> Result<(), Failure> {
+        match self.places.get(to) {
+            Some(place) => {
+                publish::make_sure(to, place).map_err(|cause| Failure { cause, all: true })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a file is not the one that was treated.
+fn compare(owed: &Owed, metadata: &fs::Metadata) -> Option<Left> {
+    if !metadata.is_file() {
+        // What lies there is no picture; the file itself has gone.
+        Some(Left::Gone)
+    } else if Stamp::of(metadata) != owed.stamp {
+        Some(Left::Kept)
+    } else if owed.inode.is_some_and(|inode| inode != os::inode(metadata)) {
+        Some(Left::Replaced)
+    } else {
+        None
+    }
+}
+
+/// Folders whose changes are not durable yet.
+#[derive(Default)]
+struct Touched {
+    destinations: BTreeSet<PathBuf>,
+    sources: BTreeSet<PathBuf>,
+}
+
+impl Touched {
+    /// First where files went to: a power cut must not leave them in neither place.
+    fn sync(&self) -> anyhow::Result<()> {
+        for path in self.destinations.iter().chain(&self.sources) {
+            match os::sync_directory(path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                    return Err(cause).context(format!("cannot sync {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn enter(start: Directory, relative: &Path) -> io::Result<Directory> {
+    relative
+        .iter()
+        .try_fold(start, |directory, name| directory.enter(name))
+}
+
+/// The folder below `to` that mirrors a subfolder, made if it is missing. A link in its place is not
+/// followed.
+fn open_mirror(to: &Path, relative: &Path) -> Result<Directory, Failure> {
+    let start = Directory::open(to).map_err(|cause| for_all(to, "cannot open", cause))?;
+    let open = |directory: Directory, name: &OsStr| match directory.enter(name) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            directory.make(name)?;
+            directory.sync()?;
+            directory.enter(name)
+        }
+        entered => entered,
+    };
+    relative
+        .iter()
+        .try_fold(start, open)
+        .map_err(|cause| for_one(&to.join(relative), "cannot open", cause))
+}
+
+/// The file, or a folder on the way to it, is not there.
+fn is_gone(cause: &io::Error) -> bool {
+    // A link under its name counts as nothing.
+    matches!(
+        cause.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    ) || os::is_link(cause)
+}
+
+fn for_all(path: &Path, what: &str, cause: io::Error) -> Failure {
+    Failure {
+        all: true,
+        ..for_one(path, what, cause)
+    }
+}
+
+fn for_one(path: &Path, what: &str, cause: io::Error) -> Failure {
+    let all = matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StaleNetworkFileHandle
+    );
+    let cause = anyhow::Error::new(cause).context(format!("{what} {}", path.display()));
+    Failure { cause, all }
+}
+
+impl Failure {
+    fn into_folder(self, to: &Path) -> Failure {
+        Failure {
+            cause: self.cause.context(format!("into {}", to.display())),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Sources that are still to leave their folders: what is owed is written in the same transaction
+//! as the fate, so no crash comes between the two, and the list itself is the queue of whoever
+//! clears them away.
+//!
+//! Only what was claimed while the folder said so is owed. Pictures done before stay where they are,
+//! whatever the configuration says later.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use rusqlite::{params, types::Value};
+
+use super::{Ledger, Name, length};
+use crate::watch::{FileKey, FolderId, Stamp};
+
+/// Whether the source of a claimed file is to leave its folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Dues {
+    pub once_done: bool,
+    pub once_failed: bool,
+    /// The source's, to tell it from a file that took its place.
+    pub inode: Option<u64>,
+}
+
+impl Dues {
+    pub const NONE: Dues = Dues {
+        once_done: false,
+        once_failed: false,
+        inode: None,
+    };
+
+    pub(super) fn as_row(self) -> i64 {
+        i64::from(self.once_done) + 2 * i64::from(self.once_failed)
+    }
+}
+
+/// A source that is still to leave.
+#[derive(Debug)]
+pub struct Owed {
+    pub file: FileKey,
+    /// As it was treated.
+    pub stamp: Stamp,
+    pub inode: Option<u64>,
+    pub failed: bool,
+}
+
+/// What became of a source that was to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It has left; a file of that name, be it as it was, is another one.
+    Gone,
+    /// It stays: what lies there now is another state of it.
+    Kept,
+    /// Another file has taken its place that looks the same: it has to be treated for itself.
+    Replaced,
+}
+
+impl Ledger {
+    /// What a folder still owes, in the order of the paths after `after`.
+    pub fn owed(
+        &self,
+        folder: FolderId,
+        after: Option<&Path>,
+        at_most: usize,
+    ) -> anyhow::Result<Vec<Owed>> {
+        self.guarded(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT path, length, mtime_ns, inode, state = 'failed'
+                 FROM file INDEXED BY owed
+                 WHERE source = 'owed' AND folder = ?1 AND (?2 IS NULL OR path > ?2)
+                 ORDER BY path LIMIT ?3",
+            )?;
+            let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+            let rows = select.query_map(params![folder.0, after.map(Name), at_most], |row| {
+                Ok(Owed {
+                    file: FileKey {
+                        folder,
+                        path: Arc::from(path_of(row.get(0)?)),
+                    },
+                    stamp: Stamp {
+                        length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+                        mtime_ns: row.get(2)?,
+                    },
+                    inode: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                    failed: row.get(4)?,
+                })
+            });
+            rows.and_then(Iterator::collect)
+                .context("cannot ask the ledger what is owed")
+        })
+    }
+
+    /// Writes off what has been cleared away, unless the file was claimed anew meanwhile.
+    pub fn write_off(&self, sources: &[(Owed, Left)]) -> anyhow::Result<()> {
+        let context = "cannot write off in the ledger";
+        self.guarded(|connection| {
+            let transaction = connection.transaction().context(context)?;
+            for (owed, left) in sources {
+                let (source, state) = match left {
+                    Left::Gone => (Some("gone"), None),
+                    Left::Kept => (None, None),
+                    Left::Replaced => (None, Some("released")),
+                };
+                transaction
+                    .prepare_cached(
+                        "UPDATE file SET source = ?5, state = ifnull(?6, state)
+                         WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
+                         AND source = 'owed'",
+                    )?
+                    .execute(params![
+                        owed.file.folder.0,
+                        Name(&owed.file.path),
+                        length(owed.stamp),
+                        owed.stamp.mtime_ns,
+                        source,
+                        state
+                    ])
+                    .context(context)?;
+            }
+            transaction.commit().context(context)
+        })
+    }
+}
+
+/// A path as it was before [`Name`] wrote it.
+#[cfg(unix)]
+fn path_of(value: Value) -> std::path::PathBuf {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    match value {
+        Value::Text(text) => text.into(),
+        Value::Blob(bytes) => OsString::from_vec(bytes).into(),
+        _ => std::path::PathBuf::new(),
+    }
+}
+
+/// Names that are no Unicode are left alone here: their bytes cannot be made names again by safe
+/// means.
+#[cfg(not(unix))]
+fn path_of(value: Value) -> std::path::PathBuf {
+    match value {
+        Value::Text(text) => text.into(),
+        _ => std::path::PathBuf::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ledger::{Fate, Standing};
+
+    const STAMP: Stamp = Stamp {
+        length: 3,
+        mtime_ns: -7,
+    };
+
+    #[test]
+    fn what_is_owed_stays_owed_until_it_is_written_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let ledger = Ledger::open(&path).unwrap();
+        let folder = ledger.folder(Path::new("/in")).unwrap();
+        let key = |name: &str| FileKey {
+            folder,
+            path: Arc::from(Path::new(name)),
+        };
+        let dues = |once_done, once_failed| Dues {
+            once_done,
+            once_failed,
+            inode: Some(u64::MAX),
+        };
+        let done = || Fate::Done {
+            output: Path::new("/out/x.jpg"),
+            bytes: 1,
+            took: Duration::ZERO,
+        };
+        let failed = || Fate::Failed {
+            step: "decode",
+            reason: "no picture",
+        };
+        for (name, dues, fate) in [
+            ("a done", dues(true, false), done()),
+            ("b done, kept", dues(false, true), done()),
+            ("c failed", dues(false, true), failed()),
+            ("d failed, kept", dues(true, false), failed()),
+            ("e released", dues(true, true), Fate::Released),
+            ("f done", dues(true, true), done()),
+            ("g done", dues(true, true), done()),
+        ] {
+            ledger
+                .claim(&key(name), STAMP, 1, false, None, dues)
+                .unwrap();
+            ledger.finish([(&key(name), fate)]).unwrap();
+        }
+        drop(ledger);
+
+        let ledger = Ledger::open(&path).unwrap();
+        let names = |after: Option<&str>, at_most| -> Vec<String> {
+            let owed = ledger.owed(folder, after.map(Path::new), at_most).unwrap();
+            let name = |owed: &Owed| owed.file.path.display().to_string();
+            owed.iter().map(name).collect()
+        };
+        assert_eq!(names(None, 9), ["a done", "c failed", "f done", "g done"]);
+        assert_eq!(names(Some("a done"), 2), ["c failed", "f done"]);
+        let standing = |name: &str| ledger.standing(&key(name), STAMP).unwrap();
+        assert_eq!(standing("a done"), Standing::Owed);
+        assert_eq!(standing("b done, kept"), Standing::Decided);
+
+        let mut owed = ledger.owed(folder, None, 9).unwrap();
+        assert_eq!((owed[0].stamp, owed[0].inode), (STAMP, Some(u64::MAX)));
+        assert!(owed[1].failed && !owed[0].failed);
+        let left = [Left::Gone, Left::Kept, Left::Replaced, Left::Gone];
+        // One that came anew meanwhile is not written off.
+        let anew = key("g done");
+        ledger
+            .claim(&anew, STAMP, 1, false, None, dues(true, true))
+            .unwrap();
+        ledger.finish([(&anew, Fate::Released)]).unwrap();
+        let left: Vec<_> = owed.drain(..).zip(left).collect();
+        ledger.write_off(&left).unwrap();
+        assert_eq!(names(None, 9), [""; 0]);
+        assert_eq!(standing("c failed"), Standing::Decided);
+        for name in ["a done", "f done", "g done"] {
+            assert!(
+                matches!(standing(name), Standing::Open { waiting: None, .. }),
+                "{name}"
+            );
+        }
+    }
+}

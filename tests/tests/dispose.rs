@@ -1,0 +1,361 @@
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    pictures::{jpeg, size},
+    sandbox::Sandbox,
+};
+
+const QUICK: &str = "retry: {first: 200ms, max: 400ms}\nrescan: 1s\n";
+
+fn folder(keys: &str) -> String {
+    format!("folders: [{{input: in, output: out, {keys}}}]\n{QUICK}")
+}
+
+fn processed(sandbox: &Sandbox) -> usize {
+    let log = sandbox.log();
+    log.lines()
+        .filter(|line| line.contains("processed"))
+        .count()
+}
+
+fn owed(sandbox: &Sandbox) -> i64 {
+    let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
+    let sql = "SELECT count(*) FROM file WHERE source = 'owed'";
+    ledger.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_done_is_deleted_and_what_failed_is_moved() {
+    for watch in ["events", "poll"] {
+        let keys = "recursive: true, after: delete, on_failure: {move_to: failed}";
+        let config = folder(&format!("{keys}, watch: {watch}"));
+        let mut sandbox = Sandbox::with(&format!("poll: 200ms\n{config}"));
+        sandbox.write("failed/sub/bad.jpg", b"an earlier one");
+        sandbox.start();
+        for (name, bytes) in [
+            ("in/a.jpg", jpeg(60, 60, 1)),
+            ("in/sub/deep/b.jpg", jpeg(60, 60, 2)),
+            ("in/sub/bad.jpg", b"no picture".to_vec()),
+            ("in/notes.txt", b"not ours".to_vec()),
+        ] {
+            sandbox.write(name, &bytes);
+        }
+        sandbox.wait_for("all gone from the input", |sandbox| {
+            !sandbox.path("in/a.jpg").exists()
+                && !sandbox.path("in/sub/deep/b.jpg").exists()
+                && !sandbox.path("in/sub/bad.jpg").exists()
+        });
+        sandbox.stop();
+        for name in ["out/a.jpg", "out/sub/deep/b.jpg"] {
+            size(&fs::read(sandbox.path(name)).unwrap());
+        }
+        assert_eq!(sandbox.names("failed/sub"), ["bad.1.jpg", "bad.jpg"]);
+        let read = |name: &str| fs::read(sandbox.path(name)).unwrap();
+        assert_eq!(read("failed/sub/bad.jpg"), b"an earlier one");
+        assert_eq!(read("failed/sub/bad.1.jpg"), b"no picture");
+        assert_eq!(sandbox.names("in"), ["notes.txt", "sub"]);
+        assert_eq!(owed(&sandbox), 0);
+    }
+}
+
+#[test]
+fn a_file_that_comes_again_is_made_again() {
+    let sandbox = Sandbox::with(&folder("after: {move_to: done}"));
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("done"), ["a.jpg"]);
+    // With the same length and time.
+    fs::rename(sandbox.path("done/a.jpg"), sandbox.path("in/a.jpg")).unwrap();
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("in"), [""; 0]);
+    assert_eq!(sandbox.names("done"), ["a.jpg"]);
+}
+
+#[test]
+fn what_was_done_before_stays_and_what_comes_then_leaves() {
+    let mut sandbox = Sandbox::with(&folder("after: keep"));
+    sandbox.write("in/old.jpg", &jpeg(60, 60, 1));
+    sandbox.start();
+    sandbox.wait_for_picture("out/old.jpg");
+    sandbox.configure(&folder("after: delete"));
+    sandbox.signal(rustix::process::Signal::HUP);
+    sandbox.wait_for_line(&["configuration reloaded"]);
+    sandbox.write("in/new.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for("the new one gone", |sandbox| {
+        sandbox.path("out/new.jpg").exists() && !sandbox.path("in/new.jpg").exists()
+    });
+    sandbox.stop();
+    sandbox.once_expecting(0, 0);
+    assert_eq!(sandbox.names("in"), ["old.jpg"]);
+}
+
+/// A daemon that has made `in/a.jpg` and cannot move it, since the folder to move it to is away.
+fn stuck() -> Sandbox {
+    let mut sandbox = Sandbox::with(&folder("after: {move_to: nas/done}"));
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    sandbox.start();
+    fs::rename(sandbox.path("nas"), sandbox.path("away")).unwrap();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_line(&["WARN", "nas/done", "cannot leave"]);
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox
+}
+
+fn bring_back(sandbox: &Sandbox) {
+    fs::rename(sandbox.path("away"), sandbox.path("nas")).unwrap();
+}
+
+#[test]
+fn a_folder_that_is_away_is_waited_for_and_holds_up_nothing() {
+    let mut sandbox = stuck();
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/b.jpg");
+    sandbox.wait_for_line(&["DEBUG", "still cannot leave"]);
+    assert!(!sandbox.path("nas").exists(), "a folder was made again");
+    bring_back(&sandbox);
+    sandbox.wait_for_line(&["leave the folder again"]);
+    assert_eq!(sandbox.names("nas/done"), ["a.jpg", "b.jpg"]);
+    assert_eq!(sandbox.names("in"), [""; 0]);
+    assert_eq!(sandbox.lines("WARN").len(), 1, "{}", sandbox.tail());
+    sandbox.stop();
+    assert_eq!(processed(&sandbox), 2, "{}", sandbox.tail());
+}
+
+#[test]
+fn what_a_crash_left_owed_leaves_at_the_next_start() {
+    let mut sandbox = stuck();
+    sandbox.kill();
+    bring_back(&sandbox);
+    sandbox.once_expecting(0, 0);
+    assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+    assert_eq!(sandbox.names("in"), [""; 0]);
+    assert_eq!(processed(&sandbox), 1, "{}", sandbox.tail());
+}
+
+/// Killed by the first system call of a kind, with the picture made.
+fn killed_at(call: &str, keys: &str) -> Option<Sandbox> {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: there is no strace here");
+        return None;
+    }
+    let sandbox = Sandbox::with(&folder(keys));
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    let run = sandbox.command(&["run", "--once"]);
+    let mut strace = Command::new("strace");
+    let inject = format!("inject={call}:signal=SIGKILL:when=1");
+    strace.args(["-f", "-qq", "-o", "trace", "-e", &format!("trace={call}")]);
+    strace.args(["-e", &inject]).arg(run.get_program());
+    strace.args(["run", "--once"]).stdin(Stdio::null());
+    strace.current_dir(sandbox.path("."));
+    strace.env("WATERMARKD_CONFIG", sandbox.path("config.yaml"));
+    let output = strace.output().unwrap();
+    let trace = fs::read_to_string(sandbox.path("trace")).unwrap_or_default();
+    if !trace.contains("killed by SIGKILL") {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            said.contains("PTRACE") || said.contains("ptrace"),
+            "{said}{trace}"
+        );
+        eprintln!("skipped: no process may be traced here");
+        return None;
+    }
+    size(&fs::read(sandbox.path("out/a.jpg")).unwrap());
+    Some(sandbox)
+}
+
+#[test]
+fn a_kill_between_done_and_leaving_strands_nothing() {
+    for (call, keys, done) in [
+        ("unlinkat", "after: delete", None),
+        ("renameat2", "after: {move_to: done}", Some("done")),
+    ] {
+        let Some(sandbox) = killed_at(call, keys) else {
+            return;
+        };
+        sandbox.once_expecting(0, 0);
+        assert_eq!(sandbox.names("in"), [""; 0], "{call}");
+        if let Some(done) = done {
+            assert_eq!(sandbox.names(done), ["a.jpg"], "{call}");
+        }
+        assert_eq!(processed(&sandbox), 1, "{call}");
+    }
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_stays_until_it_is_made_itself() {
+    let mut sandbox = stuck();
+    let newer = jpeg(90, 60, 7);
+    sandbox.write("in/a.jpg", &newer);
+    sandbox.wait_for("made anew", |sandbox| processed(sandbox) == 2);
+    bring_back(&sandbox);
+    sandbox.wait_for("the newer one moved", |sandbox| {
+        sandbox.path("nas/done/a.jpg").exists() && !sandbox.path("in/a.jpg").exists()
+    });
+    sandbox.stop();
+    assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+    assert_eq!(fs::read(sandbox.path("nas/done/a.jpg")).unwrap(), newer);
+}
+
+#[test]
+fn a_file_that_looks_like_the_one_made_is_made_itself() {
+    let sandbox = stuck();
+    let (path, other) = (sandbox.path("in/a.jpg"), sandbox.path("other"));
+    let mut bytes = fs::read(&path).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    // Another picture of the same length and time, which nobody can tell by looking.
+    let last = bytes.len() - 1;
+    bytes.extend_from_within(last..);
+    bytes.truncate(last + 1);
+    fs::write(&other, &bytes).unwrap();
+    let file = fs::File::options().write(true).open(&other).unwrap();
+    file.set_modified(modified).unwrap();
+    fs::rename(&other, &path).unwrap();
+    bring_back(&sandbox);
+    sandbox.wait_for("made anew and moved", |sandbox| {
+        processed(sandbox) == 2 && !sandbox.path("in/a.jpg").exists()
+    });
+    assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+}
+
+#[test]
+fn a_planted_link_leads_nowhere() {
+    let config = folder("recursive: true, after: {move_to: done}");
+    let mut sandbox = Sandbox::with(&config);
+    for folder in ["done", "elsewhere"] {
+        fs::create_dir(sandbox.path(folder)).unwrap();
+    }
+    sandbox.write("precious", b"untouched");
+    symlink(sandbox.path("precious"), sandbox.path("done/a.jpg")).unwrap();
+    symlink(sandbox.path("elsewhere"), sandbox.path("done/sub")).unwrap();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.write("in/sub/b.jpg", &jpeg(60, 60, 2));
+    sandbox.start();
+    sandbox.wait_for_line(&["WARN", "done/sub"]);
+    sandbox.wait_for("the other moved", |sandbox| {
+        sandbox.path("done/a.1.jpg").exists()
+    });
+    assert_eq!(sandbox.names("elsewhere"), [""; 0]);
+    assert_eq!(fs::read(sandbox.path("precious")).unwrap(), b"untouched");
+    assert!(sandbox.path("in/sub/b.jpg").exists());
+    fs::remove_file(sandbox.path("done/sub")).unwrap();
+    sandbox.wait_for("both moved", |sandbox| {
+        sandbox.path("done/sub/b.jpg").exists()
+    });
+    sandbox.stop();
+}
+
+/// A folder on another file system than the sandbox's, where there is one.
+fn other_file_system(sandbox: &Sandbox) -> Option<TempDir> {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+    let shm = Path::new("/dev/shm");
+    let other = device(shm).is_ok_and(|shm| shm != device(&sandbox.path(".")).unwrap());
+    let folder = other.then(|| tempfile::tempdir_in(shm).ok()).flatten();
+    if folder.is_none() {
+        eprintln!("skipped: /dev/shm is no other file system here");
+    }
+    folder
+}
+
+#[test]
+fn onto_another_file_system_a_file_is_copied_and_compared() {
+    let mut sandbox = Sandbox::new();
+    let Some(other) = other_file_system(&sandbox) else {
+        return;
+    };
+    let done = other.path().join("done");
+    sandbox.configure(&folder(&format!(
+        "recursive: true, after: {{move_to: {}}}",
+        done.display()
+    )));
+    let (one, two) = (jpeg(90, 60, 1), jpeg(60, 90, 2));
+    fs::create_dir_all(done.join("sub")).unwrap();
+    fs::write(done.join("one.jpg"), b"an earlier one").unwrap();
+    sandbox.write("in/one.jpg", &one);
+    sandbox.write("in/sub/two.jpg", &two);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = fs::File::options()
+        .write(true)
+        .open(sandbox.path("in/one.jpg"));
+    file.unwrap().set_modified(long_ago).unwrap();
+    sandbox.start();
+    sandbox.wait_for("both moved", |sandbox| {
+        !sandbox.path("in/one.jpg").exists() && !sandbox.path("in/sub/two.jpg").exists()
+    });
+    sandbox.stop();
+    let read = |name: &str| fs::read(done.join(name)).unwrap();
+    assert_eq!(read("one.jpg"), b"an earlier one");
+    assert_eq!(read("one.1.jpg"), one);
+    assert_eq!(read("sub/two.jpg"), two);
+    let moved = fs::metadata(done.join("one.1.jpg")).unwrap();
+    assert_eq!(moved.modified().unwrap(), long_ago);
+
+    // A copy that a crash left there complete is not made twice.
+    sandbox.write("in/one.jpg", &one);
+    let file = fs::File::options()
+        .write(true)
+        .open(sandbox.path("in/one.jpg"));
+    file.unwrap().set_modified(long_ago).unwrap();
+    sandbox.once_expecting(1, 0);
+    let mut names: Vec<_> = fs::read_dir(&done)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["one.1.jpg", "one.jpg", "sub"]);
+    assert!(!sandbox.path("in/one.jpg").exists());
+}
+
+/// A small file system of its own, unmounted when the test ends.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(at: PathBuf, options: &str) -> Option<Small> {
+        fs::create_dir_all(&at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(&at);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("skipped: nothing may be mounted here");
+        }
+        mounted.then_some(Small(at))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_the_source_and_leaves_no_half_copy() {
+    let config = folder("after: {move_to: small/done}");
+    let mut sandbox = Sandbox::new();
+    let Some(_small) = Small::mount(sandbox.path("small"), "size=1m") else {
+        return;
+    };
+    sandbox.configure(&config);
+    sandbox.write("small/filler", &[7; 1000 << 10]);
+    let picture = jpeg(400, 400, 3);
+    let length = picture.len();
+    assert!((40 << 10..900 << 10).contains(&length), "{length} bytes");
+    sandbox.start();
+    sandbox.write("in/a.jpg", &picture);
+    sandbox.wait_for_line(&["WARN", "cannot leave", "No space left"]);
+    sandbox.wait_for_picture("out/a.jpg");
+    assert!(sandbox.path("in/a.jpg").exists());
+    assert_eq!(sandbox.names("small/done"), [""; 0]);
+    fs::remove_file(sandbox.path("small/filler")).unwrap();
+    sandbox.wait_for("moved", |sandbox| !sandbox.path("in/a.jpg").exists());
+    assert_eq!(fs::read(sandbox.path("small/done/a.jpg")).unwrap(), picture);
+    sandbox.stop();
+    assert_eq!(processed(&sandbox), 1);
+}
