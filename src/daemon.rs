@@ -489,7 +489,7 @@ fn prepare(
             .find(|root| root.folder.output == folder.output);
         let output = match known {
             Some(root) => root.output.clone(),
-            None => publish::prepare_output(&folder.output)?,
+            None => publish::output::prepare(&folder.output)?,
         };
         let same_input = known.filter(|root| root.folder.input == folder.input);
         let (excluded, output_identity) = match same_input {

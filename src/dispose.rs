@@ -33,7 +33,7 @@ use crate::{
     ledger::{Dues, Ledger, Left, Owed},
     log::text,
     os::{self, Directory},
-    publish::{self, OutputPlace},
+    publish::output::{self, OutputPlace},
     watch::{FolderId, Quit, Root, Stamp, told_to_quit},
 };
 
@@ -351,7 +351,7 @@ impl Work<'_> {
     fn make_sure(&self, to: &Path) -> Result<(), Failure> {
         match self.places.get(to) {
             Some(place) => {
-                publish::make_sure(to, place).map_err(|cause| Failure { cause, all: true })
+                output::make_sure(to, place).map_err(|cause| Failure { cause, all: true })
             }
             None => Ok(()),
         }

@@ -26,11 +26,19 @@ pub use memory::memory;
 use platform::synced;
 pub use platform::{
     create_new, death, directory_identity, inode, is_link, is_writable, mount_point, open_regular,
-    start_writing, sync_directory,
+    space, start_writing, sync_directory,
 };
 
 /// Tells whether a path still leads to the directory it led to before: device and inode.
 pub type Identity = (u64, u64);
+
+/// Of the file system that a path lies on, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// For who is not privileged.
+    pub free: u64,
+    pub size: u64,
+}
 
 /// The program that this process runs, also after its file was replaced by a newer one.
 pub fn own_program() -> io::Result<PathBuf> {

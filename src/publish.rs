@@ -4,6 +4,8 @@
 //! takes what is ready as one group: it syncs each file, renames it, syncs every directory once,
 //! and writes the ledger in one transaction. Only then does a picture count as done.
 
+pub mod output;
+
 use std::{
     collections::{BTreeMap, HashSet, hash_map::RandomState},
     ffi::OsStr,
@@ -12,13 +14,13 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, error, info, warn};
 
@@ -27,6 +29,7 @@ use crate::{
     ledger::{Fate, Ledger},
     log::text,
     os,
+    queue::Job,
     report::Times,
     settle::History,
     watch::{FileKey, Quit, Root, Stamp, TEMP_PREFIX, told_to_quit},
@@ -78,6 +81,18 @@ impl Drop for Staged {
     }
 }
 
+/// Writes a picture of a folder under a temporary name in its output, if that is there and has
+/// room.
+pub fn stage_for(root: &Root, relative: &Path, bytes: &[u8]) -> anyhow::Result<Staged> {
+    output::target(root, relative)
+        .and_then(|target| {
+            output::has_room(root, bytes.len() as u64)?;
+            let context = format!("cannot write {}", target.display());
+            stage(target, bytes).map_err(|cause| output::explain(cause, context))
+        })
+        .map_err(|cause| output::note(root, relative, cause))
+}
+
 /// Writes a picture under a temporary name beside its target.
 pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
     let directory = target.parent().unwrap_or(Path::new("."));
@@ -117,101 +132,6 @@ pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         os::sync_directory(&directory)
     };
     attempt().with_context(|| format!("cannot write {}", target.display()))
-}
-
-/// The mount point that an output folder lies on, once it is known. Below an unmounted mount point the folder would
-/// be made again, and filled, on the wrong disk; a mount that comes later is welcome, and from then
-/// on missed when it goes.
-#[derive(Debug, Clone)]
-pub struct OutputPlace(Arc<Mutex<Option<PathBuf>>>);
-
-impl OutputPlace {
-    /// The place of a folder as it is now.
-    pub fn of(folder: &Path) -> OutputPlace {
-        let nearest = if folder.is_dir() {
-            Some(folder)
-        } else {
-            folder.parent()
-        };
-        let place = nearest.and_then(|nearest| os::mount_point(nearest).ok());
-        OutputPlace(Arc::new(Mutex::new(place)))
-    }
-
-    pub fn confirm(&self, output: &Path, now: PathBuf) -> anyhow::Result<()> {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = &*place
-            && now != *before
-            && before.starts_with(&now)
-        {
-            bail!(
-                "folder {} is gone with its mount {}",
-                output.display(),
-                before.display()
-            );
-        }
-        *place = Some(now);
-        Ok(())
-    }
-}
-
-/// Makes an output folder if only it is missing, and remembers where it stands.
-pub fn prepare_output(output: &Path) -> anyhow::Result<OutputPlace> {
-    if !output.is_dir() {
-        make_directory(output)?;
-    }
-    let place = os::mount_point(output)
-        .with_context(|| format!("cannot look at output folder {}", output.display()))?;
-    os::sync_directory(output).with_context(|| {
-        format!(
-            "cannot sync output folder {}: it must be readable",
-            output.display()
-        )
-    })?;
-    Ok(OutputPlace(Arc::new(Mutex::new(Some(place)))))
-}
-
-/// The path of a picture in its root's output; makes the folders on the way that are missing.
-pub fn target(root: &Root, relative: &Path) -> anyhow::Result<PathBuf> {
-    let output = &root.folder.output;
-    make_sure(output, &root.output)?;
-    let mut directory = output.clone();
-    for part in relative.parent().into_iter().flatten() {
-        directory.push(part);
-        if !directory.is_dir() {
-            make_directory(&directory)?;
-        }
-    }
-    Ok(output.join(relative))
-}
-
-/// Makes a folder if only it is missing, and its place is the one it had.
-pub fn make_sure(output: &Path, known: &OutputPlace) -> anyhow::Result<()> {
-    let missing = !output.is_dir();
-    let nearest = if missing {
-        output.parent().unwrap_or(output)
-    } else {
-        output
-    };
-    let place =
-        os::mount_point(nearest).with_context(|| format!("folder {} is gone", output.display()))?;
-    known.confirm(output, place)?;
-    if missing {
-        make_directory(output)?;
-    }
-    Ok(())
-}
-
-fn make_directory(path: &Path) -> anyhow::Result<()> {
-    let made = fs::create_dir(path).or_else(|cause| {
-        // Another worker was quicker.
-        if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
-            Ok(())
-        } else {
-            Err(cause)
-        }
-    });
-    made.and_then(|()| os::sync_directory(path.parent().unwrap_or(path)))
-        .with_context(|| format!("cannot create folder {}", path.display()))
 }
 
 /// Removes what a crash left in an output folder, beside the work that goes on there.
@@ -305,13 +225,16 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
                         target,
                         directory,
                     }),
-                    Err(cause) => Err(failed_to_publish(&target, cause)),
+                    Err(cause) => Err(failed_to_publish(&finished.job, &target, cause)),
                 }
             });
             Landing { finished, result }
         })
         .collect();
     sync_directories(&mut landings);
+    for landing in landings.iter().filter(|landing| landing.result.is_ok()) {
+        output::note_success(&landing.finished.job.root);
+    }
     if let Err(cause) = write_fates(&landings, ledger) {
         for landing in &mut landings {
             landing.result = Err(Failure::Transient {
@@ -363,16 +286,17 @@ fn sync_directories(landings: &mut [Landing]) {
             && let Some(cause) = failures.get(&landed.directory)
         {
             let cause = io::Error::new(cause.kind(), cause.to_string());
-            landing.result = Err(failed_to_publish(&landed.target, cause));
+            let job = &landing.finished.job;
+            landing.result = Err(failed_to_publish(job, &landed.target, cause));
         }
     }
 }
 
-fn failed_to_publish(target: &Path, cause: io::Error) -> Failure {
-    let cause = anyhow::Error::new(cause).context(format!("cannot publish {}", target.display()));
+fn failed_to_publish(job: &Job, target: &Path, cause: io::Error) -> Failure {
+    let cause = output::explain(cause, format!("cannot publish {}", target.display()));
     Failure::Transient {
         step: "publish",
-        cause,
+        cause: output::note(&job.root, &job.file.path, cause),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     dispose,
     ledger::{Dues, Fate, Ledger, Standing},
     log::text,
-    publish::Outcome,
+    publish::{Outcome, output},
     report::Report,
     settle::{History, NextTry, Settle, Settled, Verdict, Waits},
     watch::{FileEvent, FileKey, Hint, Root, Stamp},
@@ -503,18 +503,22 @@ impl Queue<'_> {
     fn put_off(&mut self, file: FileKey, history: History, step: &str, cause: &anyhow::Error) {
         let path = self.path(&file);
         let path = text(&path);
+        // The log has been told, once for all.
+        let told = output::is_unusable(cause);
         let cause = format!("{cause:#}");
         if self.until == Until::AllDone {
-            error!(
-                path,
-                step, cause, "failed for now, the next run tries again"
-            );
+            let message = "failed for now, the next run tries again";
+            if told {
+                debug!(path, step, cause, "{message}");
+            } else {
+                error!(path, step, cause, "{message}");
+            }
             self.count_failure();
             return;
         }
         let (wait, tell) = self.settle.retry(file, history, Instant::now());
         let next_try_s = wait.as_secs_f64();
-        if tell {
+        if tell && !told {
             warn!(
                 path,
                 step, cause, next_try_s, "failed for now, trying again until it works"

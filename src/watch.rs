@@ -35,7 +35,7 @@ use self::seen::Seen;
 use crate::{
     config::{self, Folder},
     os,
-    publish::OutputPlace,
+    publish::output::OutputPlace,
 };
 
 /// A configured folder's lasting number in the ledger.

@@ -12,7 +12,6 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use tracing::warn;
 
@@ -22,7 +21,7 @@ use crate::{
     memory::{Account, Budget, Size},
     os,
     picture::{self, Format, PictureError, Scratch, Step},
-    publish::{self, Staged},
+    publish::{self, Staged, output},
     queue::Job,
     report::Times,
     trial,
@@ -174,6 +173,10 @@ struct Admitted {
 /// Opens the file, learns from its header what it will take, and waits until that is free.
 fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admitted, Failure> {
     let failed = |cause| unreadable(job, cause);
+    output::look_again(&job.root, &job.file.path).map_err(|cause| Failure::Transient {
+        step: "publish",
+        cause,
+    })?;
     let path = job.source();
     let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
     let mut file = os::open_regular(&path).map_err(failed)?;
@@ -278,10 +281,7 @@ fn take_in_hand(
             height: treated.height,
             warning: treated.warning,
         };
-        let staged = publish::target(&job.root, &job.file.path).and_then(|target| {
-            let context = format!("cannot write {}", target.display());
-            publish::stage(target, treated.bytes).context(context)
-        });
+        let staged = publish::stage_for(&job.root, &job.file.path, treated.bytes);
         Ok::<_, PictureError>((staged, made))
     }));
     match treated {

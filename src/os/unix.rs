@@ -20,7 +20,7 @@ use rustix::{
     process::Signal,
 };
 
-use super::Identity;
+use super::{Identity, Space};
 
 /// Creates a file that did not exist, readable by all and writable by its owner, less the umask. A
 /// link planted under the name is not followed.
@@ -56,6 +56,15 @@ pub fn synced(synced: io::Result<()>) -> io::Result<()> {
         Err(Some(Errno::INVAL | Errno::BADF | Errno::NOTSUP | Errno::NOSYS)) => Ok(()),
         _ => synced,
     }
+}
+
+/// None where the file system does not tell, as some FUSE ones.
+pub fn space(path: &Path) -> io::Result<Option<Space>> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok((found.f_blocks > 0).then(|| Space {
+        free: found.f_bavail.saturating_mul(found.f_frsize),
+        size: found.f_blocks.saturating_mul(found.f_frsize),
+    }))
 }
 
 /// Whether this process may create files in a directory.

@@ -9,7 +9,7 @@ use std::{
     process::ExitStatus,
 };
 
-use super::Identity;
+use super::{Identity, Space};
 
 pub fn create_new(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)
@@ -46,6 +46,15 @@ pub fn is_link(_cause: &io::Error) -> bool {
 /// std tells none.
 pub fn inode(_metadata: &fs::Metadata) -> u64 {
     0
+}
+
+/// std does not tell.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is the same on every platform"
+)]
+pub fn space(_path: &Path) -> io::Result<Option<Space>> {
+    Ok(None)
 }
 
 /// Access lists are only told by trying.

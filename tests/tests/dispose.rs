@@ -1,7 +1,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{
     pictures::{jpeg, size},
-    sandbox::Sandbox,
+    sandbox::{Sandbox, Small},
 };
 
 const QUICK: &str = "retry: {first: 200ms, max: 400ms}\nrescan: 1s\n";
@@ -311,28 +311,6 @@ fn onto_another_file_system_a_file_is_copied_and_compared() {
     names.sort();
     assert_eq!(names, ["one.1.jpg", "one.jpg", "sub"]);
     assert!(!sandbox.path("in/one.jpg").exists());
-}
-
-/// A small file system of its own, unmounted when the test ends.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: PathBuf, options: &str) -> Option<Small> {
-        fs::create_dir_all(&at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(&at);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        if !mounted {
-            eprintln!("skipped: nothing may be mounted here");
-        }
-        mounted.then_some(Small(at))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
 }
 
 #[test]

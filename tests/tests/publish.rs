@@ -2,7 +2,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::{
     pictures::{jpeg, size},
-    sandbox::Sandbox,
+    sandbox::{Sandbox, Small},
 };
 
 #[test]
@@ -67,6 +67,78 @@ fn an_output_folder_that_vanishes_is_waited_for() {
     fs::remove_dir_all(sandbox.path("nas/out")).unwrap();
     sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
     sandbox.wait_for_picture("nas/out/b.jpg");
+}
+
+/// How often the log of the running daemon tells of an output, or of a file, as a warning or worse.
+fn complaints(sandbox: &Sandbox) -> usize {
+    let told = |line: &&String| line.contains(" WARN ") || line.contains("ERROR");
+    sandbox.lines("path=").iter().filter(told).count()
+        + sandbox.lines("output=").iter().filter(told).count()
+}
+
+#[test]
+fn an_output_that_is_away_is_told_of_once_and_not_for_each_picture() {
+    let config = "folders: [{input: in, output: nas/out}]\nretry: {first: 200ms, max: 400ms}\n";
+    let mut sandbox = Sandbox::with(config);
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    sandbox.start();
+    fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
+    for picture in 0..30 {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(60, 60, picture));
+    }
+    sandbox.wait_for("each tried twice", |sandbox| {
+        (0..30).all(|picture| {
+            let name = format!("{picture}.jpg");
+            let again = |line: &&String| line.contains("failed again");
+            sandbox.lines(&name).iter().filter(again).count() >= 1
+        })
+    });
+    assert_eq!(complaints(&sandbox), 1, "{}", sandbox.tail());
+    fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
+    sandbox.wait_for("all pictures", |sandbox| {
+        sandbox.names("nas/out").len() == 30
+    });
+    sandbox.wait_for_line(&["output is back"]);
+    sandbox.stop();
+    assert_eq!(sandbox.lines("output is back").len(), 1);
+    assert_eq!(complaints(&sandbox), 1, "{}", sandbox.tail());
+}
+
+#[test]
+fn an_output_is_never_filled_up() {
+    let config = "folders: [{input: in, output: small/out}]\nretry: {first: 200ms, max: 400ms}\n";
+    let mut sandbox = Sandbox::with(config);
+    let Some(_small) = Small::mount(sandbox.path("small"), "size=80m") else {
+        return;
+    };
+    sandbox.write("small/filler", &vec![7; 20 << 20]);
+    sandbox.start();
+    for picture in 0..10 {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(60, 60, picture));
+    }
+    sandbox.wait_for_line(&["WARN", "small/out", "60 MiB free of 80 MiB", "waiting for"]);
+    sandbox.wait_for_line(&["DEBUG", "9.jpg", "failed again"]);
+    assert_eq!(sandbox.names("small/out"), [""; 0]);
+    fs::remove_file(sandbox.path("small/filler")).unwrap();
+    sandbox.wait_for("all pictures", |sandbox| {
+        sandbox.names("small/out").len() == 10
+    });
+    sandbox.wait_for_line(&["output is back"]);
+    sandbox.stop();
+    assert_eq!(complaints(&sandbox), 1, "{}", sandbox.tail());
+}
+
+#[test]
+fn a_link_in_place_of_a_subfolder_of_the_output_is_not_followed() {
+    let sandbox = Sandbox::with("folders: [{input: in, output: out, recursive: true}]\n");
+    fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("out/sub")).unwrap();
+    sandbox.write("in/sub/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(0, 1);
+    assert_eq!(sandbox.names("elsewhere"), [""; 0]);
+    fs::remove_file(sandbox.path("out/sub")).unwrap();
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("out/sub"), ["a.jpg"]);
 }
 
 #[test]

@@ -278,3 +278,25 @@ impl Drop for Sandbox {
         }
     }
 }
+
+/// A small file system of its own, unmounted when the test ends.
+pub struct Small(PathBuf);
+
+impl Small {
+    pub fn mount(at: PathBuf, options: &str) -> Option<Small> {
+        fs::create_dir_all(&at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(&at);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("skipped: nothing may be mounted here");
+        }
+        mounted.then_some(Small(at))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
