@@ -41,6 +41,7 @@ pub use self::{
 };
 
 use crate::{
+    publish::output,
     settle::NextTry,
     watch::{FileKey, FolderId, Stamp},
 };
@@ -94,6 +95,8 @@ pub enum Standing {
     Open {
         /// Where it failed for what may pass; the wait is zero when it is due.
         waiting: Option<NextTry>,
+        /// It waits for its output folder.
+        for_output: bool,
         /// Deaths of processes that may have been its doing.
         suspicion: u32,
     },
@@ -101,6 +104,7 @@ pub enum Standing {
 
 const NEW: Standing = Standing::Open {
     waiting: None,
+    for_output: false,
     suspicion: 0,
 };
 
@@ -153,14 +157,15 @@ impl Ledger {
         self.guarded(|connection| {
             let mut select = connection.prepare_cached(
                 "SELECT state IN ('done', 'failed') AND source IS NOT 'gone', state = 'waiting',
-             tries, next_ms, told_ms, crashes + ends, source IS 'owed' FROM file
+             tries, next_ms, told_ms, crashes + ends, source IS 'owed', step IS ?5 FROM file
              WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
             )?;
             let row = params![
                 file.folder.0,
                 Name(&file.path),
                 length(stamp),
-                stamp.mtime_ns
+                stamp.mtime_ns,
+                output::STEP
             ];
             let standing = select.query_row(row, |row| {
                 if row.get(0)? {
@@ -173,8 +178,11 @@ impl Ledger {
                 }
                 let suspicion = row.get(5)?;
                 if !row.get(1)? {
-                    let waiting = None;
-                    return Ok(Standing::Open { waiting, suspicion });
+                    return Ok(Standing::Open {
+                        waiting: None,
+                        for_output: false,
+                        suspicion,
+                    });
                 }
                 let now = now_ms();
                 let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
@@ -183,7 +191,11 @@ impl Ledger {
                     wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
                     told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
                 });
-                Ok(Standing::Open { waiting, suspicion })
+                Ok(Standing::Open {
+                    waiting,
+                    for_output: row.get(7)?,
+                    suspicion,
+                })
             });
             let standing = standing.optional().context("cannot ask the ledger")?;
             Ok(standing.unwrap_or(NEW))

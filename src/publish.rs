@@ -29,6 +29,7 @@ use crate::{
     ledger::{Fate, Ledger},
     log::text,
     os,
+    publish::output::OutputPlace,
     queue::Job,
     report::Times,
     settle::History,
@@ -63,6 +64,7 @@ pub struct Staged {
     file: Option<File>,
     temp: PathBuf,
     target: PathBuf,
+    output: Option<OutputPlace>,
 }
 
 impl Drop for Staged {
@@ -70,7 +72,10 @@ impl Drop for Staged {
         if let Some(file) = self.file.take() {
             drop(file);
             if let Err(cause) = fs::remove_file(&self.temp) {
-                // The sweep at the next start gets it.
+                // The sweep at the next start gets it, if not this process before.
+                if let Some(output) = &self.output {
+                    output.leave_behind(&self.temp);
+                }
                 debug!(
                     path = text(&self.temp),
                     cause = cause.to_string(),
@@ -88,13 +93,14 @@ pub fn stage_for(root: &Root, relative: &Path, bytes: &[u8]) -> anyhow::Result<S
         .and_then(|target| {
             output::has_room(root, bytes.len() as u64)?;
             let context = format!("cannot write {}", target.display());
-            stage(target, bytes).map_err(|cause| output::explain(cause, context))
+            stage(target, bytes, Some(&root.output))
+                .map_err(|cause| output::explain(cause, context))
         })
         .map_err(|cause| output::note(root, relative, cause))
 }
 
 /// Writes a picture under a temporary name beside its target.
-pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
+pub fn stage(target: PathBuf, bytes: &[u8], output: Option<&OutputPlace>) -> io::Result<Staged> {
     let directory = target.parent().unwrap_or(Path::new("."));
     let temp = directory.join(temp_name());
     let mut file = os::create_new(&temp)?;
@@ -104,6 +110,7 @@ pub fn stage(target: PathBuf, bytes: &[u8]) -> io::Result<Staged> {
         file: Some(file),
         temp,
         target,
+        output: output.cloned(),
     };
     written.map(|()| staged)
 }
@@ -128,7 +135,7 @@ fn own_prefix() -> &'static str {
 /// Publishes one picture on its own, durably: for commands outside the daemon.
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let attempt = || {
-        let directory = land(stage(std::path::absolute(target)?, bytes)?)?;
+        let directory = land(stage(std::path::absolute(target)?, bytes, None)?)?;
         os::sync_directory(&directory)
     };
     attempt().with_context(|| format!("cannot write {}", target.display()))
@@ -294,10 +301,7 @@ fn sync_directories(landings: &mut [Landing]) {
 
 fn failed_to_publish(job: &Job, target: &Path, cause: io::Error) -> Failure {
     let cause = output::explain(cause, format!("cannot publish {}", target.display()));
-    Failure::Transient {
-        step: "publish",
-        cause: output::note(&job.root, &job.file.path, cause),
-    }
+    output::failure(output::note(&job.root, &job.file.path, cause))
 }
 
 fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@
 mod quarantine;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,7 +27,7 @@ use crate::{
     publish::{Outcome, output},
     report::Report,
     settle::{History, NextTry, Settle, Settled, Verdict, Waits},
-    watch::{FileEvent, FileKey, Hint, Root, Stamp},
+    watch::{FileEvent, FileKey, FolderId, Hint, Root, Stamp},
     worker::Failure,
 };
 
@@ -103,6 +103,8 @@ const LONGEST_BURST: Duration = Duration::from_secs(600);
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 /// Looks at due files in a row before events are attended to again.
 const LOOKS: usize = 256;
+/// Between two tries of an output that cannot be used, whatever the schedules of its pictures.
+const TRY_OUTPUT: Duration = Duration::from_secs(10);
 
 /// Runs the `settle` thread. Returns the report over everything.
 pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &ProgressBar) -> Report {
@@ -121,6 +123,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         quarantine: Quarantine::default(),
         scanning: until == Until::AllDone,
         in_flight: HashMap::new(),
+        away: BTreeMap::new(),
         full: Vec::new(),
         until,
         ledger,
@@ -131,6 +134,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     let mut next: Option<Job> = None;
     let mut events_open = true;
     loop {
+        queue.try_outputs(Instant::now());
         if next.is_none() {
             next = queue.next_job();
         }
@@ -220,6 +224,8 @@ struct Queue<'a> {
     /// More files are to come from the scan of a single run.
     scanning: bool,
     in_flight: HashMap<FileKey, Flight>,
+    /// Folders whose pictures wait for their output, and when one of them is tried next.
+    away: BTreeMap<FolderId, Instant>,
     /// Folders of which files were left out.
     full: Vec<Arc<Root>>,
     until: Until,
@@ -287,6 +293,23 @@ impl Queue<'_> {
             !room
         });
         self.full.len() < before
+    }
+
+    /// Pictures of a folder wait for its output: now and then one of them is tried.
+    fn wait_for_output(&mut self, folder: FolderId, now: Instant) {
+        self.away.entry(folder).or_insert(now + TRY_OUTPUT);
+    }
+
+    /// Tries a picture of each folder whose output has been away for long enough since the last.
+    fn try_outputs(&mut self, now: Instant) {
+        let settle = &mut self.settle;
+        self.away.retain(|&folder, next| {
+            if *next <= now {
+                settle.hasten_one(folder, now);
+                *next = now + TRY_OUTPUT;
+            }
+            settle.len_of(folder) > 0
+        });
     }
 
     /// A look at the file, or at its folder meanwhile, showed that it is being written to.
@@ -360,11 +383,20 @@ impl Queue<'_> {
                 }
                 Ok(Standing::Open {
                     waiting: Some(next),
+                    for_output,
                     ..
-                }) if self.goes_on(history, next) => {
-                    self.settle.resume(file, history, next, Instant::now());
+                }) if self.goes_on(history, next)
+                    && !(for_output && output::looks_usable(root)) =>
+                {
+                    let now = Instant::now();
+                    if for_output {
+                        self.wait_for_output(file.folder, now);
+                    }
+                    self.settle.resume(file, history, next, now);
                 }
-                Ok(Standing::Open { waiting, suspicion }) => {
+                Ok(Standing::Open {
+                    waiting, suspicion, ..
+                }) => {
                     let history = match waiting {
                         Some(next) if history.retries == 0 => {
                             history.scheduled(next, Instant::now())
@@ -429,7 +461,9 @@ impl Queue<'_> {
             return None;
         }
         let settle = self.settle.next_deadline();
-        settle.into_iter().chain(self.quarantine.deadline()).min()
+        let away = self.away.values().min().copied();
+        let deadlines = [settle, self.quarantine.deadline(), away];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether a file stays on the schedule that the ledger knows of. Its own tries are up to
@@ -449,6 +483,10 @@ impl Queue<'_> {
             result,
             ..
         } = outcome;
+        if result.is_ok() && self.away.remove(&file.folder).is_some() {
+            // What waited for the output need not wait any longer.
+            self.settle.hasten_all(file.folder, now);
+        }
         let hint = self.in_flight.remove(&file).and_then(|flight| flight.hint);
         if let (Some(hint), Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone)) =
             (hint, &result)
@@ -505,6 +543,9 @@ impl Queue<'_> {
         let path = text(&path);
         // The log has been told, once for all.
         let told = output::is_unusable(cause);
+        if told {
+            self.wait_for_output(file.folder, Instant::now());
+        }
         let cause = format!("{cause:#}");
         if self.until == Until::AllDone {
             let message = "failed for now, the next run tries again";

@@ -314,6 +314,41 @@ impl Settle {
         self.arm(file, history.scheduled(next, now), now + next.wait, true);
     }
 
+    /// Makes the file of a folder due that would be tried next after a failure.
+    pub fn hasten_one(&mut self, folder: FolderId, now: Instant) {
+        let waiting = self.after_failures(folder);
+        if let Some(file) = waiting
+            .min_by_key(|(_, entry)| entry.due)
+            .map(|(file, _)| file.clone())
+        {
+            self.hasten(file, now);
+        }
+    }
+
+    /// Makes all files of a folder due that wait for another try after a failure.
+    pub fn hasten_all(&mut self, folder: FolderId, now: Instant) {
+        let waiting: Vec<FileKey> = self
+            .after_failures(folder)
+            .map(|(file, _)| file.clone())
+            .collect();
+        for file in waiting {
+            self.hasten(file, now);
+        }
+    }
+
+    fn after_failures(&self, folder: FolderId) -> impl Iterator<Item = (&FileKey, &Pending)> {
+        self.pending.iter().filter(move |(file, entry)| {
+            file.folder == folder && entry.waits && entry.history.retries > 0
+        })
+    }
+
+    fn hasten(&mut self, file: FileKey, now: Instant) {
+        if let Some(entry) = self.pending.get(&file) {
+            let history = entry.history;
+            self.arm(file, history, now, true);
+        }
+    }
+
     /// Forgets the files of folders that are no longer configured.
     pub fn retain_folders(&mut self, keep: impl Fn(FolderId) -> bool) {
         self.pending.retain(|file, _| keep(file.folder));

@@ -173,10 +173,7 @@ struct Admitted {
 /// Opens the file, learns from its header what it will take, and waits until that is free.
 fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admitted, Failure> {
     let failed = |cause| unreadable(job, cause);
-    output::look_again(&job.root, &job.file.path).map_err(|cause| Failure::Transient {
-        step: "publish",
-        cause,
-    })?;
+    output::look_again(&job.root, &job.file.path).map_err(output::failure)?;
     let path = job.source();
     let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
     let mut file = os::open_regular(&path).map_err(failed)?;
@@ -289,10 +286,7 @@ fn take_in_hand(
             times.add("publish", last.elapsed());
             Ok((staged, made))
         }
-        Ok(Ok((Err(cause), _))) => Err(Failure::Transient {
-            step: "publish",
-            cause,
-        }),
+        Ok(Ok((Err(cause), _))) => Err(output::failure(cause)),
         Ok(Err(PictureError::Incomplete { step, cause })) => Err(Failure::Incomplete {
             step: step.name(),
             cause,

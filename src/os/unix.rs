@@ -114,6 +114,11 @@ pub fn is_link(cause: &io::Error) -> bool {
     cause.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::LOOP)
 }
 
+/// Whether the disk, or the server behind a soft mount, is in trouble rather than the file.
+pub fn is_of_device(cause: &io::Error) -> bool {
+    cause.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::IO)
+}
+
 /// Tells a file from another one that took its name. Numbers are used again once a file is gone.
 pub fn inode(metadata: &fs::Metadata) -> u64 {
     metadata.ino()

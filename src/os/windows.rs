@@ -72,3 +72,9 @@ pub fn start_writing(_file: &File) {}
 pub fn mount_point(_directory: &Path) -> io::Result<PathBuf> {
     Ok(PathBuf::new())
 }
+
+/// Whether the disk or the server of a share is in trouble rather than the file.
+pub fn is_of_device(cause: &io::Error) -> bool {
+    // ERROR_BAD_NETPATH, ERROR_UNEXP_NET_ERR, ERROR_NETNAME_DELETED, ERROR_BAD_NET_NAME, ERROR_IO_DEVICE.
+    matches!(cause.raw_os_error(), Some(53 | 59 | 64 | 67 | 1117))
+}

@@ -6,7 +6,7 @@
 //! the pictures wait in silence.
 
 use std::{
-    fs, io,
+    fs, io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,11 +15,15 @@ use std::{
 use anyhow::{Context, bail};
 use tracing::{debug, info, warn};
 
-use crate::{log::text, memory::Size, os, watch::Root};
+use crate::{log::text, memory::Size, os, watch::Root, worker::Failure};
 
 /// Bytes that stay free at least.
 const MARGIN: u64 = 64 << 20;
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
+/// The step in which a picture fails whose output folder is in the way.
+pub const STEP: &str = "output";
+/// Temporary files that are remembered; the sweep at the next start gets any others.
+const LEFT_BEHIND: usize = 1024;
 
 /// The folder, and not the picture, is in the way.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,8 @@ struct Known {
     mount: Option<PathBuf>,
     /// While it is unusable: when the log last told so.
     told: Option<Instant>,
+    /// Temporary files that could not be removed.
+    left_behind: Vec<PathBuf>,
 }
 
 impl OutputPlace {
@@ -49,8 +55,18 @@ impl OutputPlace {
             folder.parent()
         };
         let mount = nearest.and_then(|nearest| os::mount_point(nearest).ok());
-        let told = None;
-        OutputPlace(Arc::new(Mutex::new(Known { mount, told })))
+        OutputPlace(Arc::new(Mutex::new(Known {
+            mount,
+            ..Known::default()
+        })))
+    }
+
+    /// Takes note of a temporary file that could not be removed, as the folder was going away.
+    pub fn leave_behind(&self, temp: &Path) {
+        let mut known = self.known();
+        if known.left_behind.len() < LEFT_BEHIND {
+            known.left_behind.push(temp.to_owned());
+        }
     }
 
     pub fn confirm(&self, folder: &Path, now: PathBuf) -> anyhow::Result<()> {
@@ -99,6 +115,19 @@ pub fn look_again(root: &Root, relative: &Path) -> anyhow::Result<()> {
     make_sure(&root.folder.output, &root.output)
         .and_then(|()| has_room(root, 0))
         .map_err(|cause| note(root, relative, cause))
+}
+
+/// Whether the output looks as if pictures could be written to it.
+pub fn looks_usable(root: &Root) -> bool {
+    make_sure(&root.folder.output, &root.output)
+        .and_then(|()| has_room(root, 0))
+        .is_ok()
+}
+
+/// The failure of a picture that could not be written.
+pub fn failure(cause: anyhow::Error) -> Failure {
+    let step = if is_unusable(&cause) { STEP } else { "publish" };
+    Failure::Transient { step, cause }
 }
 
 /// The path of a picture in its root's output; makes the folders on the way that are missing. A link
@@ -175,7 +204,10 @@ pub fn explain(cause: io::Error, context: String) -> anyhow::Error {
             | io::ErrorKind::StaleNetworkFileHandle
             | io::ErrorKind::NotConnected
             | io::ErrorKind::HostUnreachable
-    );
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::TimedOut
+    ) || os::is_of_device(&cause);
     if of_all {
         Unusable(format!("{context}: {cause}")).into()
     } else {
@@ -195,10 +227,13 @@ pub fn note(root: &Root, relative: &Path, cause: anyhow::Error) -> anyhow::Error
             text(&root.folder.output),
             text(&root.folder.input.join(relative)),
         );
-        let (step, cause) = ("publish", format!("{cause:#}"));
+        let cause = format!("{cause:#}");
         warn!(
             output,
-            step, cause, file, "output cannot be used, its pictures wait until it can"
+            step = STEP,
+            cause,
+            file,
+            "output cannot be used, its pictures wait until it can"
         );
         known.told = Some(now);
     }
@@ -207,8 +242,19 @@ pub fn note(root: &Root, relative: &Path, cause: anyhow::Error) -> anyhow::Error
 
 /// A picture is in its output.
 pub fn note_success(root: &Root) {
-    if root.output.known().told.take().is_some() {
+    let mut known = root.output.known();
+    let was_away = known.told.take().is_some();
+    let left_behind = mem::take(&mut known.left_behind);
+    drop(known);
+    if was_away {
         info!(output = text(&root.folder.output), "output is back");
+    }
+    for temp in left_behind {
+        match fs::remove_file(&temp) {
+            Ok(()) => debug!(path = text(&temp), "temporary file removed after all"),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => root.output.leave_behind(&temp),
+        }
     }
 }
 

@@ -88,8 +88,9 @@ fn killed_in_the_middle_five_times_nothing_is_lost() {
 
 #[test]
 fn a_retry_schedule_goes_on_after_a_restart() {
-    let config =
-        |retry: &str| format!("folders: [{{input: in, output: nas/out}}]\nretry: {{{retry}}}\n");
+    let config = |retry: &str| {
+        format!("folders: [{{input: in, output: out, recursive: true}}]\nretry: {{{retry}}}\n")
+    };
     let mut sandbox = Sandbox::with(&config("first: 1h, max: 2h"));
     let tried = |sandbox: &Sandbox| {
         let told = |line: &String| line.contains("failed") || line.contains("processed");
@@ -100,26 +101,30 @@ fn a_retry_schedule_goes_on_after_a_restart() {
             .count()
     };
     let fail = |sandbox: &mut Sandbox, seed: u32| {
+        if sandbox.path("out/sub").exists() {
+            fs::remove_dir_all(sandbox.path("out/sub")).unwrap();
+        }
         sandbox.start();
-        fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
-        sandbox.write("in/a.jpg", &jpeg(60, 60, seed));
-        sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "is gone"]);
-        fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
+        // A file has the name of the subfolder that mirrors the picture's.
+        sandbox.write("out/sub", b"in the way");
+        sandbox.write("in/sub/a.jpg", &jpeg(60, 60, seed));
+        sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "is no folder"]);
+        fs::remove_file(sandbox.path("out/sub")).unwrap();
         sandbox.kill();
     };
-    fs::create_dir(sandbox.path("nas")).unwrap();
+    fs::create_dir(sandbox.path("in/sub")).unwrap();
     fail(&mut sandbox, 1);
 
     // Its hour has not passed: what comes later overtakes it.
     sandbox.start();
     sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
-    sandbox.wait_for_picture("nas/out/b.jpg");
+    sandbox.wait_for_picture("out/b.jpg");
     sandbox.write("in/c.jpg", &jpeg(60, 60, 3));
-    sandbox.wait_for_picture("nas/out/c.jpg");
+    sandbox.wait_for_picture("out/c.jpg");
     assert_eq!(tried(&sandbox), 0, "{}", sandbox.tail());
     // A file that changed starts afresh.
-    sandbox.write("in/a.jpg", &jpeg(70, 60, 4));
-    sandbox.wait_for_picture("nas/out/a.jpg");
+    sandbox.write("in/sub/a.jpg", &jpeg(70, 60, 4));
+    sandbox.wait_for_picture("out/sub/a.jpg");
     sandbox.kill();
 
     // Its hour is longer than any wait that is configured now.

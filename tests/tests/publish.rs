@@ -57,7 +57,7 @@ fn an_output_folder_that_vanishes_is_waited_for() {
     sandbox.start();
     fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
-    sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "is gone"]);
+    sandbox.wait_for_line(&["WARN", "a.jpg", "step=\"output\"", "is gone"]);
     assert!(
         !sandbox.path("nas").exists(),
         "a vanished folder was made again"
@@ -67,6 +67,34 @@ fn an_output_folder_that_vanishes_is_waited_for() {
     fs::remove_dir_all(sandbox.path("nas/out")).unwrap();
     sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
     sandbox.wait_for_picture("nas/out/b.jpg");
+}
+
+#[test]
+fn what_waits_for_an_output_goes_out_soon_after_its_return() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: nas/out}]\nretry: {first: 1h, max: 2h}\n");
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    sandbox.start();
+    fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
+    for name in ["a", "b", "c"] {
+        sandbox.write(&format!("in/{name}.jpg"), &jpeg(60, 60, 1));
+    }
+    sandbox.wait_for_line(&["WARN", "step=\"output\"", "is gone"]);
+    fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
+    for name in ["a", "b", "c"] {
+        sandbox.wait_for_picture(&format!("nas/out/{name}.jpg"));
+    }
+
+    // A process that finds the output there after it was away needs no second look.
+    fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
+    sandbox.write("in/d.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for("a second complaint", |sandbox| {
+        sandbox.lines("output cannot be used").len() == 2
+    });
+    sandbox.stop();
+    fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
+    sandbox.start();
+    sandbox.wait_for_picture("nas/out/d.jpg");
 }
 
 /// How often the log of the running daemon tells of an output, or of a file, as a warning or worse.
