@@ -321,7 +321,7 @@ fn a_full_disk_keeps_the_source_and_leaves_no_half_copy() {
         return;
     };
     sandbox.configure(&config);
-    sandbox.write("small/filler", &[7; 1000 << 10]);
+    sandbox.write("small/filler", &vec![7; 1000 << 10]);
     let picture = jpeg(400, 400, 3);
     let length = picture.len();
     assert!((40 << 10..900 << 10).contains(&length), "{length} bytes");
