@@ -192,9 +192,21 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         config.ledger.parent().unwrap_or(Path::new(".")),
         &config.log.dir,
     ];
+    // Folders may be offline, but not their parents as well: that is rather a slip of the pen.
+    let folders = config.folders.iter().flat_map(|folder| {
+        // The default output goes with its input.
+        let with_input = folder.output.parent() == Some(folder.input.as_path());
+        let output = (!with_input).then_some(folder.output.as_path());
+        folder
+            .moved_to()
+            .chain([folder.input.as_path()])
+            .chain(output)
+    });
+    let orphans = folders.filter_map(orphaned).collect::<Vec<_>>();
     let unfit: Vec<String> = written_to
         .chain(state)
         .filter_map(unfit_for_writing)
+        .chain(orphans)
         .chain(
             config
                 .ledger
@@ -224,8 +236,18 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
             ""
         };
         writeln!(out, "folder {}", folder.input.display())?;
+        if let Err(cause) = fs::read_dir(&folder.input) {
+            writeln!(out, "  offline: {cause}; it is waited for")?;
+        }
         writeln!(out, "  watch: {} ({why}){depth}", mode.name())?;
         writeln!(out, "  output: {}", folder.output.display())?;
+        if folder
+            .output
+            .parent()
+            .is_some_and(|parent| !parent.is_dir())
+        {
+            writeln!(out, "  output is offline: it is waited for")?;
+        }
         if folder.after != Source::Keep {
             writeln!(out, "  after: {}", describe_source(&folder.after))?;
         }
@@ -236,6 +258,22 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         writeln!(out, "  recipe: {}", describe(&folder.recipe))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a folder that is not there will hardly ever be.
+fn orphaned(folder: &Path) -> Option<String> {
+    if folder.is_dir() {
+        return None;
+    }
+    let parent = folder.parent()?;
+    if folder.is_symlink() {
+        Some(format!("{} is a link that leads nowhere", folder.display()))
+    } else if parent.is_dir() {
+        None
+    } else {
+        let folder = folder.display();
+        Some(format!("{folder} is missing, and so is its parent"))
+    }
 }
 
 /// Why nothing could be written in a folder, which may have to be made first.

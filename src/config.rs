@@ -1,7 +1,7 @@
 //! The configuration: YAML in, validated values out.
 //!
-//! A `Config` is complete: its paths are absolute, its marks are loaded, its folders were there
-//! and do not feed each other. Nothing is made on disk. Everything that is wrong with a file is
+//! A `Config` is complete: its paths are absolute, its marks are loaded, its folders do
+//! not feed each other, be they there or still to come. Nothing is made on disk. Everything that is wrong with a file is
 //! reported at once, so that it is mended in one go.
 
 mod error;
@@ -60,9 +60,9 @@ pub struct Config {
 /// A drop folder and what becomes of its pictures.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// Absolute; a readable directory when the file was loaded.
+    /// Absolute; a readable directory when the file was loaded, or not there.
     pub input: PathBuf,
-    /// Absolute; may be missing, but its parent is there.
+    /// Absolute; may be missing.
     pub output: PathBuf,
     /// Whether subfolders are taken too, and mirrored in the output.
     pub recursive: bool,
@@ -93,7 +93,7 @@ impl Folder {
 pub enum Source {
     Keep,
     Delete,
-    /// Absolute; may be missing, but its parent is there.
+    /// Absolute; may be missing.
     MoveTo(PathBuf),
 }
 

@@ -489,12 +489,14 @@ fn prepare(
             .find(|root| root.folder.output == folder.output);
         let output = match known {
             Some(root) => root.output.clone(),
-            None => publish::output::prepare(&folder.output)?,
+            None => publish::output::prepare(&folder.output),
         };
         let same_input = known.filter(|root| root.folder.input == folder.input);
         let (excluded, output_identity) = match same_input {
-            Some(root) => (root.excluded.clone(), root.output_identity),
-            None => place_of_output(folder)
+            Some(root) if root.output_identity.is_some() => {
+                (root.excluded.clone(), root.output_identity)
+            }
+            _ => place_of_output(folder)
                 .with_context(|| format!("cannot look at {}", folder.output.display()))?,
         };
         let backlog = same_input.map(|root| Arc::clone(&root.backlog));
@@ -511,12 +513,14 @@ fn prepare(
     config.folders.iter().map(root).collect()
 }
 
-fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, os::Identity)> {
+fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, Option<os::Identity>)> {
     let excluded = os::relative_inside(&folder.output, &folder.input)?;
-    Ok((
-        excluded,
-        os::directory_identity(&fs::metadata(&folder.output)?),
-    ))
+    let identity = fs::metadata(&folder.output)
+        .ok()
+        .map(|metadata| os::directory_identity(&metadata))
+        // Windows tells all directories alike.
+        .filter(|identity| *identity != (0, 0));
+    Ok((excluded, identity))
 }
 
 /// Bytes for pictures.

@@ -191,7 +191,10 @@ impl Work<'_> {
             let Some(end) = piece.last() else {
                 return Ok(());
             };
-            last = Some(Arc::clone(&end.file.path));
+            if last.replace(Arc::clone(&end.file.path)).is_none() {
+                self.is_in_place(&root.folder.input)
+                    .map_err(|Failure { cause, .. }| cause)?;
+            }
             let mut left = Vec::with_capacity(piece.len());
             let mut touched = Touched::default();
             let mut hopeless = None;

@@ -51,11 +51,21 @@ pub fn own_program() -> io::Result<PathBuf> {
 
 /// `path` relative to `directory`, where it lies inside, with links on the way resolved.
 pub fn relative_inside(path: &Path, directory: &Path) -> io::Result<Option<PathBuf>> {
-    let path = path.canonicalize()?;
-    Ok(path
-        .strip_prefix(directory.canonicalize()?)
+    Ok(resolve(path)?
+        .strip_prefix(resolve(directory)?)
         .ok()
         .map(Path::to_owned))
+}
+
+/// `path` with the links on the way resolved, as far as it exists.
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for ancestor in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
+            return Ok(real.join(rest).components().collect());
+        }
+    }
+    Ok(path)
 }
 
 /// The path under which the system's events name a folder: macOS resolves all links on the way.

@@ -58,8 +58,9 @@ pub struct Root {
     pub recipe_id: u64,
     /// The output, relative to the input, where it lies inside: it is never entered.
     pub excluded: Option<PathBuf>,
-    /// The output's device and inode, by which it is known under another name.
-    pub output_identity: os::Identity,
+    /// The output's device and inode, by which it is known under another name; none while it is not
+    /// there, or where the system has no such thing.
+    pub output_identity: Option<os::Identity>,
     pub output: OutputPlace,
     pub backlog: Arc<Backlog>,
 }

@@ -24,6 +24,8 @@ mod ledger;
 mod log;
 #[path = "tests/memory.rs"]
 mod memory;
+#[path = "tests/missing.rs"]
+mod missing;
 #[path = "tests/pictures.rs"]
 mod pictures;
 #[path = "tests/pool.rs"]

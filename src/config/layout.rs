@@ -1,5 +1,8 @@
 //! How the folders lie on disk: what must hold so that no picture is taken twice and no output is
 //! taken for input.
+//!
+//! A folder that is not there, or does not answer, is no mistake: it is offline, and waited for. It
+//! is held against the others by where it will lie, as far as its path can be resolved now.
 
 use std::fs;
 use std::io;
@@ -8,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::section::Findings;
 use super::tree::Place;
 use super::{Folder, Source};
+use crate::os;
 
 /// A folder of the file and where its two paths stand in it.
 pub struct Site {
@@ -173,10 +177,23 @@ fn locate_input(input: &Path) -> Result<Location, String> {
             identity: identity(input)?,
         })
     };
-    located().map_err(|error: io::Error| format!("cannot read {}: {error}", input.display()))
+    located().or_else(|error: io::Error| {
+        offline(input, &error).ok_or_else(|| format!("cannot read {}: {error}", input.display()))
+    })
 }
 
-/// An output need not exist, as the daemon makes it; its parent must.
+/// Where a folder will lie that is not there, unless something else is in its place.
+fn offline(path: &Path, error: &io::Error) -> Option<Location> {
+    match error.kind() {
+        io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied => None,
+        _ => Some(Location {
+            path: os::resolve(path).ok()?,
+            identity: None,
+        }),
+    }
+}
+
+/// An output need not exist, as the daemon makes it.
 fn locate_output(output: &Path) -> Result<Location, String> {
     let failed = |path: &Path, error: &io::Error| format!("cannot use {}: {error}", path.display());
     match fs::canonicalize(output) {
@@ -185,22 +202,7 @@ fn locate_output(output: &Path) -> Result<Location, String> {
             path,
         }),
         Ok(_) => Err(failed(output, &io::ErrorKind::NotADirectory.into())),
-        Err(error) => match (error.kind(), output.parent(), output.file_name()) {
-            (io::ErrorKind::NotFound, Some(parent), Some(name))
-                if fs::symlink_metadata(output).is_err() =>
-            {
-                let parent = fs::canonicalize(parent).map_err(|error| failed(parent, &error))?;
-                if !parent.is_dir() {
-                    return Err(failed(&parent, &io::ErrorKind::NotADirectory.into()));
-                }
-                Ok(Location {
-                    path: parent.join(name),
-                    identity: None,
-                })
-            }
-            // Among others a link that leads nowhere, which could not be made a directory.
-            _ => Err(failed(output, &error)),
-        },
+        Err(error) => offline(output, &error).ok_or_else(|| failed(output, &error)),
     }
 }
 
@@ -239,17 +241,27 @@ mod tests {
         (&[("a/in", "a", true)], &["0.output: holds the input, a/in"]),
         // What others put into a folder's own output is not taken.
         (&[("a", "a/in", true), ("b", "a/in/b", true)], &[]),
+        // What is not there is waited for.
+        (&[("gone", "out", false), ("b", "dangling", false)], &[]),
         (
-            &[("gone", "out", false)],
-            &["0.input: cannot read gone: No such file or directory (os error 2)"],
+            &[("a", "gone/out", false), ("gone/in", "gone/in/out", true)],
+            &[],
+        ),
+        (
+            &[("gone", "out", false), ("b", "link/../gone", false)],
+            &["1.output: is the folder of folders[0].input"],
+        ),
+        (
+            &[("gone/in", "out", false), ("gone", "out2", true)],
+            &["0.input: lies inside folders[1].input, which is recursive"],
+        ),
+        (
+            &[("gone", "out", true), ("b", "gone/out", false)],
+            &["1.output: lies inside folders[0].input, which is recursive"],
         ),
         (
             &[("file", "out", false)],
             &["0.input: cannot read file: Not a directory (os error 20)"],
-        ),
-        (
-            &[("a", "gone/out", false)],
-            &["0.output: cannot use gone: No such file or directory (os error 2)"],
         ),
         (
             &[("a", "file", false)],
@@ -258,10 +270,6 @@ mod tests {
         (
             &[("a", "file/out", false)],
             &["0.output: cannot use file/out: Not a directory (os error 20)"],
-        ),
-        (
-            &[("a", "dangling", false)],
-            &["0.output: cannot use dangling: No such file or directory (os error 2)"],
         ),
         (&[("a", "a", false)], &["0.output: is the input itself, a"]),
         (

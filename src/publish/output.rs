@@ -90,20 +90,25 @@ impl OutputPlace {
     }
 }
 
-/// Makes an output folder if only it is missing, and remembers where it stands.
-pub fn prepare(output: &Path) -> anyhow::Result<OutputPlace> {
-    if !output.is_dir() {
-        make_directory(output)?;
+/// Makes an output folder if only it is missing, and remembers where it stands. One that cannot be
+/// used is waited for.
+pub fn prepare(output: &Path) -> OutputPlace {
+    let place = OutputPlace::of(output);
+    let synced = || {
+        os::sync_directory(output).with_context(|| {
+            let output = output.display();
+            format!("cannot sync output folder {output}: it must be readable")
+        })
+    };
+    if let Err(cause) = make_sure(output, &place).and_then(|()| synced()) {
+        warn!(
+            output = text(output),
+            cause = format!("{cause:#}"),
+            "output is offline, its pictures wait until it returns"
+        );
+        place.known().told = Some(Instant::now());
     }
-    os::mount_point(output)
-        .with_context(|| format!("cannot look at output folder {}", output.display()))?;
-    os::sync_directory(output).with_context(|| {
-        format!(
-            "cannot sync output folder {}: it must be readable",
-            output.display()
-        )
-    })?;
-    Ok(OutputPlace::of(output))
+    place
 }
 
 /// Whether pictures of a folder have somewhere to go, if the last ones had not: so nothing is made

@@ -155,7 +155,7 @@ impl Walk {
             // The output may show up under another name, through a bind mount.
             && !entry
                 .metadata()
-                .is_ok_and(|metadata| os::directory_identity(&metadata) == root.output_identity)
+                .is_ok_and(|metadata| Some(os::directory_identity(&metadata)) == root.output_identity)
     }
 
     fn miss(&mut self, path: &Path, cause: &io::Error) {

@@ -155,9 +155,9 @@ fn exit_codes_tell_usage_from_configuration() {
         ),
         (
             &["run", "--once"],
-            "watermark: {npy_path: mark.npy}\nfolders: [{input: none}]\n",
+            "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: in}]\n",
             78,
-            "none",
+            "the input itself",
         ),
         (
             &["check"],

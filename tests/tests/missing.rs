@@ -1,0 +1,109 @@
+//! Folders that are not there when the daemon starts or reloads.
+
+use std::{fs, process::Output};
+
+use rustix::process::Signal;
+
+use super::{
+    pictures::{jpeg, size},
+    sandbox::Sandbox,
+};
+
+const RETRY: &str = "retry: {first: 200ms, max: 400ms}\n";
+
+fn check(sandbox: &Sandbox) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = sandbox.command(&["check"]).output().unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn an_input_that_is_missing_at_start_is_waited_for() {
+    let config = "folders: [{input: in, output: out}, {input: late, output: other}]\n";
+    let mut sandbox = Sandbox::with(config);
+    let (code, said) = check(&sandbox);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("offline: No such file"), "{said}");
+    sandbox.start();
+    sandbox.wait_for_line(&["WARN", "late", "offline"]);
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("out/a.jpg");
+    assert!(!sandbox.path("late").exists(), "a missing input was made");
+    // The sandbox waits for 20 s, the daemon looks every 10 s.
+    sandbox.write("coming/b.jpg", &jpeg(60, 60, 2));
+    fs::rename(sandbox.path("coming"), sandbox.path("late")).unwrap();
+    sandbox.wait_for_picture("other/b.jpg");
+    sandbox.write("late/c.jpg", &jpeg(60, 60, 3));
+    sandbox.wait_for_picture("other/c.jpg");
+    sandbox.stop();
+}
+
+#[test]
+fn the_default_output_of_a_missing_input_is_made_with_it_and_never_taken_for_input() {
+    let mut sandbox = Sandbox::with(&format!(
+        "folders: [{{input: late, recursive: true}}]\nrescan: 1s\n{RETRY}"
+    ));
+    let (code, said) = check(&sandbox);
+    assert_eq!(code, Some(0), "{said}");
+    sandbox.start();
+    sandbox.wait_for_line(&["WARN", "late", "offline"]);
+    sandbox.write("coming/sub/b.jpg", &jpeg(60, 60, 2));
+    fs::rename(sandbox.path("coming"), sandbox.path("late")).unwrap();
+    sandbox.wait_for_picture("late/output/sub/b.jpg");
+    sandbox.write("late/c.jpg", &jpeg(60, 60, 3));
+    sandbox.wait_for_picture("late/output/c.jpg");
+    sandbox.stop();
+    sandbox.once_expecting(0, 0);
+    assert_eq!(sandbox.names("late/output"), ["c.jpg", "sub"]);
+}
+
+#[test]
+fn an_output_that_is_missing_at_start_is_waited_for() {
+    let config = format!("folders: [{{input: in, output: nas/out}}]\n{RETRY}");
+    let mut sandbox = Sandbox::with(&config);
+    let (code, said) = check(&sandbox);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(
+        said.contains("nas/out is missing, and so is its parent"),
+        "{said}"
+    );
+    sandbox.start();
+    sandbox.wait_for_line(&["WARN", "nas/out", "offline"]);
+    for picture in 0..5 {
+        sandbox.write(&format!("in/{picture}.jpg"), &jpeg(60, 60, picture));
+    }
+    sandbox.wait_for_line(&["DEBUG", "failed again"]);
+    assert!(!sandbox.path("nas").exists(), "a missing parent was made");
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    for picture in 0..5 {
+        size(&sandbox.wait_for_picture(&format!("nas/out/{picture}.jpg")));
+    }
+    sandbox.wait_for_line(&["output is back"]);
+    sandbox.stop();
+    assert_eq!(sandbox.lines(" WARN ").len(), 1, "{}", sandbox.tail());
+}
+
+#[test]
+fn a_reload_takes_folders_that_are_missing() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let entry = "{input: late, output: other, after: {move_to: nas/done}}";
+    sandbox.configure(&format!(
+        "folders: [{{input: in, output: out}}, {entry}]\n{RETRY}"
+    ));
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_line(&["configuration reloaded"]);
+    sandbox.wait_for_line(&["WARN", "late", "offline"]);
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.write("coming/b.jpg", &jpeg(60, 60, 2));
+    fs::rename(sandbox.path("coming"), sandbox.path("late")).unwrap();
+    sandbox.wait_for_picture("other/b.jpg");
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    sandbox.wait_for("moved", |sandbox| sandbox.path("nas/done/b.jpg").exists());
+    sandbox.stop();
+}
