@@ -265,7 +265,7 @@ pub fn note_success(root: &Root) {
 
 /// Whether the log has been told already, for all pictures of the folder.
 pub fn is_unusable(cause: &anyhow::Error) -> bool {
-    cause.chain().any(|cause| cause.is::<Unusable>())
+    cause.chain().any(<dyn std::error::Error>::is::<Unusable>)
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {
