@@ -348,31 +348,15 @@ impl Queue<'_> {
                     None => return None,
                 },
             };
-            let Some(root) = self.roots.iter().find(|root| root.id == file.folder) else {
+            let root = self.roots.iter().find(|root| root.id == file.folder);
+            let Some(root) = root.map(Arc::clone) else {
                 continue;
             };
             let path = root.folder.input.join(&file.path);
-            let metadata = match fs::symlink_metadata(&path) {
-                Ok(metadata) if metadata.is_file() => metadata,
-                Ok(_) => continue,
-                Err(gone)
-                    if matches!(
-                        gone.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                    ) =>
-                {
-                    continue;
-                }
-                Err(cause) => {
-                    self.put_off(file, history, "look", &anyhow::Error::new(cause));
-                    continue;
-                }
+            let Some(metadata) = self.look(&file, history, &path) else {
+                continue;
             };
             let stamp = Stamp::of(&metadata);
-            if history.stamp.is_some_and(|before| before != stamp) {
-                self.still_written(file, history, Some(stamp));
-                continue;
-            }
             let history = History {
                 stamp: Some(stamp),
                 ..history
@@ -386,7 +370,7 @@ impl Queue<'_> {
                     for_output,
                     ..
                 }) if self.goes_on(history, next)
-                    && !(for_output && output::looks_usable(root)) =>
+                    && !(for_output && output::looks_usable(&root)) =>
                 {
                     let now = Instant::now();
                     if for_output {
@@ -413,7 +397,6 @@ impl Queue<'_> {
                         self.quarantine.put(suspect, suspicion, Instant::now());
                         continue;
                     }
-                    let root = Arc::clone(root);
                     let dues = dispose::dues(&root.folder, &metadata);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
@@ -435,6 +418,32 @@ impl Queue<'_> {
             }
         }
         None
+    }
+
+    /// What lies there, if it is a file and has not changed since the look before.
+    fn look(&mut self, file: &FileKey, history: History, path: &Path) -> Option<fs::Metadata> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(_) => return None,
+            Err(gone)
+                if matches!(
+                    gone.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return None;
+            }
+            Err(cause) => {
+                self.put_off(file.clone(), history, "look", &anyhow::Error::new(cause));
+                return None;
+            }
+        };
+        let stamp = Stamp::of(&metadata);
+        if history.stamp.is_some_and(|before| before != stamp) {
+            self.still_written(file.clone(), history, Some(stamp));
+            return None;
+        }
+        Some(metadata)
     }
 
     /// Nothing goes into the queue: a suspect is in hand, or the others are waited for so that one

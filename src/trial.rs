@@ -10,16 +10,22 @@
 //! go by another recipe, or end at once over a mistake in it: then it proves nothing either.
 
 use std::{
+    convert::Infallible,
     io::{self, Read},
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::{ChildStdout, Command, ExitStatus, Stdio},
     thread,
+    time::Duration,
 };
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use crate::os;
 
 /// The hidden command that a trial's process runs.
 pub const COMMAND: &str = "trial";
+/// The longest trial: a folder that does not answer must not hold up all pictures for ever.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Holds a trial. Returns how its process died, if it did.
 pub fn hold(picture: &Path, config: &Path) -> io::Result<Option<String>> {
@@ -30,14 +36,37 @@ pub fn hold(picture: &Path, config: &Path) -> io::Result<Option<String>> {
         .arg("--")
         .arg(picture)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     // Its end is how the trial learns that we have died. `wait` would close it at once.
     let lifeline = child.stdin.take();
+    let end = end_of(child.stdout.take())?;
+    let late = end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout);
+    if late {
+        child.kill()?;
+    }
     let status: io::Result<ExitStatus> = child.wait();
     drop(lifeline);
+    if late {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     Ok(os::death(status?))
+}
+
+/// Disconnected when the other end of the pipe is closed: when the process has ended.
+fn end_of(pipe: Option<ChildStdout>) -> io::Result<Receiver<Infallible>> {
+    let (sender, end) = bounded(0);
+    thread::Builder::new()
+        .name("trial".to_owned())
+        .spawn(move || {
+            let _sender = sender;
+            // It says nothing; whether it ends well or not, it ends.
+            if let Some(mut pipe) = pipe {
+                let (Ok(_) | Err(_)) = io::copy(&mut pipe, &mut io::sink());
+            }
+        })?;
+    Ok(end)
 }
 
 /// Ends this process with the daemon that holds the trial: nobody would learn the outcome.

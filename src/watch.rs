@@ -80,6 +80,12 @@ impl Backlog {
         !self.full.swap(true, Ordering::SeqCst)
     }
 
+    /// A scan broke off for want of room. Only who makes room may say that there is none: said here,
+    /// after room was made, it would never be taken back.
+    fn leave_rest(&self) {
+        self.left_out.store(true, Ordering::SeqCst);
+    }
+
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::SeqCst)
     }

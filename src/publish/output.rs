@@ -40,6 +40,9 @@ struct Known {
     /// folder would be made again, and filled, on the wrong disk; a mount that comes later is
     /// welcome, and from then on missed when it goes.
     mount: Option<PathBuf>,
+    /// Where it leads, links resolved, once that is known. Who may write beside it must not lead it
+    /// elsewhere.
+    real: Option<PathBuf>,
     /// While it is unusable: when the log last told so.
     told: Option<Instant>,
     /// Temporary files that could not be removed.
@@ -82,6 +85,24 @@ impl OutputPlace {
             );
         }
         known.mount = Some(now);
+        Ok(())
+    }
+
+    fn leads_where_it_did(&self, folder: &Path) -> anyhow::Result<()> {
+        let now = folder
+            .canonicalize()
+            .with_context(|| format!("cannot look at folder {}", folder.display()))?;
+        let mut known = self.known();
+        match &known.real {
+            Some(before) if *before != now => bail!(
+                "folder {} leads to {} and no longer to {}; a restart accepts that",
+                folder.display(),
+                now.display(),
+                before.display()
+            ),
+            Some(_) => {}
+            None => known.real = Some(now),
+        }
         Ok(())
     }
 
@@ -167,7 +188,7 @@ pub fn make_sure(folder: &Path, known: &OutputPlace) -> anyhow::Result<()> {
         if missing {
             make_directory(folder)?;
         }
-        Ok(())
+        known.leads_where_it_did(folder)
     };
     make().map_err(|cause: anyhow::Error| Unusable(format!("{cause:#}")).into())
 }

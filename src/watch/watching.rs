@@ -385,7 +385,7 @@ impl<'a> Watching<'a> {
                 Err(cause) => return Ok(Err(cause)),
             };
             if !found.is_empty() && root.backlog.is_full() {
-                root.backlog.leave_out();
+                root.backlog.leave_rest();
                 return Ok(Ok(Reach::Part));
             }
             for event in found {

@@ -97,6 +97,24 @@ fn what_waits_for_an_output_goes_out_soon_after_its_return() {
     sandbox.wait_for_picture("nas/out/d.jpg");
 }
 
+#[cfg(unix)]
+#[test]
+fn an_output_that_suddenly_leads_elsewhere_is_not_followed() {
+    let mut sandbox = Sandbox::with("folders: [{input: in}]\nretry: {first: 200ms, max: 400ms}\n");
+    fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    sandbox.start();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("in/output/a.jpg");
+    fs::rename(sandbox.path("in/output"), sandbox.path("aside")).unwrap();
+    std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("in/output")).unwrap();
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_line(&["WARN", "step=\"output\"", "leads to"]);
+    fs::remove_file(sandbox.path("in/output")).unwrap();
+    fs::rename(sandbox.path("aside"), sandbox.path("in/output")).unwrap();
+    sandbox.wait_for_picture("in/output/b.jpg");
+    assert!(sandbox.names("elsewhere").is_empty());
+}
+
 /// How often the log of the running daemon tells of an output, or of a file, as a warning or worse.
 fn complaints(sandbox: &Sandbox) -> usize {
     let told = |line: &&String| line.contains(" WARN ") || line.contains("ERROR");
