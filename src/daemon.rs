@@ -28,9 +28,10 @@ use crate::{
     ledger::Ledger,
     log::Log,
     memory::{self, Budget, Size},
-    os, publish,
+    os, publish, pulse,
     queue::{self, Control, Ends, Job, Until},
     report::Report,
+    service::{self, Word},
     settle::Waits,
     signal::{STOP_AT_MOST, Signal},
     watch::{self, Quit, Root},
@@ -62,6 +63,7 @@ pub fn run(
     log: &Log,
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
+    let service = service::open(config.folders.len());
     let ledger = Arc::new(Ledger::open(&config.ledger)?);
     let recovered = ledger
         .recover()
@@ -74,14 +76,24 @@ pub fn run(
     loop {
         select! {
             recv(signals) -> signal => match signal.context("the signal thread has ended")? {
-                Signal::Reload => match machine.reload(&config, &ledger, log) {
-                    Ok(new) => config = new,
-                    Err(cause) => {
-                        for line in format!("{cause:#}").lines() {
-                            error!(cause = line, "reload rejected, the running configuration stays");
+                Signal::Reload => {
+                    service.tell(Word::Reloading);
+                    match machine.reload(&config, &ledger, log) {
+                        Ok(new) => {
+                            config = new;
+                            let folders = config.folders.len();
+                            service.tell(Word::Reloaded { folders });
+                        }
+                        Err(cause) => {
+                            let problems = format!("{cause:#}");
+                            for line in problems.lines() {
+                                error!(cause = line, "reload rejected, the running configuration stays");
+                            }
+                            let first = problems.lines().next().unwrap_or_default();
+                            service.tell(Word::Rejected(first.to_owned()));
                         }
                     }
-                },
+                }
                 Signal::Report => machine.report(),
                 Signal::Stop => {
                     info!("stopping: finishing what is in hand");
@@ -98,6 +110,7 @@ pub fn run(
             },
         }
     }
+    service.tell(Word::Stopping);
     machine.let_go();
     match machine.ended(signals)? {
         Ended::All => {}
@@ -462,16 +475,22 @@ fn spawn<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<JoinHandle<Option<T>>> {
     let (deaths, own_name) = (deaths.clone(), name.to_owned());
+    let body = move |name: &str| {
+        pulse::begin(name);
+        body()
+    };
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(value) => Some(value),
-            Err(_reported_by_the_hook) => {
-                // Full or without a receiver, the process is ending for this reason already.
-                drop(deaths.try_send(own_name));
-                None
-            }
-        })
+        .spawn(
+            move || match catch_unwind(AssertUnwindSafe(|| body(&own_name))) {
+                Ok(value) => Some(value),
+                Err(_reported_by_the_hook) => {
+                    // Full or without a receiver, the process is ending for this reason already.
+                    drop(deaths.try_send(own_name));
+                    None
+                }
+            },
+        )
         .with_context(|| format!("cannot start thread {name}"))
 }
 

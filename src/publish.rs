@@ -30,6 +30,7 @@ use crate::{
     log::text,
     os,
     publish::output::OutputPlace,
+    pulse,
     queue::Job,
     report::Times,
     settle::History,
@@ -195,6 +196,7 @@ pub fn run(
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = finished.recv() {
+        pulse::working();
         group.push(first);
         group.extend(finished.try_iter().take(GROUP - 1));
         let outcomes_of_group = publish(&mut group, ledger);
@@ -204,6 +206,7 @@ pub fn run(
                 return;
             }
         }
+        pulse::idle();
     }
 }
 
@@ -224,6 +227,7 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
     let mut landings: Vec<Landing> = group
         .drain(..)
         .map(|mut finished| {
+            pulse::working();
             let result = finished.take_result().and_then(|(staged, made)| {
                 let target = staged.target.clone();
                 match land(staged) {

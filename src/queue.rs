@@ -25,6 +25,7 @@ use crate::{
     ledger::{Dues, Fate, Ledger, Standing},
     log::text,
     publish::{Outcome, output},
+    pulse,
     report::Report,
     settle::{History, NextTry, Settle, Settled, Verdict, Waits},
     watch::{FileEvent, FileKey, FolderId, Hint, Root, Stamp},
@@ -134,6 +135,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     let mut next: Option<Job> = None;
     let mut events_open = true;
     loop {
+        pulse::working();
         queue.try_outputs(Instant::now());
         if next.is_none() {
             next = queue.next_job();
@@ -143,6 +145,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             let (Ok(()) | Err(_)) = room.try_send(());
         }
         let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
+        pulse::waiting(waiting);
         if until == Until::AllDone {
             let done = queue.total.pictures + queue.total.failures;
             bar.set_length(done + waiting as u64);
@@ -162,7 +165,9 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let has_room = until == Until::Stopped || !queue.settle.is_full();
         let event_ready = (events_open && has_room).then(|| select.recv(&events));
         let job_ready = next.is_some().then(|| select.send(&jobs));
-        let ready = match queue.next_deadline() {
+        let deadline = queue.next_deadline();
+        pulse::idle();
+        let ready = match deadline {
             Some(deadline) if next.is_none() => select.select_deadline(deadline),
             _ => Ok(select.select()),
         };

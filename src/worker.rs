@@ -22,6 +22,7 @@ use crate::{
     os,
     picture::{self, Format, PictureError, Scratch, Step},
     publish::{self, Staged, output},
+    pulse,
     queue::Job,
     report::Times,
     trial,
@@ -87,6 +88,7 @@ pub fn run(
     let mut made: Option<FileKey> = None;
     let mut account = budget.open();
     loop {
+        pulse::idle();
         let job = select! {
             recv(jobs) -> job => job,
             recv(retire) -> message => {
@@ -104,9 +106,11 @@ pub fn run(
             }
         };
         let Ok(job) = job else { return };
+        pulse::working();
         let mut times = Times::default();
         let admitted = admit(&job, &mut buffers, &mut account);
         times.add("wait", job.queued.elapsed());
+        pulse::working();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
         let result = Some(take_in_hand(

@@ -8,11 +8,14 @@ use directories::ProjectDirs;
 
 use super::{ConfigError, Problem};
 
-/// The file to load: `explicit`, else `$WATERMARKD_CONFIG`, else the first that exists of the
-/// platform's places. What is named is taken even if it is missing, so that a typing error in it
+/// The file to load: `explicit`, else `$WATERMARKD_CONFIG`, else the first that exists of
+/// `$CONFIGURATION_DIRECTORY` (systemd) and the platform's places. What is named is taken even if it is missing, so that a typing error in it
 /// is not answered with another file.
 pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let mut places = Vec::new();
+    if let Some(directory) = first_path(env::var_os("CONFIGURATION_DIRECTORY").as_deref()) {
+        places.push(directory.join("config.yaml"));
+    }
     if let Some(dirs) = project_dirs() {
         places.push(dirs.config_dir().join("config.yaml"));
     }

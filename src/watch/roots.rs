@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
 use super::{FileEvent, FolderId, Plan, Quit, events::Raw, mounts, watching};
-use crate::{ledger::Ledger, log::text};
+use crate::{ledger::Ledger, log::text, pulse};
 
 /// Raw events of a folder that wait for its thread; more collapse to a scan.
 const RAW_EVENTS: usize = 8192;
@@ -94,13 +94,16 @@ pub fn run(
         .collect();
     drop(first);
     loop {
+        pulse::idle();
         select! {
             recv(first_scans) -> _ => {
                 info!(folders, "ready");
+                pulse::ready();
                 (first_scans, late) = (never(), never());
             }
             recv(late) -> _ => {
                 info!(folders, "ready, while some folders are still in their first scan or do not answer");
+                pulse::ready();
                 (first_scans, late) = (never(), never());
             }
             recv(room) -> _ => for follower in &followers {
@@ -170,14 +173,16 @@ impl Common {
             Arc::clone(&self.ledger),
         );
         let deaths = self.deaths.clone();
+        let own_name = format!("watch-{}", follower.id.0);
+        let name = own_name.clone();
         let body = move || {
+            pulse::begin(&own_name);
             let run = || watching::run(order, &orders, raws, first, &events, &quit, &ledger);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                 // One is enough to end the process.
                 drop(deaths.try_send(panic));
             }
         };
-        let name = format!("watch-{}", follower.id.0);
         match thread::Builder::new().name(name).spawn(body) {
             Ok(_runs_on_its_own) => Some(follower),
             Err(cause) => {

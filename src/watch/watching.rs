@@ -27,7 +27,7 @@ use super::{
     events::{Raw, explain_watch_error, forward, watch_directory},
     scan, told_to_quit,
 };
-use crate::{ledger::Ledger, log::text, os};
+use crate::{ledger::Ledger, log::text, os, pulse};
 
 /// Elsewhere the system's own watches cover whole trees; inotify watches single directories, and
 /// adding them ourselves keeps excluded folders out.
@@ -70,10 +70,12 @@ pub fn run(
     let raw = raws.receiver.clone();
     let mut watching = Watching::new(order, raws, events, quit, ledger);
     loop {
+        pulse::working();
         let Ok(()) = watching.look_until_done() else {
             return;
         };
         drop(first.take());
+        pulse::idle();
         select! {
             recv(raw) -> raw => {
                 let Ok(raw) = raw else { return };
@@ -115,6 +117,8 @@ pub struct Watching<'a> {
     seen: Seen,
     poll: Duration,
     rescan: Duration,
+    /// Lives while the folder is offline.
+    offline: Option<pulse::Offline>,
     /// How long the last scan took.
     took: Duration,
     watcher: Option<notify::RecommendedWatcher>,
@@ -144,6 +148,7 @@ impl<'a> Watching<'a> {
             seen: Seen::new(),
             poll: order.poll,
             rescan: order.rescan,
+            offline: None,
             took: Duration::ZERO,
             watcher: None,
             raws,
@@ -296,6 +301,7 @@ impl<'a> Watching<'a> {
         }
         // Without a watch on every subfolder the root is polled, and the watches tried again.
         watched &= watch_directories == wanted_directories;
+        self.offline = None;
         self.state = State::Online {
             identity,
             watched,
@@ -325,6 +331,7 @@ impl<'a> Watching<'a> {
             );
         }
         self.state = State::Offline;
+        self.offline.get_or_insert_with(pulse::offline);
         self.next_look = Instant::now() + PROBE;
     }
 
@@ -379,6 +386,7 @@ impl<'a> Watching<'a> {
                         watch_directory(watcher, &root.folder.input.join(directory));
                 }
             };
+            pulse::working();
             let found = match walk.next(&mut self.seen, self.ledger, &mut enter) {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(Ok(Reach::Whole)),
@@ -389,6 +397,7 @@ impl<'a> Watching<'a> {
                 return Ok(Ok(Reach::Part));
             }
             for event in found {
+                pulse::working();
                 self.events.send(event).map_err(|_gone| Stopped)?;
             }
             if told_to_quit(self.quit) {

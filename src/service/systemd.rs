@@ -1,0 +1,263 @@
+//! systemd: a service tells it of its state by datagrams to the socket that `$NOTIFY_SOCKET` names,
+//! a path or, after an `@`, an abstract name (sd_notify(3)); each holds lines `NAME=value`.
+//!
+//! The protocol is these few lines, so it takes no crate. Only one thread sends, since systemd may
+//! be slow to read: nobody else waits for it, and the order is that of the words. The thread wakes
+//! up when there is something to say, and, where `$WATCHDOG_USEC` is set, twice in that time; it
+//! then answers only while every stage makes progress. It is not there without the socket.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    os::unix::{ffi::OsStrExt, net::UnixDatagram},
+    process, thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
+use rustix::time::{ClockId, clock_gettime};
+use tracing::{error, info, warn};
+
+use super::{Word, summary};
+use crate::pulse;
+
+/// Words of the main thread that wait to be sent.
+const WORDS: usize = 64;
+/// The status changes at most once in this time.
+const STATUS_AT_MOST: Duration = Duration::from_secs(1);
+/// Longest wait for systemd to take a datagram.
+const SEND_AT_MOST: Duration = Duration::from_secs(5);
+/// How long a worker may be in one picture, and a folder's thread in one look: 100 megapixels take
+/// seconds, a trial or a picture from a slow share a minute.
+const LONG: Duration = Duration::from_secs(600);
+/// Longest text that is shown of a problem, in characters.
+const PROBLEM: usize = 400;
+
+/// Starts the thread if systemd wants to be told.
+pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
+    let Some(address) = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()) else {
+        return Ok(None);
+    };
+    let socket = connect(&address)?;
+    socket.set_write_timeout(Some(SEND_AT_MOST))?;
+    let watchdog = watchdog(
+        env::var("WATCHDOG_USEC").ok().as_deref(),
+        env::var("WATCHDOG_PID").ok().as_deref(),
+    );
+    let Some(news) = pulse::listen() else {
+        return Ok(None);
+    };
+    let (sender, words) = bounded(WORDS);
+    let telling = Telling {
+        socket,
+        folders,
+        watchdog,
+        ready: false,
+        rejected: None,
+        ending: false,
+        shown: String::new(),
+        failing: false,
+        stuck: false,
+    };
+    thread::Builder::new()
+        .name("service".to_owned())
+        .spawn(move || telling.run(&words, &news))?;
+    Ok(Some(sender))
+}
+
+fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    match address.as_bytes() {
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => {
+            use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+            socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+        }
+        _ => socket.connect(address)?,
+    }
+    Ok(socket)
+}
+
+/// The time within which the watchdog wants an answer, if it is us that it watches.
+fn watchdog(microseconds: Option<&str>, pid: Option<&str>) -> Option<Duration> {
+    let ours = pid.is_none_or(|pid| pid.parse() == Ok(process::id()));
+    let interval = microseconds?.parse().ok().map(Duration::from_micros)?;
+    (ours && !interval.is_zero()).then_some(interval)
+}
+
+struct Telling {
+    socket: UnixDatagram,
+    folders: usize,
+    watchdog: Option<Duration>,
+    /// READY=1 was sent.
+    ready: bool,
+    /// The first problem of the last reload, until the next one.
+    rejected: Option<String>,
+    ending: bool,
+    /// The status that systemd has.
+    shown: String,
+    /// The last datagram could not be sent.
+    failing: bool,
+    /// The last time the watchdog was due a stage was stuck.
+    stuck: bool,
+}
+
+impl Telling {
+    fn run(mut self, words: &Receiver<Word>, news: &Receiver<()>) {
+        self.send("STATUS=starting");
+        if let Some(interval) = self.watchdog {
+            info!(
+                interval_ms = interval.as_millis(),
+                "the watchdog is answered"
+            );
+        }
+        let mut ping = self.watchdog.map_or(never(), |_| after(Duration::ZERO));
+        // Until then the status rests.
+        let (mut rest, mut resting) = (never(), false);
+        loop {
+            let listened = if resting { &never() } else { news };
+            select! {
+                recv(words) -> word => match word {
+                    Ok(word) => self.pass_on(word),
+                    Err(_) => return,
+                },
+                recv(listened) -> _ => {
+                    self.show();
+                    (rest, resting) = (after(STATUS_AT_MOST), true);
+                }
+                recv(rest) -> _ => (rest, resting) = (never(), false),
+                recv(ping) -> _ => {
+                    self.answer();
+                    ping = self.watchdog.map_or(never(), |interval| after(interval / 2));
+                }
+            }
+        }
+    }
+
+    fn pass_on(&mut self, word: Word) {
+        match word {
+            Word::Reloading => {
+                self.rejected = None;
+                self.send(&format!(
+                    "RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=reloading",
+                    monotonic_microseconds()
+                ));
+            }
+            Word::Reloaded { folders } => {
+                self.folders = folders;
+                self.reloaded();
+            }
+            Word::Rejected(problem) => {
+                self.rejected = Some(problem.chars().take(PROBLEM).collect());
+                self.reloaded();
+            }
+            Word::Stopping => {
+                self.ending = true;
+                self.send("STOPPING=1\nSTATUS=stopping: finishing what is in hand");
+            }
+        }
+    }
+
+    fn reloaded(&mut self) {
+        self.shown = self.status();
+        // Before the first READY=1 there is no reload for systemd to wait for.
+        let ready = if self.ready { "READY=1\n" } else { "" };
+        self.send(&format!("{ready}STATUS={}", self.shown));
+    }
+
+    fn status(&self) -> String {
+        match &self.rejected {
+            Some(problem) => format!("reload rejected: {problem}"),
+            None => summary(pulse::state(), self.folders),
+        }
+    }
+
+    /// Tells of readiness once, and of a status that has changed.
+    fn show(&mut self) {
+        let ready = pulse::state().ready;
+        if self.ending || !ready {
+            return;
+        }
+        let status = self.status();
+        if !self.ready {
+            self.ready = true;
+            self.send(&format!("READY=1\nSTATUS={status}"));
+        } else if status != self.shown {
+            self.send(&format!("STATUS={status}"));
+        }
+        self.shown = status;
+    }
+
+    /// Answers the watchdog, if every stage makes progress.
+    fn answer(&mut self) {
+        let Some(interval) = self.watchdog else {
+            return;
+        };
+        let bound = |name: &str| {
+            if name == "settle" || name == "publish" {
+                interval
+            } else {
+                LONG.max(interval)
+            }
+        };
+        let Some((thread, still)) = pulse::stuck(bound) else {
+            self.stuck = false;
+            self.send("WATCHDOG=1");
+            return;
+        };
+        if !self.stuck {
+            let still_s = still.as_secs();
+            error!(
+                thread,
+                still_s, "a stage has work and does not move, the watchdog gets no answer"
+            );
+        }
+        self.stuck = true;
+    }
+
+    fn send(&mut self, state: &str) {
+        let sent = self.socket.send(state.as_bytes());
+        if let Err(cause) = &sent
+            && !self.failing
+        {
+            warn!(
+                cause = cause.to_string(),
+                "the service manager cannot be told"
+            );
+        }
+        self.failing = sent.is_err();
+    }
+}
+
+/// What systemd compares with the time at which it asked for the reload.
+fn monotonic_microseconds() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchdog_that_watches_another_process_is_not_answered() {
+        let own = process::id().to_string();
+        let second = Some(Duration::from_secs(1));
+        for (microseconds, pid, wanted) in [
+            (Some("1000000"), None, second),
+            (Some("1000000"), Some(own.as_str()), second),
+            (Some("1000000"), Some("1"), None),
+            (Some("1000000"), Some("x"), None),
+            (Some("0"), None, None),
+            (Some("often"), None, None),
+            (None, None, None),
+        ] {
+            assert_eq!(
+                watchdog(microseconds, pid),
+                wanted,
+                "{microseconds:?} {pid:?}"
+            );
+        }
+    }
+}
