@@ -223,7 +223,7 @@ fn identity(_path: &Path) -> io::Result<Option<(u64, u64)>> {
     Ok(None)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::config;

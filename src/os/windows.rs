@@ -19,10 +19,6 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature is the same on every platform"
-)]
 pub fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
@@ -65,10 +61,6 @@ pub fn is_writable(_directory: &Path) -> bool {
 pub fn start_writing(_file: &File) {}
 
 /// Drives are not mounted into folders as a rule; an output folder that is gone is simply gone.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature is the same on every platform"
-)]
 pub fn mount_point(_directory: &Path) -> io::Result<PathBuf> {
     Ok(PathBuf::new())
 }

@@ -263,7 +263,7 @@ mod tests {
             if pixels.deep {
                 pixels.words().to_vec()
             } else {
-                pixels.bytes().iter().map(|&byte| byte.into()).collect()
+                pixels.bytes().iter().copied().map(u16::from).collect()
             }
         };
         assert_eq!((one.width, one.height), (other.width, other.height));

@@ -29,6 +29,10 @@ pub fn follow(mut changed: impl FnMut() -> bool + Send + 'static) -> std::io::Re
 
 /// Elsewhere the rescan notices.
 #[cfg(not(target_os = "linux"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is the same on every platform"
+)]
 pub fn follow(_changed: impl FnMut() -> bool + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
