@@ -1,6 +1,7 @@
 //! The command line.
 
 mod make;
+mod service;
 
 use std::{
     fs::{self, File},
@@ -24,8 +25,8 @@ use crate::{
 };
 
 /// Exit codes, besides 0 for fine and clap's 2 for usage.
-const FAILED: u8 = 1;
-const BAD_CONFIG: u8 = 78;
+pub(crate) const FAILED: u8 = 1;
+pub(crate) const BAD_CONFIG: u8 = 78;
 
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
 /// watermarked.
@@ -65,6 +66,11 @@ enum Command {
     Mark {
         #[command(subcommand)]
         command: make::Command,
+    },
+    /// The Windows service; on other systems this tells what to do instead.
+    Service {
+        #[command(subcommand)]
+        command: service::Command,
     },
     /// Take one picture through its way and publish nothing, in a process that may die of it.
     #[command(hide = true, name = trial::COMMAND)]
@@ -112,35 +118,40 @@ pub fn run() -> ExitCode {
             output,
         } => preview(&config, &file, &output),
         Command::Mark { command } => make::run(command),
+        Command::Service { command } => service::run(&command),
         Command::Trial { config, file } => hold_trial(&config, &file),
     };
     match result {
         Ok(code) => code,
         Err(cause) => {
             complain(&cause);
-            exit_code(&cause)
+            ExitCode::from(exit_code(&cause))
         }
     }
 }
 
 /// What another try cannot change has a code of its own: service managers do not restart then.
-fn exit_code(cause: &anyhow::Error) -> ExitCode {
+fn exit_code(cause: &anyhow::Error) -> u8 {
     if cause.is::<ConfigError>() || cause.is::<ledger::Refused>() {
-        ExitCode::from(BAD_CONFIG)
+        BAD_CONFIG
     } else {
-        ExitCode::from(FAILED)
+        FAILED
     }
 }
 
 fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
+    // From here on no signal ends the process without the log being written.
+    let signals = signal::listen().context("cannot listen to signals")?;
+    run_configured(config, once, &signals).map(ExitCode::from)
+}
+
+fn run_configured(config: Config, once: bool, signals: &signal::Listening) -> anyhow::Result<u8> {
     let bar = if once && io::stderr().is_terminal() {
         progress_bar()?
     } else {
         ProgressBar::hidden()
     };
-    // From here on no signal ends the process without the log being written.
-    let signals = signal::listen().context("cannot listen to signals")?;
     let log = log::start(&config.log, &bar)?;
     log.flush_on_panic();
     info!(
@@ -150,7 +161,7 @@ fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
         "starting"
     );
     let until = if once { Until::AllDone } else { Until::Stopped };
-    let result = daemon::run(config, until, &signals, &log, &bar);
+    let result = daemon::run(config, until, signals, &log, &bar);
     bar.finish_and_clear();
     let code = match result {
         Ok(ending) => {
@@ -159,11 +170,7 @@ fn run_daemon(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
                 drop(write!(io::stdout(), "{}", ending.report.table()));
             }
             let failed = !ending.complete || (once && ending.report.failures > 0);
-            if failed {
-                ExitCode::from(FAILED)
-            } else {
-                ExitCode::SUCCESS
-            }
+            if failed { FAILED } else { 0 }
         }
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "ended by a failure");

@@ -206,6 +206,19 @@ fn defaults(file: PathBuf) -> Config {
     }
 }
 
+/// The log where `file` cannot be read; none without a home directory.
+#[cfg(windows)]
+pub fn default_log(file: &Path) -> Option<Log> {
+    let absolute = path::absolute(file).ok()?;
+    let dir = default_log_dir(absolute.parent()?)?;
+    let log = defaults(absolute).log;
+    Some(Log {
+        dir,
+        console: false,
+        ..log
+    })
+}
+
 /// The config that `root` means; only to be used when there are no findings.
 fn read(root: &Node, file: PathBuf, findings: &Findings) -> Config {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
@@ -265,8 +278,8 @@ mod tests {
             let Err(error) = self.load(text) else {
                 panic!("{text}\nis accepted");
             };
-            let dir = format!("{}/", self.0.path().display());
-            error.to_string().replace(&dir, "")
+            let dir = self.0.path().join("");
+            error.to_string().replace(&dir.display().to_string(), "")
         }
     }
 
@@ -712,7 +725,8 @@ status: {listen: "127.0.0.1:9470"}
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
         let error = load(Path::new("gone/config.yaml")).unwrap_err();
-        let expected = "gone/config.yaml: cannot read: No such file or directory (os error 2)";
+        let cause = fs::metadata("gone/config.yaml").unwrap_err();
+        let expected = format!("gone/config.yaml: cannot read: {cause}");
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -68,9 +68,14 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Windows: longer names only reach the system in the canonical form.
+const LONG_NAME: usize = 240;
+
 /// The path under which the system's events name a folder: macOS resolves all links on the way.
 pub fn watch_path(path: &Path) -> PathBuf {
-    if cfg!(target_os = "macos") {
+    let canonical =
+        cfg!(target_os = "macos") || cfg!(windows) && path.as_os_str().len() > LONG_NAME;
+    if canonical {
         path.canonicalize().unwrap_or_else(|_| path.to_owned())
     } else {
         path.to_owned()

@@ -9,6 +9,14 @@ use crate::pulse;
 
 #[cfg(unix)]
 mod systemd;
+#[cfg(windows)]
+pub mod windows;
+
+/// The folders are watched.
+pub fn ready() {
+    #[cfg(windows)]
+    windows::ready();
+}
 
 /// What the main thread has to tell.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
+
 #[cfg(unix)]
 #[path = "signal/unix.rs"]
 mod platform;
@@ -9,10 +11,17 @@ mod platform;
 #[path = "signal/windows.rs"]
 mod platform;
 
+#[cfg(windows)]
+pub use platform::end_at_the_latest;
 pub use platform::listen;
 
 /// How long what is in hand may take after the order to stop.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(30);
+/// Orders that may wait for the main thread.
+pub const WAITING: usize = 16;
+
+/// The end of the channel at which the daemon listens.
+pub type Listening = Receiver<Signal>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {

@@ -19,6 +19,7 @@ pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     if let Some(dirs) = project_dirs() {
         places.push(dirs.config_dir().join("config.yaml"));
     }
+    places.extend(program_data().map(|folder| folder.join("config.yaml")));
     if cfg!(target_os = "linux") {
         places.push(PathBuf::from("/etc/watermarkd/config.yaml"));
     }
@@ -27,10 +28,14 @@ pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
 }
 
 /// The directory of the ledger: `$STATE_DIRECTORY` (systemd), else the platform's; `None` without
-/// a home directory.
+/// a home directory. A configuration in `%ProgramData%\watermarkd` has its state beside it, so that
+/// the service and whoever asks about it mean the same ledger. `base` is the configuration's folder.
 #[must_use]
-pub fn default_state_dir() -> Option<PathBuf> {
+pub fn default_state_dir(base: &Path) -> Option<PathBuf> {
     first_path(env::var_os("STATE_DIRECTORY").as_deref()).or_else(|| {
+        if program_data().is_some_and(|folder| folder == base) {
+            return Some(base.join("state"));
+        }
         let dirs = project_dirs()?;
         Some(
             dirs.state_dir()
@@ -42,9 +47,21 @@ pub fn default_state_dir() -> Option<PathBuf> {
 
 /// The directory of the log: `$LOGS_DIRECTORY` (systemd), else `log` in the state directory.
 #[must_use]
-pub fn default_log_dir() -> Option<PathBuf> {
+pub fn default_log_dir(base: &Path) -> Option<PathBuf> {
     first_path(env::var_os("LOGS_DIRECTORY").as_deref())
-        .or_else(|| Some(default_state_dir()?.join("log")))
+        .or_else(|| Some(default_state_dir(base)?.join("log")))
+}
+
+/// Windows: what belongs to no user. The variable of this name is not set for every service.
+#[cfg(windows)]
+fn program_data() -> Option<PathBuf> {
+    use known_folders::{KnownFolder, get_known_folder_path};
+    Some(get_known_folder_path(KnownFolder::ProgramData)?.join("watermarkd"))
+}
+
+#[cfg(not(windows))]
+fn program_data() -> Option<PathBuf> {
+    None
 }
 
 fn project_dirs() -> Option<ProjectDirs> {

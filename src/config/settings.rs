@@ -58,7 +58,7 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
     let ledger = top.get("ledger", ledger).flatten();
     match ledger.map(|path| value::below(base, &path)) {
         Some(path) => config.ledger = path,
-        None => match default_state_dir() {
+        None => match default_state_dir(base) {
             Some(dir) => config.ledger = dir.join("ledger.sqlite"),
             None => findings.add(&top.place_of("ledger"), NO_HOME),
         },
@@ -92,7 +92,7 @@ fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Fin
     let dir = section.get("dir", value::path_or_auto).flatten();
     match dir
         .map(|path| value::below(base, &path))
-        .or_else(default_log_dir)
+        .or_else(|| default_log_dir(base))
     {
         Some(dir) => log.dir = dir,
         None => findings.add(&section.place_of("dir"), NO_HOME),

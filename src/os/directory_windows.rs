@@ -58,11 +58,6 @@ impl Directory {
         moved
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "the signature is the same on every platform"
-    )]
     pub fn sync(&self) -> io::Result<()> {
         Ok(())
     }

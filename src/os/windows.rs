@@ -5,9 +5,12 @@
 use std::{
     fs::{self, File},
     io,
+    os::windows::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::ExitStatus,
 };
+
+use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
 
 use super::{Identity, Space};
 
@@ -44,13 +47,26 @@ pub fn inode(_metadata: &fs::Metadata) -> u64 {
     0
 }
 
-/// std does not tell.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature is the same on every platform"
-)]
-pub fn space(_path: &Path) -> io::Result<Option<Space>> {
-    Ok(None)
+/// What is free is told for this account, quotas included.
+#[expect(unsafe_code, reason = "the space is told by a system call only")]
+pub fn space(path: &Path) -> io::Result<Option<Space>> {
+    // The canonical form has no limit of length; the name of a share must end in a backslash.
+    let path = path.canonicalize()?.join("");
+    let name: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let (mut free, mut size) = (0, 0);
+    // SAFETY: the name ends in NUL, and both numbers outlive the call; the third is not asked for.
+    let told = unsafe {
+        GetDiskFreeSpaceExW(
+            name.as_ptr(),
+            &raw mut free,
+            &raw mut size,
+            std::ptr::null_mut(),
+        )
+    };
+    if told == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Some(Space { free, size }))
 }
 
 /// Access lists are only told by trying.

@@ -2,22 +2,22 @@
 
 use std::{io, thread, time::Duration};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     iterator::Signals,
     low_level,
 };
 
-use super::{STOP_AT_MOST, Signal};
+use super::{Listening, STOP_AT_MOST, Signal, WAITING};
 
 /// For the log to be written, after which an order to stop is carried out by force.
 const GRACE: Duration = Duration::from_secs(8);
 
 /// Starts to listen. From now on none of the signals ends the process by itself.
-pub fn listen() -> io::Result<Receiver<Signal>> {
+pub fn listen() -> io::Result<Listening> {
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
-    let (sender, receiver) = bounded(16);
+    let (sender, receiver) = bounded(WAITING);
     thread::Builder::new()
         .name("signal".to_owned())
         .spawn(move || pass_on(signals, &sender))?;
