@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
 use super::{FileEvent, FolderId, Plan, Quit, events::Raw, mounts, watching};
-use crate::{ledger::Ledger, log::text, pulse};
+use crate::{ledger::Ledger, log::text, pulse, service};
 
 /// Raw events of a folder that wait for its thread; more collapse to a scan.
 const RAW_EVENTS: usize = 8192;
@@ -99,11 +99,13 @@ pub fn run(
             recv(first_scans) -> _ => {
                 info!(folders, "ready");
                 pulse::ready();
+                service::ready();
                 (first_scans, late) = (never(), never());
             }
             recv(late) -> _ => {
                 info!(folders, "ready, while some folders are still in their first scan or do not answer");
                 pulse::ready();
+                service::ready();
                 (first_scans, late) = (never(), never());
             }
             recv(room) -> _ => for follower in &followers {
