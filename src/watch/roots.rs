@@ -66,7 +66,7 @@ pub fn run(
     quit: &Quit,
     ledger: &Arc<Ledger>,
 ) {
-    let (mounts_sender, mounts) = bounded(1);
+    let (mounts_sender, mut mounts) = bounded(1);
     let passed_on = move || {
         !matches!(
             mounts_sender.try_send(()),
@@ -111,8 +111,12 @@ pub fn run(
             recv(room) -> _ => for follower in &followers {
                 follower.tell(Raw::Wake);
             },
-            recv(mounts) -> _ => for follower in &followers {
-                follower.tell(Raw::Mounts);
+            recv(mounts) -> changed => match changed {
+                Ok(()) => for follower in &followers {
+                    follower.tell(Raw::Mounts);
+                },
+                // Nobody follows them: a dead channel is always ready.
+                Err(_) => mounts = never(),
             },
             recv(deaths) -> panic => if let Ok(panic) = panic {
                 resume_unwind(panic);
