@@ -69,7 +69,7 @@ impl Line {
 }
 
 /// The state in a line: `12 waiting, 3 folders, 1 offline`, or `idle, 3 folders`.
-#[cfg_attr(not(unix), expect(dead_code, reason = "only systemd shows a text"))]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only systemd shows a text"))]
 fn summary(state: pulse::State, folders: usize) -> String {
     let mut line = match state.waiting {
         0 => "idle".to_owned(),
