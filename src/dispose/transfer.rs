@@ -113,7 +113,7 @@ fn copy(file: &mut File, to: &Directory, temp: &OsStr) -> io::Result<()> {
         // Some file systems keep no such times or modes; the bytes are what counts.
         let (Ok(()) | Err(_)) = copy.set_times(FileTimes::new().set_modified(modified));
     }
-    let (Ok(()) | Err(_)) = copy.set_permissions(metadata.permissions());
+    let (Ok(()) | Err(_)) = os::limit_access(&copy, &metadata);
     copy.sync_all()?;
     // So that it is read from the disk, where the system lets go of what is synced.
     os::start_writing(&copy);

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::{
-        fs::{MetadataExt, OpenOptionsExt},
+        fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
         process::ExitStatusExt,
     },
     path::{Path, PathBuf},
@@ -30,6 +30,13 @@ pub fn create_new(path: &Path) -> io::Result<File> {
         .create_new(true)
         .mode(0o644)
         .open(path)
+}
+
+/// Lets the same people read and write a copy that could the original. It is never executable, nor
+/// does it act as the user who copied it.
+pub fn limit_access(copy: &File, original: &fs::Metadata) -> io::Result<()> {
+    let mode = original.mode() & 0o666 | 0o400;
+    copy.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 /// Opens a file for reading without following a link and without waiting on a FIFO. The caller

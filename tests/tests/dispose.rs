@@ -1,6 +1,6 @@
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, SystemTime},
@@ -285,6 +285,8 @@ fn onto_another_file_system_a_file_is_copied_and_compared() {
         .write(true)
         .open(sandbox.path("in/one.jpg"));
     file.unwrap().set_modified(long_ago).unwrap();
+    let acts_as_its_owner = fs::Permissions::from_mode(0o7754);
+    fs::set_permissions(sandbox.path("in/one.jpg"), acts_as_its_owner).unwrap();
     sandbox.start();
     sandbox.wait_for("both moved", |sandbox| {
         !sandbox.path("in/one.jpg").exists() && !sandbox.path("in/sub/two.jpg").exists()
@@ -296,6 +298,7 @@ fn onto_another_file_system_a_file_is_copied_and_compared() {
     assert_eq!(read("sub/two.jpg"), two);
     let moved = fs::metadata(done.join("one.1.jpg")).unwrap();
     assert_eq!(moved.modified().unwrap(), long_ago);
+    assert_eq!(moved.mode() & 0o7777, 0o644);
 
     // A copy that a crash left there complete is not made twice.
     sandbox.write("in/one.jpg", &one);
