@@ -121,6 +121,8 @@ pub struct Log {
     pub rotation: Rotation,
     /// Log files that are kept, 1..=10000.
     pub keep: usize,
+    /// Bytes of all log files together, at least 64 KiB.
+    pub max_total: u64,
     pub level: Level,
     pub format: LogFormat,
     /// Whether the log also goes to the console.
@@ -199,6 +201,7 @@ fn defaults(file: PathBuf) -> Config {
             dir: PathBuf::new(),
             rotation: Rotation::Daily,
             keep: 14,
+            max_total: 100 << 20,
             level: Level::INFO,
             format: LogFormat::Text,
             console: true,
@@ -625,7 +628,8 @@ status: {listen: here}
                 ":38: log.level: must be trace, debug, info, warn or error, found \"INFO\"",
                 ":39: log.format: must be text or json, found \"xml\"",
                 ":40: log.console: must be true or false, found nothing",
-                ":41: log.colour: unknown key, known here are console, dir, format, keep, level, rotation",
+                ":41: log.colour: unknown key, known here are console, dir, format, keep, level, max_total, \
+             rotation",
                 ":42: status.listen: must be null or an address such as 127.0.0.1:9470, \
              found \"here\"",
             ],

@@ -77,6 +77,7 @@ pub fn run(
         select! {
             recv(signals) -> signal => match signal.context("the signal thread has ended")? {
                 Signal::Reload => {
+                    log.reopen();
                     service.tell(Word::Reloading);
                     match machine.reload(&config, &ledger, log) {
                         Ok(new) => {

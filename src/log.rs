@@ -2,7 +2,12 @@
 //!
 //! Both go through a thread of their own, so that a slow terminal or disk does not hold up a
 //! picture, and through a bounded buffer that makes writers wait rather than drop a record. On
-//! every way out [`Log::flush`] waits until what was logged has been written.
+//! every way out [`Log::flush`] waits until what was logged has been written. A log that cannot be
+//! written, as on a full disk, holds nothing up: its lines go to the console, and how many there
+//! were is told in the log once it can be written again.
+
+mod files;
+mod fold;
 
 use std::{
     env, fs,
@@ -10,7 +15,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -19,29 +24,34 @@ use std::{
 use anyhow::Context;
 use indicatif::ProgressBar;
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_appender::{
-    non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard},
-    rolling::{self, RollingFileAppender},
-};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer, Registry, filter::Filtered, fmt::MakeWriter, layer::SubscriberExt, registry, reload,
+    Layer, Registry,
+    filter::Filtered,
+    fmt::{
+        MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime as Timestamp},
+    },
+    layer::SubscriberExt,
+    registry, reload,
     util::SubscriberInitExt,
 };
 
-use crate::config::{self, LogFormat, Rotation};
+use self::{files::Files, fold::Fold};
+use crate::config::{self, LogFormat};
 
 /// Lines that may wait to be written.
 const BUFFERED_LINES: usize = 4096;
 /// Longest wait for a disk that does not take the log any more.
 const FLUSH_AT_MOST: Duration = Duration::from_secs(5);
-/// Names of the files: `watermarkd.DATE.log`. Old ones are removed by this prefix, so the folder
-/// must not hold others of the kind.
-const PREFIX: &str = "watermarkd";
 
 /// The running log. Dropping it flushes.
 pub struct Log {
     level: reload::Handle<LevelFilter, Registry>,
     progress: Arc<[Progress]>,
+    fold: Fold,
+    reopen: Arc<AtomicBool>,
     _guards: Vec<WorkerGuard>,
 }
 
@@ -56,7 +66,7 @@ struct Progress {
 pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     let mut guards = Vec::new();
     let mut progress = Vec::new();
-    let mut writer = |inner: Box<dyn Write + Send>| {
+    let mut writer = |inner: Box<dyn Write + Send>, instead: Option<Console>| {
         let counts = Progress::default();
         let written = Arc::clone(&counts.written);
         let (inner, guard) = NonBlockingBuilder::default()
@@ -65,6 +75,8 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
             .thread_name("log")
             .finish(Counted {
                 inner,
+                instead,
+                format: settings.format,
                 written,
                 lost: 0,
             });
@@ -75,7 +87,11 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
 
     fs::create_dir_all(&settings.dir)
         .with_context(|| format!("cannot create the log folder {}", settings.dir.display()))?;
-    let file = writer(Box::new(rotating(settings)?));
+    let reopen = Arc::default();
+    let files = Files::open(settings, Arc::clone(&reopen))?;
+    // With a console of its own every line is there already.
+    let instead = (!settings.console).then(|| Console { bar: bar.clone() });
+    let file = writer(Box::new(files), instead);
     let file = match settings.format {
         LogFormat::Text => tracing_subscriber::fmt::layer()
             .with_thread_names(true)
@@ -93,7 +109,7 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
         } else {
             LevelFilter::WARN
         };
-        let writer = writer(Box::new(Console { bar: bar.clone() }));
+        let writer = writer(Box::new(Console { bar: bar.clone() }), None);
         let text = tracing_subscriber::fmt::layer()
             .with_thread_names(true)
             .with_target(false)
@@ -111,8 +127,10 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     });
 
     let (level, handle) = reload::Layer::new(LevelFilter::from_level(settings.level));
+    let fold = fold::start().context("cannot start the log")?;
     registry()
         .with(level)
+        .with(fold.clone())
         .with(file)
         .with(console)
         .try_init()
@@ -120,6 +138,8 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     Ok(Log {
         level: handle,
         progress: progress.into(),
+        fold,
+        reopen,
         _guards: guards,
     })
 }
@@ -132,16 +152,24 @@ impl Log {
             .context("cannot change the log level")
     }
 
-    /// Waits until everything logged so far has been written.
+    /// Has the file opened anew before the next line, for it may have been moved away.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+    }
+
+    /// Tells what was folded, and waits until everything logged so far has been written.
     pub fn flush(&self) {
+        self.fold.tell();
         flush(&self.progress);
     }
 
     /// Flushes the log when a thread panics, for it may be the last thing that happens.
     pub fn flush_on_panic(&self) {
         let progress = Arc::clone(&self.progress);
+        let fold = self.fold.clone();
         std::panic::set_hook(Box::new(move |panic| {
             tracing::error!(cause = %panic, "panic");
+            fold.tell();
             flush(&progress);
         }));
     }
@@ -162,21 +190,6 @@ fn flush(progress: &[Progress]) {
             thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-fn rotating(settings: &config::Log) -> anyhow::Result<RollingFileAppender> {
-    let rotation = match settings.rotation {
-        Rotation::Hourly => rolling::Rotation::HOURLY,
-        Rotation::Daily => rolling::Rotation::DAILY,
-        Rotation::Never => rolling::Rotation::NEVER,
-    };
-    RollingFileAppender::builder()
-        .rotation(rotation)
-        .filename_prefix(PREFIX)
-        .filename_suffix("log")
-        .max_log_files(settings.keep)
-        .build(&settings.dir)
-        .with_context(|| format!("cannot open a log file in {}", settings.dir.display()))
 }
 
 fn json_layer<S>(writer: Handing) -> Box<dyn Layer<S> + Send + Sync>
@@ -221,45 +234,75 @@ impl<'a> MakeWriter<'a> for Handing {
 }
 
 /// Writes lines on the writer's thread, whole, and counts them. A line that cannot be written, as
-/// on a full disk, is counted as lost, and the loss is told with the next one that can.
+/// on a full disk, goes to the console and is counted, and the loss is told before the next line
+/// that can be written.
 struct Counted {
     inner: Box<dyn Write + Send>,
+    instead: Option<Console>,
+    format: LogFormat,
     written: Arc<AtomicU64>,
     lost: u64,
 }
 
 impl Write for Counted {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut attempt = || {
-            if self.lost > 0 {
-                writeln!(
-                    self.inner,
-                    "{} log lines before this one could not be written",
-                    self.lost
-                )?;
-            }
-            self.inner.write_all(line)?;
-            self.inner.flush()
-        };
-        self.lost = match attempt() {
-            Ok(()) => 0,
+        match self.attempt(line) {
+            Ok(()) => {}
             Err(cause) => {
                 if self.lost == 0 {
-                    // The log itself cannot tell; with no console either there is nobody to tell.
-                    drop(writeln!(
-                        io::stderr(),
-                        "watermarkd: cannot write to the log, lines are lost: {cause}"
-                    ));
+                    let cause =
+                        format!("cannot write to the log, lines are missing there: {cause}");
+                    // With no console either there is nobody to tell.
+                    drop(io::stderr().write_all(note(self.format, &cause).as_bytes()));
                 }
-                self.lost + 1
+                self.lost += 1;
+                if let Some(console) = &mut self.instead {
+                    drop(console.write_all(line));
+                }
             }
-        };
+        }
         self.written.fetch_add(1, Ordering::AcqRel);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Counted {
+    /// In one piece with the loss, so that a disk with room for the one alone does not fill up with
+    /// it.
+    fn attempt(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.lost > 0 {
+            let told = format!(
+                "{} log lines before this one could not be written",
+                self.lost
+            );
+            let told = note(self.format, &told);
+            self.inner.write_all(&[told.as_bytes(), line].concat())?;
+            self.lost = 0;
+        } else {
+            self.inner.write_all(line)?;
+        }
+        self.inner.flush()
+    }
+}
+
+/// A line about the log itself, which cannot go the way of the others.
+fn note(format: LogFormat, message: &str) -> String {
+    let mut now = String::new();
+    if Timestamp.format_time(&mut Writer::new(&mut now)).is_err() {
+        // Without a time the line says still more than none.
+        now.clear();
+    }
+    // The message is ours but for the system's words in it, which need not be escaped to the letter.
+    let message = message.replace(|c: char| c.is_control() || c == '"' || c == '\\', " ");
+    match format {
+        LogFormat::Text => format!("{now}  WARN log {message}\n"),
+        LogFormat::Json => format!(
+            "{{\"timestamp\":\"{now}\",\"level\":\"WARN\",\"message\":\"{message}\",\"threadName\":\"log\"}}\n"
+        ),
     }
 }
 

@@ -21,6 +21,9 @@ const SHORT: Duration = Duration::from_millis(100);
 /// With less no picture of today's cameras could be done, so it is rather a missing unit.
 const LEAST_MEMORY: u64 = 16 << 20;
 
+/// With less the log would be cut into files of a few lines.
+const LEAST_LOG: u64 = 64 << 10;
+
 const NO_HOME: &str = "auto needs a home directory, and there is none: name a path";
 
 pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &Findings) {
@@ -51,7 +54,9 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
     );
     top.set("max_memory", &mut config.max_memory, |value| match value {
         Value::Text(text) if text == "auto" => Ok(None),
-        other => value::size(LEAST_MEMORY)(other).map(Some),
+        other => {
+            value::size(LEAST_MEMORY, "auto, or a size such as 512MB or 2GiB")(other).map(Some)
+        }
     });
     read_retry(top.section("retry"), &mut config.retry, findings);
 
@@ -104,6 +109,11 @@ fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Fin
     ];
     section.set("rotation", &mut log.rotation, value::choice(&rotations));
     section.set("keep", &mut log.keep, value::whole(1..=10_000));
+    section.set(
+        "max_total",
+        &mut log.max_total,
+        value::size(LEAST_LOG, "a size such as 100MiB or 1GB"),
+    );
     let levels = [
         ("trace", Level::TRACE),
         ("debug", Level::DEBUG),

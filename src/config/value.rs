@@ -145,14 +145,14 @@ pub fn duration(
 }
 
 /// A text such as "512MB" or "1.5 GiB", or a number of bytes.
-pub fn size(least: u64) -> impl FnOnce(&Value) -> Result<u64, String> {
+pub fn size(least: u64, what: &'static str) -> impl FnOnce(&Value) -> Result<u64, String> {
     move |value| {
         let bytes = match value {
             Value::Whole(bytes) => u64::try_from(*bytes).ok(),
             Value::Text(text) => parse_size(text),
             _ => None,
         }
-        .ok_or_else(|| wanted("auto, or a size such as 512MB or 2GiB", value))?;
+        .ok_or_else(|| wanted(what, value))?;
         if bytes >= least {
             Ok(bytes)
         } else {
