@@ -1,6 +1,7 @@
 //! The command line.
 
 mod make;
+mod page;
 mod service;
 
 use std::{
@@ -11,7 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
@@ -89,6 +91,14 @@ enum Command {
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
     },
+    /// Write the completions of a shell to standard output.
+    Completions { shell: Shell },
+    /// Write the man page to standard output.
+    Man {
+        /// Write a page for each command to this folder instead.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,6 +130,8 @@ pub fn run() -> ExitCode {
         Command::Mark { command } => make::run(command),
         Command::Service { command } => service::run(&command),
         Command::Trial { config, file } => hold_trial(&config, &file),
+        Command::Completions { shell } => page::completions(Arguments::command(), shell),
+        Command::Man { dir } => page::man(Arguments::command(), dir.as_deref()),
     };
     match result {
         Ok(code) => code,

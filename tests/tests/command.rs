@@ -181,3 +181,48 @@ fn exit_codes_tell_usage_from_configuration() {
         assert!(error.contains(told), "{told} is not in {error}");
     }
 }
+
+#[test]
+fn completions_and_man_pages_name_every_command() {
+    let sandbox = Sandbox::new();
+    let told = |arguments: &[&str]| {
+        let output = sandbox.command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let help = told(&["--help"]);
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .map_while(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.contains(&"man"), "{help}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = told(&["completions", shell]);
+        for command in &commands {
+            assert!(script.contains(command), "{shell} lacks {command}");
+        }
+        assert!(script.contains("once"), "{shell} lacks an option");
+    }
+    let page = told(&["man"]);
+    assert!(
+        page.contains(".TH watermarkd 1") && page.contains("--once".replace('-', "\\-").as_str()),
+        "{page}"
+    );
+    told(&["man", "--dir", "pages"]);
+    for command in commands {
+        let name = command.to_uppercase();
+        assert!(
+            page.contains(&format!(".SH \"WATERMARKD {name}")),
+            "{command}\n{page}"
+        );
+        assert!(
+            sandbox
+                .path(format!("pages/watermarkd-{command}.1"))
+                .exists()
+        );
+    }
+    assert!(!page.contains("TRIAL") && !sandbox.path("pages/watermarkd-trial.1").exists());
+}
