@@ -1,8 +1,12 @@
 //! The command line.
 
+mod again;
+mod explain;
 mod make;
 mod page;
 mod service;
+mod status;
+mod words;
 
 use std::{
     fs::{self, File},
@@ -17,6 +21,7 @@ use clap_complete::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
+use self::again::Verb;
 use crate::{
     config::{self, Config, ConfigError, Source},
     daemon, ledger, log, mark, os,
@@ -81,6 +86,43 @@ enum Command {
         config: ConfigFile,
         file: PathBuf,
     },
+    /// Tell whether the daemon runs, what the ledger counts in each folder, and what failed of late.
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell the one fate of a file: why it is where it is, and what comes next.
+    Explain {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The file; it need not be there.
+        file: PathBuf,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try files again that failed, or that wait for their next try. A running daemon takes them up
+    /// at once.
+    Retry {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[arg(value_name = "FILE", required_unless_present = "failed")]
+        files: Vec<PathBuf>,
+        /// All that failed.
+        #[arg(long, conflicts_with = "files")]
+        failed: bool,
+    },
+    /// Make pictures again that are done: those that are named, or all that were treated by another
+    /// recipe than the present one. A running daemon takes them up at once.
+    Reprocess {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Put one picture through the recipe of the folder it lies in, or of the first folder.
     Preview {
         #[command(flatten)]
@@ -113,12 +155,28 @@ impl ConfigFile {
     fn load(&self) -> Result<Config, ConfigError> {
         config::load(&config::locate(self.config.as_deref())?)
     }
+
+    /// For who only asks: a share that does not answer must not keep the answer back.
+    fn load_unseen(&self) -> Result<Config, ConfigError> {
+        config::load_unseen(&config::locate(self.config.as_deref())?)
+    }
 }
 
 /// Runs the command that the process's arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let result = obey(Arguments::parse().command);
+    match result {
+        Ok(code) => code,
+        Err(cause) => {
+            complain(&cause);
+            ExitCode::from(exit_code(&cause))
+        }
+    }
+}
+
+fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Run { config, once } => run_daemon(&config, once),
         Command::Check { config } => check(&config),
         Command::Init { directory } => init(&directory),
@@ -132,12 +190,29 @@ pub fn run() -> ExitCode {
         Command::Trial { config, file } => hold_trial(&config, &file),
         Command::Completions { shell } => page::completions(Arguments::command(), shell),
         Command::Man { dir } => page::man(Arguments::command(), dir.as_deref()),
-    };
-    match result {
-        Ok(code) => code,
-        Err(cause) => {
-            complain(&cause);
-            ExitCode::from(exit_code(&cause))
+        Command::Status { config, json } => status::run(&config.load_unseen()?, json),
+        Command::Explain { config, file, json } => {
+            explain::run(&config.load_unseen()?, &file, json)
+        }
+        Command::Retry {
+            config,
+            files,
+            failed,
+        } => {
+            let config = config.load_unseen()?;
+            if failed {
+                again::all(&config, Verb::Retry)
+            } else {
+                again::named(&config, &files, Verb::Retry)
+            }
+        }
+        Command::Reprocess { config, files } => {
+            let config = config.load_unseen()?;
+            if files.is_empty() {
+                again::all(&config, Verb::Reprocess)
+            } else {
+                again::named(&config, &files, Verb::Reprocess)
+            }
         }
     }
 }

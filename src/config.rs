@@ -70,6 +70,8 @@ pub struct Folder {
     /// Extra globs, matched against every name on the way to a file and against its whole path
     /// relative to the input; `*` stops at a slash and `**` does not. Case counts, except on Windows.
     pub ignore: GlobSet,
+    /// The same as they are written, in the same order.
+    pub globs: Vec<String>,
     /// What becomes of a file once its picture is published.
     pub after: Source,
     /// What becomes of a file that failed; never [`Source::Delete`].
@@ -144,6 +146,15 @@ pub enum LogFormat {
 
 /// Loads and checks `file`, its marks and its folders.
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    load_and(file, layout::check)
+}
+
+/// Loads `file` without a look at its folders, which may not even answer: for who only asks.
+pub fn load_unseen(file: &Path) -> Result<Config, ConfigError> {
+    load_and(file, |_, _| {})
+}
+
+fn load_and(file: &Path, look: fn(&[layout::Site], &Findings)) -> Result<Config, ConfigError> {
     let failed = |problems| ConfigError {
         file: file.to_owned(),
         problems,
@@ -162,7 +173,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
 
     let findings = Findings::default();
     findings.add_duplicates(&root);
-    let config = read(&root, absolute, &findings);
+    let config = read(&root, absolute, &findings, look);
 
     let mut findings = findings.into_inner();
     if findings.is_empty() {
@@ -223,14 +234,19 @@ pub fn default_log(file: &Path) -> Option<Log> {
 }
 
 /// The config that `root` means; only to be used when there are no findings.
-fn read(root: &Node, file: PathBuf, findings: &Findings) -> Config {
+fn read(
+    root: &Node,
+    file: PathBuf,
+    findings: &Findings,
+    look: fn(&[layout::Site], &Findings),
+) -> Config {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut config = defaults(file);
     let mut top = Section::of(root, findings);
     settings::read(&mut top, &mut config, &base, findings);
     let sites = folders::read(&mut top, &base, findings);
     top.finish();
-    layout::check(&sites, findings);
+    look(&sites, findings);
     config.folders = sites.into_iter().map(|site| site.folder).collect();
     config
 }

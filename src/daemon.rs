@@ -11,21 +11,21 @@ use std::{
     fs, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow, bail};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use indicatif::ProgressBar;
 use tracing::{error, info, warn};
 
 use crate::{
     config::{self, Config},
     dispose,
-    ledger::Ledger,
+    ledger::{self, Ledger},
     log::Log,
     memory::{self, Budget, Size},
     os, publish, pulse,
@@ -71,6 +71,11 @@ pub fn run(
     recovered.tell();
     let roots = prepare(&config, &ledger, &[])?;
     let mut machine = Machine::build(&config, roots, until, &ledger, bar)?;
+    // Bound, for as long as it is to be heard.
+    let (_bell, rings) = match until {
+        Until::Stopped => listen(&config.ledger),
+        Until::AllDone => (None, never()),
+    };
     let mut config = config;
     let mut stopped = false;
     loop {
@@ -104,6 +109,7 @@ pub fn run(
                     break;
                 }
             },
+            recv(rings) -> _ => machine.ask_again(),
             recv(machine.deaths) -> death => match death {
                 Ok(thread) => bail!("thread {thread} panicked"),
                 // All threads have ended: everything is done.
@@ -139,6 +145,19 @@ pub fn run(
         report,
         complete: scanned.is_ok() && !broken_off,
     })
+}
+
+/// Listens to commands that change the ledger.
+fn listen(ledger: &Path) -> (Option<ledger::Bell>, Receiver<()>) {
+    let (ring, rings) = bounded(1);
+    match ledger::hang_bell(ledger, ring) {
+        Ok(bell) => (Some(bell), rings),
+        Err(cause) => {
+            let cause = format!("{cause:#}");
+            warn!(cause, "commands are not noticed before the next scan");
+            (None, never())
+        }
+    }
 }
 
 /// A note on how the process ends that cannot be written costs a few trials at the next start.
@@ -177,6 +196,7 @@ struct Inputs {
     waiting_plans: Receiver<watch::Plan>,
     disposals: Sender<dispose::Plan>,
     waiting_disposals: Receiver<dispose::Plan>,
+    asked: Sender<()>,
     /// Its end tells threads that are busy for long to stop.
     _quit: Sender<Infallible>,
     control: Sender<Control>,
@@ -202,6 +222,7 @@ impl Machine {
         let (plan_sender, plans) = bounded(1);
         let (quit_sender, quit) = bounded(0);
         let (room_sender, room) = bounded(1);
+        let (asked_sender, asked) = bounded(1);
         let (owed_sender, owed) = bounded(1);
         let (dispose_sender, dispose_plans) = bounded(1);
         let (death_sender, deaths) = bounded(64);
@@ -263,7 +284,7 @@ impl Machine {
         let watch = spawn("watch", &death_sender, move || match until {
             Until::AllDone => watch::scan_once(&plan.roots, &event_sender, &quit, &shared),
             Until::Stopped => {
-                watch::run(plan, &plans, &room, &event_sender, &quit, &shared);
+                watch::run(plan, &plans, &room, &asked, &event_sender, &quit, &shared);
                 Ok(())
             }
         })?;
@@ -273,6 +294,7 @@ impl Machine {
             waiting_plans,
             disposals: dispose_sender,
             waiting_disposals,
+            asked: asked_sender,
             _quit: quit_sender,
             control: control_sender,
             pool: (until == Until::Stopped).then_some(pool),
@@ -295,6 +317,7 @@ impl Machine {
             waiting_plans,
             disposals,
             waiting_disposals,
+            asked: _,
             _quit: _,
             control,
             pool: Some(pool),
@@ -357,6 +380,19 @@ impl Machine {
             && inputs.control.try_send(Control::Report).is_err()
         {
             warn!("no report: the last orders are still waiting for a folder");
+        }
+    }
+
+    /// Has files taken up that somebody wants to be tried again.
+    fn ask_again(&self) {
+        let Some(inputs) = &self.inputs else { return };
+        info!("told that files are to be tried again");
+        // If a word waits there already, it says the same.
+        let (Ok(()) | Err(_)) = inputs.asked.try_send(());
+        if inputs.control.try_send(Control::Asked).is_err() {
+            warn!(
+                "waiting files keep their schedule: the last orders are still waiting for a folder"
+            );
         }
     }
 

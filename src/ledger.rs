@@ -13,9 +13,11 @@
 //! process; a power cut may take back the last ones, which repeats work and loses none, because
 //! "done" is only written once the picture itself is on the disk.
 
+mod bell;
 mod open;
 mod owed;
 mod recover;
+mod visit;
 
 use std::{
     collections::BTreeMap,
@@ -35,9 +37,11 @@ use rusqlite::{
 };
 
 pub use self::{
+    bell::{Bell, hang_bell, ring},
     open::{Refused, inspect},
     owed::{Dues, Left, Owed},
     recover::{CRASHES, Recovered},
+    visit::{Daemon, Entry, State, Tally, Visitor, Which, daemon},
 };
 
 use crate::{

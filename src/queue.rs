@@ -74,6 +74,8 @@ pub enum Control {
     Adopt(Plan),
     /// Write the report now.
     Report,
+    /// Somebody wants files to be tried again.
+    Asked,
 }
 
 /// When the loop ends.
@@ -183,6 +185,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             match ready.recv(&control) {
                 Ok(Control::Adopt(plan)) => queue.adopt(plan),
                 Ok(Control::Report) => queue.report_now(),
+                Ok(Control::Asked) => queue.settle.look_again(Instant::now()),
                 Err(_) => break,
             }
         } else if Some(index) == event_ready {

@@ -310,6 +310,23 @@ impl Settle {
         self.wait_for(file, history, NextTry { wait, ..next }, now);
     }
 
+    /// Puts every file that waits after a failure up for another look, in which the ledger tells
+    /// whether it is to wait any longer.
+    pub fn look_again(&mut self, now: Instant) {
+        let waiting = self.pending.iter();
+        let waiting: Vec<(FileKey, History)> = waiting
+            .filter(|(_, entry)| entry.history.retries > 0)
+            .map(|(file, entry)| (file.clone(), entry.history))
+            .collect();
+        for (file, history) in waiting {
+            let history = History {
+                retries: 0,
+                ..history
+            };
+            self.arm(file, history, now, true);
+        }
+    }
+
     fn wait_for(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
         self.arm(file, history.scheduled(next, now), now + next.wait, true);
     }

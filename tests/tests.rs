@@ -26,6 +26,8 @@ mod log;
 mod memory;
 #[path = "tests/missing.rs"]
 mod missing;
+#[path = "tests/operate.rs"]
+mod operate;
 #[path = "tests/pictures.rs"]
 mod pictures;
 #[path = "tests/pool.rs"]

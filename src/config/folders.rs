@@ -89,7 +89,7 @@ fn read_one(
             ("poll", Watch::Poll),
         ]),
     );
-    let ignore = ignore(section.node("ignore"), findings);
+    let (ignore, globs) = ignore(section.node("ignore"), findings);
     let (mut after, mut on_failure) = (Source::Keep, Source::Keep);
     section.set("after", &mut after, |value| read_after(value, marks.base));
     section.set("on_failure", &mut on_failure, |value| {
@@ -119,6 +119,7 @@ fn read_one(
             recursive,
             watch,
             ignore,
+            globs,
             after,
             on_failure,
             recipe: Arc::new(recipe),
@@ -149,6 +150,7 @@ fn read_old(
             recursive: false,
             watch: Watch::Auto,
             ignore: GlobSet::empty(),
+            globs: Vec::new(),
             after: Source::Keep,
             on_failure: Source::Keep,
             recipe: Arc::new(recipe),
@@ -161,7 +163,7 @@ fn read_old(
     }
 }
 
-fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
+fn ignore(node: Option<&Node>, findings: &Findings) -> (GlobSet, Vec<String>) {
     let globs = match node {
         None => &[][..],
         Some(Node {
@@ -173,7 +175,7 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
             &[]
         }
     };
-    let mut set = GlobSetBuilder::new();
+    let (mut set, mut texts) = (GlobSetBuilder::new(), Vec::new());
     for Node { place, value } in globs {
         let glob = value::text(value).and_then(|text| {
             GlobBuilder::new(text)
@@ -184,18 +186,20 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> GlobSet {
         });
         match glob {
             Ok(glob) => {
+                texts.push(glob.glob().to_owned());
                 set.add(glob);
             }
             Err(cause) => findings.add(place, cause),
         }
     }
-    set.build().unwrap_or_else(|error| {
+    let set = set.build().unwrap_or_else(|error| {
         // Each glob is sound; together they may be too large.
         if let Some(node) = node {
             findings.add(&node.place, error.to_string());
         }
         GlobSet::empty()
-    })
+    });
+    (set, texts)
 }
 
 fn read_after(value: &Value, base: &Path) -> Result<Source, String> {

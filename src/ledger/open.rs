@@ -9,6 +9,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::Write,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -20,10 +21,13 @@ use tracing::error;
 use crate::{log::text, os, watch};
 
 /// The schema's number, kept in SQLite's `user_version`.
-const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 3;
 pub const CREATE: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
 const FROM_2: &str = include_str!("from_2.sql");
+
+/// How often a lock is tried that others share: they let go of it at once.
+const ASKERS: usize = 10_000;
 
 /// The ledger cannot be where the configuration puts it; another try changes nothing.
 #[derive(Debug, Error)]
@@ -35,7 +39,7 @@ pub struct Refused(String);
 #[error("its tables are damaged: {0}")]
 struct Damaged(rusqlite::Error);
 
-fn too_new(version: i64) -> Refused {
+pub fn too_new(version: i64) -> Refused {
     Refused(format!(
         "it has schema {version}, this program knows {SCHEMA}: use the newer program, or name another file as `ledger`"
     ))
@@ -145,7 +149,7 @@ fn move_aside(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(aside)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
@@ -224,7 +228,18 @@ pub fn lock(path: &Path) -> anyhow::Result<File> {
         .write(true)
         .open(&lock_path)
         .with_context(|| format!("cannot open {}", lock_path.display()))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..ASKERS {
+        // Who only asks whether a daemon runs holds the lock for a moment, and shares it.
+        if !matches!(locked, Err(TryLockError::WouldBlock)) || file.try_lock_shared().is_err() {
+            break;
+        }
+        file.unlock()
+            .with_context(|| format!("cannot unlock {}", lock_path.display()))?;
+        thread::yield_now();
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let pid = fs::read_to_string(&pid_path).unwrap_or_default();

@@ -124,7 +124,7 @@ impl Ledger {
 
 /// A path as it was before [`Name`] wrote it.
 #[cfg(unix)]
-fn path_of(value: Value) -> std::path::PathBuf {
+pub(super) fn path_of(value: Value) -> std::path::PathBuf {
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
     match value {
         Value::Text(text) => text.into(),
@@ -136,7 +136,7 @@ fn path_of(value: Value) -> std::path::PathBuf {
 /// Names that are no Unicode are left alone here: their bytes cannot be made names again by safe
 /// means.
 #[cfg(not(unix))]
-fn path_of(value: Value) -> std::path::PathBuf {
+pub(super) fn path_of(value: Value) -> std::path::PathBuf {
     match value {
         Value::Text(text) => text.into(),
         _ => std::path::PathBuf::new(),

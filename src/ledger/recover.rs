@@ -17,7 +17,7 @@
 use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context;
-use rusqlite::{OptionalExtension, Transaction, params, types::Value};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params, types::Value};
 use tracing::{error, info, warn};
 
 use super::{Ledger, Name, in_ms, now_ms, open::is_corrupt};
@@ -87,7 +87,10 @@ impl Ledger {
     pub fn recover(&self) -> anyhow::Result<Recovered> {
         let context = "cannot give back unfinished files";
         let first = self.guarded(|connection| {
-            let transaction = connection.transaction().context(context)?;
+            // A command may write to the ledger between our reading and our writing.
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .context(context)?;
             let ended: Option<String> = transaction
                 .query_row("SELECT state FROM daemon", [], |row| row.get(0))
                 .optional()

@@ -3,13 +3,14 @@ CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
 ) STRICT;
+-- All states but done and failed mean that a file is still to be dealt with.
 CREATE TABLE file (
     folder     INTEGER NOT NULL REFERENCES folder (id),
     path       ANY     NOT NULL,            -- relative to the folder's input
     length     INTEGER NOT NULL,            -- bytes
     mtime_ns   INTEGER NOT NULL,            -- nanoseconds since 1970
     recipe     INTEGER NOT NULL,            -- fingerprint of the recipe it was treated with
-    state      TEXT    NOT NULL,            -- claimed, made, done, failed, released, waiting
+    state      TEXT    NOT NULL,            -- claimed, made, done, failed, released, waiting, asked
     changed_ms INTEGER NOT NULL,            -- when the state was entered
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
     alone      INTEGER NOT NULL DEFAULT 0,  -- claimed: while no other file was in hand

@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 use super::{
     FileEvent, FileKey,
     events::{Raw, explain_watch_error},
-    filter, judge,
+    filter,
     watching::{ONE_WATCH_A_DIRECTORY, State, Stopped, Watching},
 };
 use crate::{log::text, os};
@@ -61,8 +61,7 @@ impl Watching<'_> {
                 let Some(relative) = self.relative(&path) else {
                     return Ok(());
                 };
-                let deep = relative.components().nth(1).is_some();
-                if (deep && !folder.recursive) || judge(&relative, &folder.ignore).is_err() {
+                if filter::judge_in(folder, None, &relative).is_err() {
                     return Ok(());
                 }
                 let file = FileKey {
@@ -95,6 +94,10 @@ impl Watching<'_> {
                 }
             }
             Raw::Wake => {}
+            Raw::Asked => {
+                self.asked = true;
+                self.next_look = Instant::now();
+            }
             Raw::Mounts => {
                 if self.has_moved() {
                     self.next_look = Instant::now();

@@ -30,6 +30,8 @@ pub enum Raw {
     Wake,
     /// Something was mounted or unmounted.
     Mounts,
+    /// Somebody took fates away in the ledger, so that files are tried again.
+    Asked,
 }
 
 /// The whole work of the callback: drop what is of no use, pass on the rest, never wait.

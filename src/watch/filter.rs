@@ -5,7 +5,7 @@ use std::path::Path;
 
 use globset::GlobSet;
 
-use crate::picture::Format;
+use crate::{config::Folder, picture::Format};
 
 /// What every temporary file of ours is called, in every output folder.
 pub const TEMP_PREFIX: &str = ".watermarkd-";
@@ -15,10 +15,28 @@ pub const TEMP_PREFIX: &str = ".watermarkd-";
 pub enum Ignored {
     #[error("not a .jpg, .jpeg or .png")]
     Extension,
-    #[error("hidden, temporary or a system's own name")]
-    BuiltIn,
+    /// With the pattern.
+    #[error("hidden, temporary or a system's own name: {0}")]
+    BuiltIn(&'static str),
+    /// With its place in the list, from 0.
     #[error("matches a glob of `ignore`")]
-    Glob,
+    Glob(usize),
+    #[error("lies in the output")]
+    Output,
+    #[error("lies in a subfolder, and the folder is not recursive")]
+    Subfolder,
+}
+
+/// What a watched folder says to a path in it. `output` is the folder's output, relative to its
+/// input as `path` is, where it lies inside.
+pub fn judge_in(folder: &Folder, output: Option<&Path>, path: &Path) -> Result<Format, Ignored> {
+    if output.is_some_and(|output| path.starts_with(output)) {
+        return Err(Ignored::Output);
+    }
+    if !folder.recursive && path.components().nth(1).is_some() {
+        return Err(Ignored::Subfolder);
+    }
+    judge(path, &folder.ignore)
 }
 
 /// The format that a name promises, or why the name is not taken. `path` is relative to the
@@ -48,63 +66,67 @@ pub fn promised_format(path: &Path) -> Option<Format> {
 }
 
 fn judge_names(path: &Path, ignore: &GlobSet) -> Result<(), Ignored> {
+    let glob = |name: &Path| {
+        // Most names match none, and that question costs no allocation.
+        ignore.is_match(name).then(|| ignore.matches(name))
+    };
+    let refused = |matches: Vec<usize>| Ignored::Glob(matches.first().copied().unwrap_or(0));
     for part in path {
         // Names that are not UTF-8 are legal; none of the patterns needs more than ASCII.
-        if built_in(part.as_encoded_bytes()) {
-            return Err(Ignored::BuiltIn);
+        if let Some(pattern) = built_in(part.as_encoded_bytes()) {
+            return Err(Ignored::BuiltIn(pattern));
         }
-        if ignore.is_match(part) {
-            return Err(Ignored::Glob);
+        if let Some(matches) = glob(Path::new(part)) {
+            return Err(refused(matches));
         }
     }
-    if ignore.is_match(path) {
-        return Err(Ignored::Glob);
+    match glob(path) {
+        Some(matches) => Err(refused(matches)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Names that copy programs, browsers, file managers, sync tools and NAS systems use for what is
-/// not (yet) a user's picture.
-fn built_in(name: &[u8]) -> bool {
-    let ends = |end: &str| {
-        name.len() >= end.len()
-            && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
-    };
-    let is = |whole: &str| name.eq_ignore_ascii_case(whole.as_bytes());
-    // `.*` covers `._*`, `.~tmp~`, `.DS_Store`, `.stfolder`, `.stversions`, `.nfs*`, `.Trash*`,
+/// not (yet) a user's picture; a star stands at one end only.
+const BUILT_IN: [&str; 20] = [
+    // This covers `._*`, `.~tmp~`, `.DS_Store`, `.stfolder`, `.stversions`, `.nfs*`, `.Trash*`,
     // rsync's and Syncthing's temporaries and our own.
-    name.first() == Some(&b'.')
-        || name.first() == Some(&b'~')
-        || name.last() == Some(&b'~')
-        || [
-            ".part",
-            ".partial",
-            ".crdownload",
-            ".tmp",
-            ".download",
-            ".filepart",
-        ]
-        .iter()
-        .any(|end| ends(end))
-        || [
-            "@eaDir",
-            "#recycle",
-            "@Recycle",
-            "#snapshot",
-            "@Recently-Snapshot",
-            "$RECYCLE.BIN",
-        ]
-        .iter()
-        .any(|whole| is(whole))
-        || [
-            "Thumbs.db",
-            "desktop.ini",
-            "__MACOSX",
-            "System Volume Information",
-            "lost+found",
-        ]
-        .iter()
-        .any(|whole| is(whole))
+    ".*",
+    "~*",
+    "*~",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.tmp",
+    "*.download",
+    "*.filepart",
+    "@eaDir",
+    "#recycle",
+    "@Recycle",
+    "#snapshot",
+    "@Recently-Snapshot",
+    "$RECYCLE.BIN",
+    "Thumbs.db",
+    "desktop.ini",
+    "__MACOSX",
+    "System Volume Information",
+    "lost+found",
+];
+
+/// The pattern that a name matches, whatever its case.
+fn built_in(name: &[u8]) -> Option<&'static str> {
+    let is_like = |pattern: &&str| {
+        let pattern = pattern.as_bytes();
+        match (pattern.strip_prefix(b"*"), pattern.strip_suffix(b"*")) {
+            (Some(end), _) => {
+                let start = name.len().checked_sub(end.len());
+                start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end))
+            }
+            (_, Some(start)) => name.starts_with(start),
+            _ => name.eq_ignore_ascii_case(pattern),
+        }
+    };
+    BUILT_IN.into_iter().find(|pattern| is_like(pattern))
 }
 
 #[cfg(test)]
@@ -128,21 +150,23 @@ mod tests {
             ("a.gif", Err(Ignored::Extension)),
             ("jpg", Err(Ignored::Extension)),
             (".jpg", Err(Ignored::Extension)),
-            (".hidden.jpg", Err(Ignored::BuiltIn)),
+            (".hidden.jpg", Err(Ignored::BuiltIn(".*"))),
             (".a.jpg.Xy12Zw", Err(Ignored::Extension)),
-            ("._a.jpg", Err(Ignored::BuiltIn)),
-            ("~a.jpg", Err(Ignored::BuiltIn)),
+            ("._a.jpg", Err(Ignored::BuiltIn(".*"))),
+            ("~a.jpg", Err(Ignored::BuiltIn("~*"))),
             ("a.jpg~", Err(Ignored::Extension)),
             ("a.jpg.part", Err(Ignored::Extension)),
-            ("x.part/a.jpg", Err(Ignored::BuiltIn)),
-            ("@eaDir/a.jpg", Err(Ignored::BuiltIn)),
-            ("sub/#RECYCLE/a.jpg", Err(Ignored::BuiltIn)),
-            (".~tmp~/a.jpg", Err(Ignored::BuiltIn)),
-            (".watermarkd-1-2.jpg", Err(Ignored::BuiltIn)),
-            ("a-draft.jpg", Err(Ignored::Glob)),
-            ("sub/a-draft.png", Err(Ignored::Glob)),
-            ("x/my-draft.d/a.png", Err(Ignored::Glob)),
-            ("raw/a.jpg", Err(Ignored::Glob)),
+            ("x.part/a.jpg", Err(Ignored::BuiltIn("*.part"))),
+            ("@eaDir/a.jpg", Err(Ignored::BuiltIn("@eaDir"))),
+            ("sub/#RECYCLE/a.jpg", Err(Ignored::BuiltIn("#recycle"))),
+            (".~tmp~/a.jpg", Err(Ignored::BuiltIn(".*"))),
+            (".watermarkd-1-2.jpg", Err(Ignored::BuiltIn(".*"))),
+            ("x~/a.jpg", Err(Ignored::BuiltIn("*~"))),
+            ("thumbs.DB/a.jpg", Err(Ignored::BuiltIn("Thumbs.db"))),
+            ("a-draft.jpg", Err(Ignored::Glob(0))),
+            ("sub/a-draft.png", Err(Ignored::Glob(0))),
+            ("x/my-draft.d/a.png", Err(Ignored::Glob(0))),
+            ("raw/a.jpg", Err(Ignored::Glob(1))),
         ] {
             assert_eq!(judge(Path::new(name), &ignore), verdict, "{name}");
         }

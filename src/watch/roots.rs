@@ -57,15 +57,17 @@ impl Follower {
 }
 
 /// Runs the `watch` thread until `plans` is disconnected. `room` tells that a folder that was left
-/// half scanned may go on.
+/// half scanned may go on, `asked` that somebody wants files to be tried again.
 pub fn run(
     plan: Plan,
     plans: &Receiver<Plan>,
     room: &Receiver<()>,
+    asked: &Receiver<()>,
     events: &Sender<FileEvent>,
     quit: &Quit,
     ledger: &Arc<Ledger>,
 ) {
+    let mut asked = asked.clone();
     let (mounts_sender, mut mounts) = bounded(1);
     let passed_on = move || {
         !matches!(
@@ -110,6 +112,13 @@ pub fn run(
             }
             recv(room) -> _ => for follower in &followers {
                 follower.tell(Raw::Wake);
+            },
+            recv(asked) -> word => match word {
+                Ok(()) => for follower in &followers {
+                    follower.tell(Raw::Asked);
+                },
+                // Nobody can ask: a dead channel is always ready.
+                Err(_) => asked = never(),
             },
             recv(mounts) -> changed => match changed {
                 Ok(()) => for follower in &followers {

@@ -30,6 +30,8 @@ pub struct Walk {
     reading: Option<(PathBuf, ReadDir)>,
     /// Take a file's age as proof that it has been left alone.
     trust_age: bool,
+    /// Look for files that somebody asked for: they have settled before.
+    pub asked: bool,
     /// The start was readable; what fails below it concerns only itself.
     started: bool,
     /// Subfolders and files that could not be looked at.
@@ -43,6 +45,7 @@ impl Walk {
             directories: VecDeque::from([start]),
             reading: None,
             trust_age: false,
+            asked: false,
             started: false,
             missed: 0,
         }
@@ -135,7 +138,9 @@ impl Walk {
         if seen.learn(ledger, &file, stamp)? {
             return Ok(Ok(None));
         }
+        let asked = self.asked && ledger.is_asked_for(&file, stamp)?;
         let quiet_for = match metadata.modified() {
+            _ if asked => Duration::MAX,
             Ok(modified) if self.trust_age => SystemTime::now()
                 .duration_since(modified)
                 .unwrap_or_default(),

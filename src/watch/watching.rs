@@ -121,6 +121,8 @@ pub struct Watching<'a> {
     offline: Option<pulse::Offline>,
     /// How long the last scan took.
     took: Duration,
+    /// The next scan looks for files that somebody asked for.
+    pub asked: bool,
     watcher: Option<notify::RecommendedWatcher>,
     pub raws: Raws,
     /// Directories, absolute, that appeared and have to be walked.
@@ -150,6 +152,7 @@ impl<'a> Watching<'a> {
             rescan: order.rescan,
             offline: None,
             took: Duration::ZERO,
+            asked: false,
             watcher: None,
             raws,
             appeared: Vec::new(),
@@ -291,7 +294,8 @@ impl<'a> Watching<'a> {
             self.set_offline(&cause);
             return Ok(());
         }
-        match self.scan(PathBuf::new(), &mut watch_directories)? {
+        let asked = std::mem::take(&mut self.asked);
+        match self.scan_for(PathBuf::new(), &mut watch_directories, asked)? {
             Ok(Reach::Whole) => self.seen.end(),
             Ok(Reach::Part) => {}
             Err(cause) => {
@@ -317,7 +321,11 @@ impl<'a> Watching<'a> {
         // One long scan is no measure: the folder may not have answered for a while.
         let usual = took.min(std::mem::replace(&mut self.took, took));
         let rest = (usual * REST).min(self.rescan);
-        self.next_look = Instant::now() + interval.max(rest);
+        self.next_look = Instant::now();
+        // What was asked for during the scan may lie where it had been already.
+        if !self.asked {
+            self.next_look += interval.max(rest);
+        }
         Ok(())
     }
 
@@ -375,8 +383,18 @@ impl<'a> Watching<'a> {
         start: PathBuf,
         watch_directories: &mut bool,
     ) -> Result<anyhow::Result<Reach>, Stopped> {
+        self.scan_for(start, watch_directories, false)
+    }
+
+    fn scan_for(
+        &mut self,
+        start: PathBuf,
+        watch_directories: &mut bool,
+        asked: bool,
+    ) -> Result<anyhow::Result<Reach>, Stopped> {
         let root = Arc::clone(&self.root);
         let mut walk = scan::Walk::new(Arc::clone(&root), start);
+        walk.asked = asked;
         loop {
             let watcher = &mut self.watcher;
             // Watch first, scan second, for every directory on its own.

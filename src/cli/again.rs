@@ -1,0 +1,223 @@
+//! `watermarkd retry` and `watermarkd reprocess`: take fates away in the ledger, so that the daemon
+//! deals with the files once more, at once if it runs.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::Context;
+
+use super::{FAILED, complain, words};
+use crate::{
+    config::{Config, Folder},
+    ledger::{self, Entry, State, Visitor, Which},
+    watch::{self, FileKey, FolderId, Stamp},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// What failed or waits.
+    Retry,
+    /// What is done as well.
+    Reprocess,
+}
+
+/// What came of the wish for one file.
+enum Named {
+    Asked,
+    /// It is dealt with anyway: why.
+    Anyway(String),
+    /// It cannot be: why.
+    Refused(String),
+}
+
+/// Asks for the files that are named.
+pub fn named(config: &Config, files: &[PathBuf], verb: Verb) -> anyhow::Result<ExitCode> {
+    let mut ledger = open(config)?;
+    let (mut asked, mut refused) = (0, 0);
+    for file in files {
+        match ask_for(config, &mut ledger, file, verb)? {
+            Named::Asked => asked += 1,
+            Named::Anyway(why) => writeln!(io::stdout(), "{}: {why}", file.display())?,
+            Named::Refused(why) => {
+                complain(&anyhow::anyhow!("{}: {why}", file.display()));
+                refused += 1;
+            }
+        }
+    }
+    tell(config, asked, refused > 0)
+}
+
+/// Asks for all files that failed, or that are of a stale recipe.
+pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
+    let mut ledger = open(config)?;
+    let (mut asked, mut left, mut offline) = (0, 0, false);
+    for folder in &config.folders {
+        let Some(id) = ledger.folder(&folder.input)? else {
+            continue;
+        };
+        if let Err(cause) = fs::read_dir(&folder.input) {
+            let cause = anyhow::Error::new(cause);
+            complain(&cause.context(format!(
+                "folder {}: nothing was asked for",
+                folder.input.display()
+            )));
+            offline = true;
+            continue;
+        }
+        let which = match verb {
+            Verb::Retry => Which::Failed,
+            Verb::Reprocess => Which::Stale(folder.recipe.fingerprint()),
+        };
+        let output = words::output_inside(folder);
+        let mut after: Option<PathBuf> = None;
+        loop {
+            let files = ledger.candidates(id, which, after.as_deref())?;
+            // Windows has names that cannot be told: they come last, and are left alone.
+            let Some((last, _)) = files.last().filter(|(last, _)| last != Path::new("")) else {
+                break;
+            };
+            after = Some(last.clone());
+            let count = files.len();
+            let there: Vec<(PathBuf, Stamp)> = files
+                .into_iter()
+                .filter(|(path, stamp)| {
+                    watch::judge_in(folder, output.as_deref(), path).is_ok()
+                        && stamp_of(&folder.input.join(path)) == Some(*stamp)
+                })
+                .collect();
+            let taken = ledger.ask_for(id, &there, verb == Verb::Reprocess)?;
+            asked += taken;
+            left += count - taken;
+        }
+    }
+    if left > 0 {
+        writeln!(
+            io::stdout(),
+            "left out: {left} that are gone, have changed or are in hand"
+        )?;
+    }
+    tell(config, asked, offline)
+}
+
+fn open(config: &Config) -> anyhow::Result<Visitor> {
+    Visitor::write(&config.ledger)?.with_context(|| {
+        format!(
+            "there is no ledger {} yet: nothing has been dealt with",
+            config.ledger.display()
+        )
+    })
+}
+
+/// Wakes the daemon, and says what was done.
+fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitCode> {
+    let running = ledger::daemon(&config.ledger)?.is_some();
+    let files = if asked == 1 { "file" } else { "files" };
+    let when = match (asked, running) {
+        (0, _) => "",
+        (_, true) => " now",
+        (_, false) => " when the daemon runs",
+    };
+    if asked > 0
+        && running
+        && let Err(cause) = ledger::ring(&config.ledger)
+    {
+        let cause = anyhow::Error::new(cause);
+        complain(&cause.context("the daemon was not told, and finds them in its next scan"));
+    }
+    writeln!(io::stdout(), "{asked} {files} will be tried again{when}")?;
+    Ok(if incomplete {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn ask_for(
+    config: &Config,
+    ledger: &mut Visitor,
+    file: &Path,
+    verb: Verb,
+) -> anyhow::Result<Named> {
+    let refused = |why: &str| Ok(Named::Refused(why.to_owned()));
+    let place = words::place(config, file)?;
+    let Some((folder, relative)) = place.inside else {
+        return refused("it lies in none of the folders of the configuration");
+    };
+    let output = words::output_inside(folder);
+    if let Err(ignored) = watch::judge_in(folder, output.as_deref(), &relative) {
+        return Ok(Named::Refused(format!("it is ignored: {ignored}")));
+    }
+    let id = ledger.folder(&folder.input)?;
+    let stamp = stamp_of(&place.path);
+    let key = id.map(|folder| FileKey {
+        folder,
+        path: Arc::from(relative.as_path()),
+    });
+    let entry = match &key {
+        Some(key) => ledger.entry(key)?,
+        None => None,
+    };
+    let (Some(id), Some(entry)) = (id, entry) else {
+        return Ok(match stamp {
+            Some(_) => Named::Anyway("it has not been dealt with yet".to_owned()),
+            None => Named::Refused("there is no such file".to_owned()),
+        });
+    };
+    let Some(stamp) = stamp else {
+        return refused(gone(folder, &entry));
+    };
+    if stamp != entry.stamp || entry.gone {
+        return Ok(Named::Anyway(
+            "it has changed, so it is taken up anyway".to_owned(),
+        ));
+    }
+    if entry.owed {
+        return refused("it is about to leave the folder, as the configuration says");
+    }
+    match entry.state {
+        State::InHand => return Ok(Named::Anyway("it is in hand right now".to_owned())),
+        State::Open | State::Asked => {
+            return Ok(Named::Anyway("it is taken up anyway".to_owned()));
+        }
+        State::Done if verb == Verb::Retry => {
+            return refused("it is done; `watermarkd reprocess` makes it again");
+        }
+        State::Done | State::Failed | State::Waiting => {}
+    }
+    ask_once(ledger, id, relative, stamp, verb)
+}
+
+fn ask_once(
+    ledger: &mut Visitor,
+    folder: FolderId,
+    path: PathBuf,
+    stamp: Stamp,
+    verb: Verb,
+) -> anyhow::Result<Named> {
+    let taken = ledger.ask_for(folder, &[(path, stamp)], verb == Verb::Reprocess)?;
+    Ok(if taken > 0 {
+        Named::Asked
+    } else {
+        Named::Anyway("it was taken up in this moment".to_owned())
+    })
+}
+
+fn gone(folder: &Folder, entry: &Entry) -> &'static str {
+    let is_away = fs::read_dir(&folder.input).is_err();
+    match (is_away, entry.gone) {
+        (true, _) => "its folder cannot be read",
+        (_, true) => "it has left the folder, as the configuration says",
+        (_, false) => "there is no such file any more",
+    }
+}
+
+/// None where there is no file, or none that is taken.
+fn stamp_of(path: &Path) -> Option<Stamp> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    metadata.is_file().then(|| Stamp::of(&metadata))
+}

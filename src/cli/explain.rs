@@ -1,0 +1,407 @@
+//! `watermarkd explain`: the one fate of a file, from the configuration, the ledger, and the file
+//! itself. Nothing is changed.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::words::{self, Place, cause, span, time, when};
+use crate::{
+    config::{Config, Folder, Source},
+    ledger::{self, Daemon, Entry, State, Visitor},
+    os,
+    publish::output,
+    watch::{self, FileKey, Ignored, Mode, Stamp},
+};
+
+/// What is told of a file.
+struct Answer {
+    fate: &'static str,
+    reason: String,
+    /// What comes next, and when.
+    next: String,
+    /// More for programs.
+    facts: Map<String, Value>,
+}
+
+impl Answer {
+    fn new(fate: &'static str, reason: impl Into<String>, next: impl Into<String>) -> Answer {
+        Answer {
+            fate,
+            reason: reason.into(),
+            next: next.into(),
+            facts: Map::new(),
+        }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<Value>) -> Answer {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let place = words::place(config, file)?;
+    let daemon = ledger::daemon(&config.ledger)?;
+    let answer = explain(config, &place, daemon.as_ref())?;
+    let mut out = io::stdout().lock();
+    if as_json {
+        let mut object = answer.facts;
+        object.insert("file".to_owned(), words::path_json(&place.path));
+        let folder = place.inside.as_ref().map(|(folder, _)| &folder.input);
+        let folder = folder.map(|input| words::path_json(input));
+        object.insert("folder".to_owned(), folder.unwrap_or_default());
+        object.insert("fate".to_owned(), json!(answer.fate));
+        object.insert("reason".to_owned(), json!(answer.reason));
+        object.insert("next".to_owned(), json!(answer.next));
+        let daemon = words::daemon_json(daemon.as_ref());
+        object.insert("daemon".to_owned(), daemon);
+        writeln!(out, "{:#}", Value::Object(object))?;
+    } else {
+        writeln!(out, "{}: {}", place.path.display(), answer.fate)?;
+        writeln!(out, "  reason: {}", answer.reason)?;
+        writeln!(out, "  next: {}", answer.next)?;
+        writeln!(out, "  daemon: {}", words::daemon_line(daemon.as_ref()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(config: &Config, place: &Place<'_>, daemon: Option<&Daemon>) -> anyhow::Result<Answer> {
+    let Some((folder, relative)) = &place.inside else {
+        return Ok(outside(config, place));
+    };
+    let output = words::output_inside(folder);
+    if relative.as_os_str().is_empty() {
+        let answer = Answer::new("ignored", "it is the folder itself", "never");
+        return Ok(answer.with("rule", "not a file"));
+    }
+    if let Err(ignored) = watch::judge_in(folder, output.as_deref(), relative) {
+        return Ok(by_rule(folder, ignored));
+    }
+    let entry = known(config, folder, relative)?;
+    let metadata = match fs::symlink_metadata(&place.path) {
+        Ok(metadata) => metadata,
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(missing(folder, entry.as_ref()));
+        }
+        Err(cause) => {
+            return Err(anyhow::Error::new(cause).context(place.path.display().to_string()));
+        }
+    };
+    if !metadata.is_file() {
+        let (rule, reason) = if metadata.is_symlink() {
+            ("link", "it is a symbolic link, which is not followed")
+        } else {
+            ("not a file", "it is no regular file")
+        };
+        return Ok(Answer::new("ignored", reason, "never").with("rule", rule));
+    }
+    let file = Now {
+        config,
+        folder,
+        path: &place.path,
+        stamp: Stamp::of(&metadata),
+        age: metadata
+            .modified()
+            .ok()
+            .and_then(|modified| modified.elapsed().ok())
+            .unwrap_or_default(),
+        at: SystemTime::now(),
+        daemon,
+    };
+    Ok(match entry {
+        None => file.unknown(),
+        Some(entry) => file.entered(&entry),
+    })
+}
+
+fn known(config: &Config, folder: &Folder, relative: &Path) -> anyhow::Result<Option<Entry>> {
+    let Some(ledger) = Visitor::read(&config.ledger)? else {
+        return Ok(None);
+    };
+    let Some(folder) = ledger.folder(&folder.input)? else {
+        return Ok(None);
+    };
+    let path = Arc::from(relative);
+    ledger.entry(&FileKey { folder, path })
+}
+
+fn outside(config: &Config, place: &Place<'_>) -> Answer {
+    if let Some(folder) = place.by_link {
+        let reason = format!(
+            "a symbolic link on the way leads out of folder {}",
+            folder.input.display()
+        );
+        return Answer::new("ignored", reason, "never").with("rule", "link");
+    }
+    let holder = config.folders.iter().find(|folder| {
+        os::resolve(&folder.output).is_ok_and(|output| place.path.starts_with(output))
+    });
+    let reason = match holder {
+        Some(folder) => format!("it lies in the output of {}", folder.input.display()),
+        None => "it lies in none of the folders of the configuration".to_owned(),
+    };
+    Answer::new("outside", reason, "never, where it lies")
+}
+
+fn by_rule(folder: &Folder, ignored: Ignored) -> Answer {
+    let (rule, pattern) = match ignored {
+        Ignored::Extension => ("extension", None),
+        Ignored::BuiltIn(pattern) => ("built-in", Some(pattern)),
+        Ignored::Glob(index) => ("glob", folder.globs.get(index).map(String::as_str)),
+        Ignored::Output => ("output", None),
+        Ignored::Subfolder => ("subfolder", None),
+    };
+    let reason = match (ignored, pattern) {
+        (Ignored::Glob(_), Some(glob)) => format!("{ignored}: {glob}"),
+        _ => ignored.to_string(),
+    };
+    let next = match ignored {
+        Ignored::Extension | Ignored::BuiltIn(_) => "never under this name",
+        Ignored::Glob(_) => "never, unless `ignore` changes or it gets another name",
+        Ignored::Subfolder => "never, unless the folder becomes `recursive`",
+        Ignored::Output => "never",
+    };
+    Answer::new("ignored", reason, next)
+        .with("rule", rule)
+        .with("pattern", pattern)
+}
+
+fn missing(folder: &Folder, entry: Option<&Entry>) -> Answer {
+    let next = "when a file of this name comes";
+    let Some(entry) = entry else {
+        return Answer::new("missing", "there is no such file, and none is known", next);
+    };
+    let at = time(entry.since);
+    let reason = match entry.state {
+        State::Done => {
+            let output = entry.output.as_deref().unwrap_or(Path::new("?"));
+            let output = output.display();
+            let left = match (&folder.after, entry.gone) {
+                (Source::MoveTo(to), true) => format!("moved to {}", to.display()),
+                (Source::Delete, true) => "deleted as `after` says".to_owned(),
+                _ => "gone since".to_owned(),
+            };
+            format!("it was done at {at}, to {output}, and is {left}")
+        }
+        State::Failed => {
+            let left = match (&folder.on_failure, entry.gone) {
+                (Source::MoveTo(to), true) => format!("moved to {}", to.display()),
+                _ => "gone since".to_owned(),
+            };
+            format!("it failed at {at} ({}), and is {left}", cause(entry))
+        }
+        _ => format!("it went away before it was dealt with; last heard of at {at}"),
+    };
+    Answer::new("missing", reason, next)
+        .with("since", at)
+        .with("output", entry.output.as_deref().map(words::path_json))
+}
+
+/// A picture in a watched folder, as it is now.
+struct Now<'a> {
+    config: &'a Config,
+    folder: &'a Folder,
+    path: &'a Path,
+    stamp: Stamp,
+    /// Since its last change.
+    age: Duration,
+    at: SystemTime,
+    daemon: Option<&'a Daemon>,
+}
+
+impl Now<'_> {
+    /// When a file is taken up that has no fate.
+    fn turn(&self) -> String {
+        let settle = self.config.settle;
+        if self.daemon.is_none() {
+            return "when the daemon runs".to_owned();
+        }
+        if let Some(left) = settle.checked_sub(self.age).filter(|left| !left.is_zero()) {
+            return format!("in {}, unless it changes", span(left));
+        }
+        let (wait, what) = match watch::choose_mode(self.folder).0 {
+            Mode::Events => (self.config.rescan, "rescan"),
+            Mode::Poll => (self.config.poll, "poll"),
+        };
+        let wait = span(wait);
+        format!(
+            "in its turn; should it have escaped notice, the {what} finds it within about {wait}"
+        )
+    }
+
+    fn unknown(&self) -> Answer {
+        let (age, settle) = (span(self.age), self.config.settle);
+        let since = self.at.checked_sub(self.age).map(time);
+        if self.age < settle {
+            let reason = format!(
+                "it changed {age} ago and is left alone for {}",
+                span(settle)
+            );
+            return Answer::new("settling", reason, self.turn()).with("since", since);
+        }
+        let reason = format!("it has not been tried yet; it last changed {age} ago");
+        Answer::new("unseen", reason, self.turn()).with("since", since)
+    }
+
+    fn entered(&self, entry: &Entry) -> Answer {
+        let same = entry.stamp == self.stamp;
+        let answer = match entry.state {
+            State::InHand => self.in_hand(entry),
+            State::Done | State::Failed if !same || entry.gone => self.changed(entry),
+            State::Done => self.done(entry),
+            State::Failed => self.failed(entry),
+            State::Waiting if same => self.waiting(entry),
+            State::Asked if same => {
+                let at = when(entry.since, self.at);
+                let reason = format!("it is to be dealt with once more, as asked for at {at}");
+                Answer::new("queued", reason, self.turn())
+            }
+            State::Open if same && self.age >= self.config.settle => {
+                let at = when(entry.since, self.at);
+                let reason = format!(
+                    "it was given back at {at}: not complete yet, changed meanwhile, or in hand when the daemon ended"
+                );
+                Answer::new("queued", reason, self.turn())
+            }
+            State::Waiting | State::Asked | State::Open => self.unknown(),
+        };
+        let mut answer = answer.with("suspect", entry.suspect);
+        if entry.suspect && !matches!(entry.state, State::Done | State::Failed) {
+            answer.reason += "; a process died with it in hand, so it comes last, alone, and in a process of its own first";
+        }
+        if answer.facts.contains_key("since") {
+            answer
+        } else {
+            answer.with("since", time(entry.since))
+        }
+    }
+
+    fn in_hand(&self, entry: &Entry) -> Answer {
+        let at = when(entry.since, self.at);
+        if self.daemon.is_none() {
+            let reason = format!("it was in hand, since {at}, when the daemon ended");
+            return Answer::new("queued", reason, self.turn());
+        }
+        let next = "its fate, within moments";
+        Answer::new("in hand", format!("a worker took it at {at}"), next)
+    }
+
+    fn changed(&self, entry: &Entry) -> Answer {
+        let (was, at) = (verb(entry.state), when(entry.since, self.at));
+        let reason = if entry.gone {
+            format!("it was {was} at {at} and left the folder; this is another file")
+        } else {
+            format!("it was {was} at {at}, but has changed since")
+        };
+        Answer::new("changed", reason, self.turn())
+    }
+
+    fn waiting(&self, entry: &Entry) -> Answer {
+        let tries = entry.tries.unwrap_or_default();
+        let times = if tries == 1 { "try" } else { "tries" };
+        let reason = format!("{} ({tries} {times})", cause(entry));
+        // As the daemon cuts it: the clock may have been set.
+        let latest = self.at + self.config.retry.max;
+        let at = entry.next.unwrap_or(self.at).min(latest);
+        let for_output = entry.step.as_deref() == Some(output::STEP);
+        let next = match self.daemon {
+            Some(_) if at > self.at && for_output => {
+                format!(
+                    "once the output is back, at the latest at {}",
+                    when(at, self.at)
+                )
+            }
+            Some(_) if at > self.at => format!("at {}", when(at, self.at)),
+            Some(_) => "now".to_owned(),
+            None => "when the daemon runs".to_owned(),
+        };
+        Answer::new("waiting", reason, next)
+            .with("step", entry.step.clone())
+            .with("cause", entry.reason.clone())
+            .with("tries", tries)
+            .with("next_try", time(at))
+    }
+
+    fn done(&self, entry: &Entry) -> Answer {
+        let output: PathBuf = entry.output.clone().unwrap_or_default();
+        let there = output.is_file();
+        let stale = entry.recipe != self.folder.recipe.fingerprint();
+        let took = entry
+            .took
+            .map_or_else(String::new, |took| format!(" in {}", span(took)));
+        let gone = if there { "" } else { ", where it no longer is" };
+        let recipe = if stale {
+            ", by another recipe than the present one"
+        } else {
+            ", by the present recipe"
+        };
+        let reason = format!(
+            "done at {}{took}, to {}{gone}{recipe}",
+            when(entry.since, self.at),
+            output.display()
+        );
+        let next = match (entry.owed, stale || !there) {
+            (true, _) => "it leaves the folder as `after` says, as soon as that works".to_owned(),
+            (false, true) => format!(
+                "nothing until it changes; `watermarkd reprocess {}` makes it again",
+                quoted(self.path)
+            ),
+            (false, false) => "nothing until it changes".to_owned(),
+        };
+        Answer::new("done", reason, next)
+            .with("output", words::path_json(&output))
+            .with("output_there", there)
+            .with(
+                "took_ms",
+                entry.took.map(|took| took.as_secs_f64() * 1000.0),
+            )
+            .with("stale", stale)
+    }
+
+    fn failed(&self, entry: &Entry) -> Answer {
+        let reason = format!("{}, at {}", cause(entry), when(entry.since, self.at));
+        let next = if entry.owed {
+            "it is moved as `on_failure` says, as soon as that works".to_owned()
+        } else {
+            format!(
+                "nothing until it changes; replace it, or mend the cause and `watermarkd retry {}`",
+                quoted(self.path)
+            )
+        };
+        Answer::new("failed", reason, next)
+            .with("step", entry.step.clone())
+            .with("cause", entry.reason.clone())
+            .with("stale", entry.recipe != self.folder.recipe.fingerprint())
+    }
+}
+
+fn verb(state: State) -> &'static str {
+    match state {
+        State::Done => "done",
+        _ => "tried, and failed,",
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%".contains(char);
+    if path.chars().all(is_plain) {
+        path.into_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,467 @@
+//! The ledger as other processes than its daemon see it. A visitor makes no ledger, carries none
+//! over and moves none aside; it reads, whether a daemon runs or not, and changes a row only from a
+//! fate that is settled to "asked for", which the daemon takes up like a new file.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, bail};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params,
+    types::{Value, ValueRef},
+};
+
+use super::{
+    Ledger, Name, PIECE, length, now_ms,
+    open::{SCHEMA, beside, is_corrupt, refuse_remote, too_new},
+    owed::path_of,
+};
+use crate::watch::{FileKey, FolderId, Stamp};
+
+/// The daemon that has a ledger open.
+#[derive(Debug)]
+pub struct Daemon {
+    pub pid: Option<u32>,
+    /// When it opened the ledger.
+    pub since: Option<SystemTime>,
+}
+
+/// The daemon that has the ledger open now, as its lock tells.
+pub fn daemon(ledger: &Path) -> anyhow::Result<Option<Daemon>> {
+    let lock = beside(ledger, ".lock");
+    let file = match File::open(&lock) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.with_context(|| format!("cannot open {}", lock.display()))?,
+    };
+    // A daemon that starts in this moment sees that the lock is a shared one, and tries again.
+    match file.try_lock_shared() {
+        Ok(()) => return Ok(None),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(cause)) => {
+            return Err(cause).with_context(|| format!("cannot try {}", lock.display()));
+        }
+    }
+    let pid = beside(ledger, ".pid");
+    Ok(Some(Daemon {
+        pid: fs::read_to_string(&pid)
+            .ok()
+            .and_then(|text| text.trim().parse().ok()),
+        since: fs::metadata(&pid)
+            .and_then(|metadata| metadata.modified())
+            .ok(),
+    }))
+}
+
+/// Where a file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A worker has it, or its picture waits to be published.
+    InHand,
+    /// Given back: it is taken up like a new file.
+    Open,
+    /// Somebody wants it to be dealt with once more.
+    Asked,
+    Waiting,
+    Done,
+    Failed,
+}
+
+/// What the ledger knows of a file.
+#[derive(Debug)]
+pub struct Entry {
+    /// Relative to the folder's input.
+    pub path: PathBuf,
+    pub stamp: Stamp,
+    /// The fingerprint of the recipe that it was treated with.
+    pub recipe: u64,
+    pub state: State,
+    pub since: SystemTime,
+    /// Processes have died with it in hand.
+    pub suspect: bool,
+    pub step: Option<String>,
+    pub reason: Option<String>,
+    pub output: Option<PathBuf>,
+    pub took: Option<Duration>,
+    pub tries: Option<u32>,
+    pub next: Option<SystemTime>,
+    /// Whether its source is to leave its folder, and whether it has left.
+    pub owed: bool,
+    pub gone: bool,
+}
+
+/// The files of a folder.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub done: u64,
+    pub failed: u64,
+    pub waiting: u64,
+    pub in_hand: u64,
+    /// To be taken up again.
+    pub open: u64,
+    /// Not dealt with, and under suspicion.
+    pub suspects: u64,
+    /// Done or failed, with sources that are still to leave.
+    pub owed: u64,
+    /// Done or failed by another recipe than the one asked about, with sources that stay.
+    pub stale: u64,
+    /// The one that waits and is tried first.
+    pub next: Option<Entry>,
+    pub last_done: Option<Entry>,
+    /// The last ones, the newest first.
+    pub failures: Vec<Entry>,
+}
+
+/// What is to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Failed,
+    /// Done or failed by another recipe than this one.
+    Stale(u64),
+}
+
+pub struct Visitor {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Visitor {
+    /// Opens a ledger to read it; None where there is none yet.
+    pub fn read(path: &Path) -> anyhow::Result<Option<Visitor>> {
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        match open(path, read_only) {
+            Err(cause) if is_shut(&cause) && !has_journal(path) => {
+                // Without the right to write beside it a ledger that nobody has open can be read as
+                // what it is: a file that does not change.
+                let uri = immutable(path);
+                let opened = open(&uri, read_only | OpenFlags::SQLITE_OPEN_URI);
+                opened.map(|visitor| {
+                    visitor.map(|visitor| Visitor {
+                        path: path.to_owned(),
+                        ..visitor
+                    })
+                })
+            }
+            opened => opened,
+        }
+        .with_context(|| format!("ledger {}", path.display()))
+    }
+
+    /// Opens a ledger to change it; None where there is none yet.
+    pub fn write(path: &Path) -> anyhow::Result<Option<Visitor>> {
+        let read_write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        open(path, read_write).with_context(|| format!("ledger {}", path.display()))
+    }
+
+    /// Bytes of the ledger and its journal.
+    pub fn bytes(&self) -> u64 {
+        let size = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        size(self.path.clone()) + size(beside(&self.path, "-wal"))
+    }
+
+    pub fn folder(&self, input: &Path) -> anyhow::Result<Option<FolderId>> {
+        let sql = "SELECT id FROM folder WHERE input = ?1";
+        let id = self
+            .connection
+            .query_row(sql, [Name(input)], |row| row.get(0));
+        Ok(id.optional().context(ASK)?.map(FolderId))
+    }
+
+    pub fn entry(&self, file: &FileKey) -> anyhow::Result<Option<Entry>> {
+        let sql =
+            "SELECT length, mtime_ns, recipe, state, changed_ms, crashes + ends, step, reason,
+                   output, took_ms, tries, next_ms, source
+                   FROM file WHERE folder = ?1 AND path = ?2";
+        let entry = self.connection.prepare_cached(sql).context(ASK)?.query_row(
+            params![file.folder.0, Name(&file.path)],
+            |row| {
+                let source: Option<String> = row.get(12)?;
+                Ok(Entry {
+                    path: file.path.to_path_buf(),
+                    stamp: stamp(row.get(0)?, row.get(1)?),
+                    recipe: row.get::<_, i64>(2)?.cast_unsigned(),
+                    state: state(row.get_ref(3)?.as_bytes()?),
+                    since: time(row.get(4)?),
+                    suspect: row.get::<_, i64>(5)? > 0,
+                    step: row.get(6)?,
+                    reason: row.get(7)?,
+                    output: row.get::<_, Option<Value>>(8)?.map(path_of),
+                    took: row.get::<_, Option<i64>>(9)?.map(super::milliseconds),
+                    tries: row.get(10)?,
+                    next: row.get::<_, Option<i64>>(11)?.map(time),
+                    owed: source.as_deref() == Some("owed"),
+                    gone: source.as_deref() == Some("gone"),
+                })
+            },
+        );
+        entry.optional().context(ASK)
+    }
+
+    /// Counts the files of a folder, whose recipe is now `recipe`. Goes through all of them once: an
+    /// index would cost something with every picture, and this is asked for now and then.
+    pub fn tally(&self, folder: FolderId, recipe: u64, failures: usize) -> anyhow::Result<Tally> {
+        let recipe = recipe.cast_signed();
+        let mut tally = Tally::default();
+        let mut last: Option<i64> = None;
+        let mut last_path = Kept::default();
+        let mut next: Option<(i64, Value)> = None;
+        let mut failed: BinaryHeap<Reverse<(i64, PathBuf)>> = BinaryHeap::new();
+        let sql = "SELECT state, changed_ms, crashes + ends, recipe, source, next_ms, path
+                   FROM file WHERE folder = ?1";
+        let mut select = self.connection.prepare(sql).context(ASK)?;
+        let mut rows = select.query([folder.0]).context(ASK)?;
+        while let Some(row) = rows.next().context(ASK)? {
+            let state = state(row.get_ref(0)?.as_bytes()?);
+            let changed: i64 = row.get(1)?;
+            let is_decided = matches!(state, State::Done | State::Failed);
+            match state {
+                State::InHand => tally.in_hand += 1,
+                State::Open | State::Asked => tally.open += 1,
+                State::Waiting => {
+                    tally.waiting += 1;
+                    let at = row.get::<_, Option<i64>>(5)?.unwrap_or_default();
+                    if next.as_ref().is_none_or(|(first, _)| at < *first) {
+                        next = Some((at, row.get(6)?));
+                    }
+                }
+                State::Done => {
+                    tally.done += 1;
+                    if last.is_none_or(|last| changed > last) {
+                        last = Some(changed);
+                        last_path.keep(row.get_ref(6)?);
+                    }
+                }
+                State::Failed => {
+                    tally.failed += 1;
+                    let is_late = failed.len() < failures
+                        || failed.peek().is_some_and(|Reverse((at, _))| changed > *at);
+                    if is_late {
+                        failed.push(Reverse((changed, path_of(row.get(6)?))));
+                        if failed.len() > failures {
+                            failed.pop();
+                        }
+                    }
+                }
+            }
+            if is_decided {
+                let source = row.get_ref(4)?.as_bytes_or_null()?;
+                let is_stale = row.get::<_, i64>(3)? != recipe && source != Some(b"gone");
+                tally.stale += u64::from(is_stale);
+                tally.owed += u64::from(source == Some(b"owed"));
+            } else {
+                tally.suspects += u64::from(row.get::<_, i64>(2)? > 0);
+            }
+        }
+        let entry = |path: PathBuf| {
+            let path = path.into();
+            self.entry(&FileKey { folder, path })
+        };
+        if let Some((_, path)) = next {
+            tally.next = entry(path_of(path))?;
+        }
+        if last.is_some() {
+            tally.last_done = entry(path_of(last_path.value()))?;
+        }
+        for Reverse((_, path)) in failed.into_sorted_vec() {
+            tally.failures.extend(entry(path)?);
+        }
+        Ok(tally)
+    }
+
+    /// Some files of a folder that can be asked for, in the order of their paths after `after`, with
+    /// the stamps that they were treated under.
+    pub fn candidates(
+        &self,
+        folder: FolderId,
+        which: Which,
+        after: Option<&Path>,
+    ) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
+        let recipe = match which {
+            Which::Failed => None,
+            Which::Stale(recipe) => Some(recipe.cast_signed()),
+        };
+        let sql = "SELECT path, length, mtime_ns FROM file
+                   WHERE folder = ?1 AND (?2 IS NULL OR path > ?2) AND source IS NOT 'gone' AND CASE WHEN ?3 IS NULL
+                   THEN state = 'failed' ELSE state IN ('done', 'failed') AND recipe <> ?3 END
+                   ORDER BY path LIMIT ?4";
+        let mut select = self.connection.prepare_cached(sql).context(ASK)?;
+        let row = params![folder.0, after.map(Name), recipe, PIECE];
+        select
+            .query_map(row, |row| {
+                Ok((path_of(row.get(0)?), stamp(row.get(1)?, row.get(2)?)))
+            })
+            .and_then(Iterator::collect)
+            .context(ASK)
+    }
+
+    /// Asks for files to be dealt with once more, as far as they are still what `files` says, have
+    /// failed, wait or, if `done` says so, are done, and their sources stay. Returns how many are.
+    ///
+    /// Where a process died of a picture, or it panicked, it stands trial once more.
+    pub fn ask_for(
+        &mut self,
+        folder: FolderId,
+        files: &[(PathBuf, Stamp)],
+        done: bool,
+    ) -> anyhow::Result<usize> {
+        let context = "cannot write to the ledger";
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .context(context)?;
+        let sql = "UPDATE file SET state = 'asked', changed_ms = ?5, ends = 0,
+                   crashes = crashes + ends > 0 OR ifnull(step = 'picture', 0),
+                   step = NULL, reason = NULL, tries = NULL, next_ms = NULL, told_ms = NULL
+                   WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
+                   AND source IS NULL
+                   AND (state IN ('failed', 'waiting') OR ?6 AND state = 'done')";
+        let mut asked = 0;
+        {
+            let mut update = transaction.prepare_cached(sql).context(context)?;
+            for (path, stamp) in files {
+                let row = params![
+                    folder.0,
+                    Name(path),
+                    length(*stamp),
+                    stamp.mtime_ns,
+                    now_ms(),
+                    done
+                ];
+                asked += update.execute(row).context(context)?;
+            }
+        }
+        transaction.commit().context(context)?;
+        Ok(asked)
+    }
+}
+
+impl Ledger {
+    /// Whether somebody wants the file, as it is now, to be dealt with once more.
+    pub fn is_asked_for(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
+        self.guarded(|connection| {
+            let sql = "SELECT 1 FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3
+                       AND mtime_ns = ?4 AND state = 'asked'";
+            let row = params![
+                file.folder.0,
+                Name(&file.path),
+                length(stamp),
+                stamp.mtime_ns
+            ];
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut select| select.exists(row))
+                .context(ASK)
+        })
+    }
+}
+
+const ASK: &str = "cannot ask the ledger";
+
+fn open(path: &Path, flags: OpenFlags) -> anyhow::Result<Option<Visitor>> {
+    let is_uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
+    if !is_uri {
+        refuse_remote(path)?;
+        if !path.try_exists()? {
+            return Ok(None);
+        }
+    }
+    let look = || -> anyhow::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match version {
+            SCHEMA => Ok(connection),
+            older @ ..SCHEMA => {
+                bail!("it has schema {older}, which the daemon carries over at its next start")
+            }
+            newer => Err(too_new(newer).into()),
+        }
+    };
+    match look() {
+        Ok(connection) => Ok(Some(Visitor {
+            connection,
+            path: path.to_owned(),
+        })),
+        Err(cause) if is_corrupt(&cause) => {
+            Err(cause.context("corrupt: the daemon moves it aside and begins anew"))
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+/// SQLite could not make its journal, or was not let.
+fn is_shut(cause: &anyhow::Error) -> bool {
+    let code = cause
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+fn has_journal(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn immutable(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let escaped: String = bytes
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b':' | b'\\' => {
+                char::from(*byte).to_string()
+            }
+            other => format!("%{other:02x}"),
+        })
+        .collect();
+    PathBuf::from(format!("file:{escaped}?immutable=1"))
+}
+
+fn state(text: &[u8]) -> State {
+    match text {
+        b"claimed" | b"made" => State::InHand,
+        b"waiting" => State::Waiting,
+        b"done" => State::Done,
+        b"failed" => State::Failed,
+        b"asked" => State::Asked,
+        _ => State::Open,
+    }
+}
+
+fn stamp(length: i64, mtime_ns: i64) -> Stamp {
+    Stamp {
+        length: u64::try_from(length).unwrap_or(0),
+        mtime_ns,
+    }
+}
+
+fn time(ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + super::milliseconds(ms)
+}
+
+/// A value that is replaced often, in one buffer.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    is_text: bool,
+}
+
+impl Kept {
+    fn keep(&mut self, value: ValueRef<'_>) {
+        self.bytes.clear();
+        if let Ok(bytes) = value.as_bytes() {
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.is_text = matches!(value, ValueRef::Text(_));
+    }
+
+    fn value(self) -> Value {
+        if self.is_text {
+            Value::Text(String::from_utf8_lossy(&self.bytes).into_owned())
+        } else {
+            Value::Blob(self.bytes)
+        }
+    }
+}
