@@ -195,7 +195,7 @@ fn waits_in_kernel(task: &std::path::Path) -> bool {
     state_letter(&stat) == Some('D')
 }
 
-/// The state in proc_pid_stat(5); it comes after the name, which may hold anything.
+/// The state in `proc_pid_stat(5)`; it comes after the name, which may hold anything.
 fn state_letter(stat: &str) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -1,5 +1,5 @@
 //! systemd: a service tells it of its state by datagrams to the socket that `$NOTIFY_SOCKET` names,
-//! a path or, after an `@`, an abstract name (sd_notify(3)); each holds lines `NAME=value`.
+//! a path or, after an `@`, an abstract name (`sd_notify(3)`); each holds lines `NAME=value`.
 //!
 //! The protocol is these few lines, so it takes no crate. Only one thread sends, since systemd may
 //! be slow to read: nobody else waits for it, and the order is that of the words. The thread wakes
@@ -53,9 +53,8 @@ pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
         socket,
         folders,
         watchdog,
-        ready: false,
+        phase: Phase::Starting,
         rejected: None,
-        ending: false,
         shown: String::new(),
         failing: false,
         stuck: false,
@@ -86,15 +85,21 @@ fn watchdog(microseconds: Option<&str>, pid: Option<&str>) -> Option<Duration> {
     (ours && !interval.is_zero()).then_some(interval)
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    /// READY=1 was sent.
+    Up,
+    Ending,
+}
+
 struct Telling {
     socket: UnixDatagram,
     folders: usize,
     watchdog: Option<Duration>,
-    /// READY=1 was sent.
-    ready: bool,
+    phase: Phase,
     /// The first problem of the last reload, until the next one.
     rejected: Option<String>,
-    ending: bool,
     /// The status that systemd has.
     shown: String,
     /// The last datagram could not be sent.
@@ -153,7 +158,7 @@ impl Telling {
                 self.reloaded();
             }
             Word::Stopping => {
-                self.ending = true;
+                self.phase = Phase::Ending;
                 self.send("STOPPING=1\nSTATUS=stopping: finishing what is in hand");
             }
         }
@@ -162,7 +167,11 @@ impl Telling {
     fn reloaded(&mut self) {
         self.shown = self.status();
         // Before the first READY=1 there is no reload for systemd to wait for.
-        let ready = if self.ready { "READY=1\n" } else { "" };
+        let ready = if self.phase == Phase::Up {
+            "READY=1\n"
+        } else {
+            ""
+        };
         self.send(&format!("{ready}STATUS={}", self.shown));
     }
 
@@ -176,12 +185,12 @@ impl Telling {
     /// Tells of readiness once, and of a status that has changed.
     fn show(&mut self) {
         let ready = pulse::state().ready;
-        if self.ending || !ready {
+        if self.phase == Phase::Ending || !ready {
             return;
         }
         let status = self.status();
-        if !self.ready {
-            self.ready = true;
+        if self.phase == Phase::Starting {
+            self.phase = Phase::Up;
             self.send(&format!("READY=1\nSTATUS={status}"));
         } else if status != self.shown {
             self.send(&format!("STATUS={status}"));
