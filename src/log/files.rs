@@ -21,8 +21,9 @@ use std::{
 use anyhow::Context;
 use time::OffsetDateTime;
 
+use super::note;
 use crate::{
-    config::{self, Rotation},
+    config::{self, LogFormat, Rotation},
     os,
 };
 
@@ -39,6 +40,7 @@ pub struct Files {
     rotation: Rotation,
     keep: usize,
     max_total: u64,
+    format: LogFormat,
     /// Set when the name shall be looked at before the next line.
     reopen: Arc<AtomicBool>,
     current: Option<Current>,
@@ -62,13 +64,13 @@ impl Files {
             rotation: settings.rotation,
             keep: settings.keep,
             max_total: settings.max_total,
+            format: settings.format,
             reopen,
             current: None,
         };
         let now = SystemTime::now();
         files
-            .begin(&stem(files.rotation, now), now)
-            .and_then(|()| files.prune(0))
+            .begin(&stem(files.rotation, now), 0, now)
             .with_context(|| format!("cannot open a log file in {}", files.dir.display()))?;
         Ok(files)
     }
@@ -83,8 +85,7 @@ impl Files {
             self.current = None;
         }
         if self.current.is_none() {
-            self.begin(&stem, now)?;
-            self.prune(length)?;
+            self.begin(&stem, length, now)?;
         }
         if let Some(current) = &self.current
             && current.size > 0
@@ -92,8 +93,7 @@ impl Files {
         {
             set_aside(&self.dir, current)?;
             self.current = None;
-            self.begin(&stem, now)?;
-            self.prune(length)?;
+            self.begin(&stem, length, now)?;
         }
         match &mut self.current {
             Some(current) => current.append(line),
@@ -101,7 +101,8 @@ impl Files {
         }
     }
 
-    fn begin(&mut self, stem: &str, now: SystemTime) -> io::Result<()> {
+    /// Opens the file that is written from now on, and makes room for it and a line of `length`.
+    fn begin(&mut self, stem: &str, length: u64, now: SystemTime) -> io::Result<()> {
         let path = self.dir.join(format!("{stem}.log"));
         let mut options = OpenOptions::new();
         options.append(true).create(true);
@@ -114,7 +115,7 @@ impl Files {
             opened => opened?,
         };
         let metadata = file.metadata()?;
-        self.current = Some(Current {
+        let mut current = Current {
             identity: Some(os::directory_identity(&metadata)),
             size: metadata.len(),
             file,
@@ -122,7 +123,16 @@ impl Files {
             stem: stem.to_owned(),
             looked: now,
             torn: false,
-        });
+        };
+        let told = note(
+            self.format,
+            "older log files were removed, for the log must stay below max_total",
+        );
+        let length = length.saturating_add(told.len() as u64);
+        if self.prune(&current, length)? {
+            current.append(told.as_bytes())?;
+        }
+        self.current = Some(current);
         Ok(())
     }
 
@@ -132,11 +142,9 @@ impl Files {
         self.max_total / parts
     }
 
-    /// Removes the oldest files until the current one may grow to its share, or by `length`.
-    fn prune(&self, length: u64) -> io::Result<()> {
-        let Some(current) = &self.current else {
-            return Ok(());
-        };
+    /// Removes the oldest files until the current one may grow to its share, or by `length`. Tells
+    /// whether any went that `keep` would have kept.
+    fn prune(&self, current: &Current, length: u64) -> io::Result<bool> {
         let mut others = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
@@ -158,18 +166,22 @@ impl Files {
         let room = self.share().max(current.size.saturating_add(length));
         let mut total: u64 = others.iter().map(|(_, _, size)| size).sum();
         let mut count = others.len() + 1;
+        let mut early = false;
         for (_, path, size) in &others {
-            if count <= self.keep && total.saturating_add(room) <= self.max_total {
+            let too_many = count > self.keep;
+            if !too_many && total.saturating_add(room) <= self.max_total {
                 break;
             }
             match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                // One that does not let itself be removed must not keep the others.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
                 _ => {}
             }
+            early |= total.saturating_add(room) > self.max_total;
             total -= size;
             count -= 1;
         }
-        Ok(())
+        Ok(early)
     }
 }
 
@@ -276,7 +288,6 @@ mod tests {
     use tracing::Level;
 
     use super::*;
-    use crate::config::LogFormat;
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
@@ -366,9 +377,13 @@ mod tests {
             all += &fs::read_to_string(dir.path().join(name)).unwrap();
         }
         all += &fs::read_to_string(dir.path().join("watermarkd.log")).unwrap();
-        let lines: Vec<&str> = all.lines().collect();
+        assert!(all.contains("older log files were removed"), "{all}");
+        let lines: Vec<&str> = all
+            .lines()
+            .filter(|line| line.starts_with("line"))
+            .collect();
         let first = 1000 - lines.len();
-        assert!(lines.len() > 250, "only {} lines are left", lines.len());
+        assert!(lines.len() > 150, "only {} lines are left", lines.len());
         for (at, line) in lines.iter().enumerate() {
             assert_eq!(*line, format!("line {:05}", first + at));
         }
@@ -419,10 +434,8 @@ mod tests {
         fs::write(dir.path().join("watermarkd.log"), [b'x'; 900]).unwrap();
         let mut files = open(&settings(dir.path(), Rotation::Never, 2, 1000));
         files.write_line(b"a line\n", at(0)).unwrap();
-        assert_eq!(
-            fs::read(dir.path().join("watermarkd.log")).unwrap(),
-            b"a line\n"
-        );
+        let log = fs::read_to_string(dir.path().join("watermarkd.log")).unwrap();
+        assert!(log.ends_with("max_total\na line\n"), "{log}");
         // 900 bytes and a file of 500 would be more than 1000.
         assert_eq!(names(dir.path()), ["watermarkd.log"]);
     }

@@ -273,7 +273,7 @@ fn left_out(why: &str) {
 }
 
 /// Something mounted for the length of a test.
-struct Mount {
+pub struct Mount {
     point: PathBuf,
     /// The process that serves it.
     server: Option<Child>,
@@ -281,7 +281,7 @@ struct Mount {
 
 impl Mount {
     /// None where this may not be done.
-    fn new(arguments: &[&str], point: &Path) -> Option<Mount> {
+    pub fn new(arguments: &[&str], point: &Path) -> Option<Mount> {
         fs::create_dir_all(point).unwrap();
         let mounted = Command::new("mount")
             .args(arguments)
