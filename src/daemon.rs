@@ -243,7 +243,7 @@ impl Machine {
             "pool started"
         );
 
-        let (shared, wake) = (Arc::clone(ledger), owed_sender.clone());
+        let (shared, wake) = (Arc::clone(ledger), owed_sender);
         spawn("publish", &death_sender, move || {
             publish::run(&finished, &outcome_sender, &wake, &shared);
         })?;
@@ -266,7 +266,6 @@ impl Machine {
             jobs: job_sender,
             outcomes,
             room: room_sender,
-            owed: owed_sender,
         };
         let (shared, bar) = (Arc::clone(ledger), bar.clone());
         let settle = spawn("settle", &death_sender, move || {

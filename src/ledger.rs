@@ -75,7 +75,18 @@ pub enum Fate<'a> {
         bytes: u64,
         took: Duration,
     },
+    /// Done with what there was, since no more came: its source stays, it may still be written to.
+    Salvaged {
+        output: &'a Path,
+        bytes: u64,
+        took: Duration,
+    },
     Failed {
+        step: &'a str,
+        reason: &'a str,
+    },
+    /// Failed since no more came: its source stays as well.
+    GivenUp {
         step: &'a str,
         reason: &'a str,
     },
@@ -328,7 +339,7 @@ impl Ledger {
                  took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
                  crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END,
                  ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END,
-                 source = CASE WHEN ?3 = 'done' AND dues & 1 OR ?3 = 'failed' AND dues & 2
+                 source = CASE WHEN ?13 AND (?3 = 'done' AND dues & 1 OR ?3 = 'failed' AND dues & 2)
                           THEN 'owed' END
                  WHERE folder = ?1 AND path = ?2",
                 )?;
@@ -338,8 +349,14 @@ impl Ledger {
                         Fate::Waiting { next, .. } => Some(*next),
                         _ => None,
                     };
+                    let may_leave = !matches!(fate, Fate::Salvaged { .. } | Fate::GivenUp { .. });
                     let (state, step, reason, output, bytes, took) = match fate {
                         Fate::Done {
+                            output,
+                            bytes,
+                            took,
+                        }
+                        | Fate::Salvaged {
                             output,
                             bytes,
                             took,
@@ -351,7 +368,7 @@ impl Ledger {
                             Some(bytes),
                             Some(took),
                         ),
-                        Fate::Failed { step, reason } => {
+                        Fate::Failed { step, reason } | Fate::GivenUp { step, reason } => {
                             ("failed", Some(step), Some(reason), None, None, None)
                         }
                         Fate::Waiting { step, reason, .. } => {
@@ -376,6 +393,7 @@ impl Ledger {
                             next.map(|next| next.tries),
                             next.map(|next| now.saturating_add(in_ms(next.wait))),
                             next.map(|next| now.saturating_sub(in_ms(next.told))),
+                            may_leave,
                         ])
                         .context("cannot write to the ledger")?;
                     // The ledger was begun anew meanwhile: what it does not know is not done.

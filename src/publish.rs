@@ -319,6 +319,11 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
         .collect();
     ledger.finish(landings.iter().zip(&reasons).map(|(landing, reason)| {
         let fate = match &landing.result {
+            Ok(landed) if landed.made.salvaged => Fate::Salvaged {
+                output: &landed.target,
+                bytes: landed.made.bytes_out,
+                took: landing.finished.claimed.elapsed(),
+            },
             Ok(landed) => Fate::Done {
                 output: &landed.target,
                 bytes: landed.made.bytes_out,

@@ -96,8 +96,6 @@ pub struct Ends {
     pub outcomes: Receiver<Outcome>,
     /// Tells the scans that a folder has room for more files.
     pub room: Sender<()>,
-    /// Tells that there may be a source that is to leave its folder.
-    pub owed: Sender<()>,
 }
 
 /// A burst that does not end is reported in between.
@@ -117,7 +115,6 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         jobs,
         outcomes,
         room,
-        owed,
     } = ends;
     let mut queue = Queue {
         settle: Settle::new(plan.waits),
@@ -130,7 +127,6 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         full: Vec::new(),
         until,
         ledger,
-        owed,
         burst: Report::default(),
         total: Report::default(),
     };
@@ -238,7 +234,6 @@ struct Queue<'a> {
     full: Vec<Arc<Root>>,
     until: Until,
     ledger: &'a Ledger,
-    owed: Sender<()>,
     /// Since the last report.
     burst: Report,
     total: Report,
@@ -536,7 +531,7 @@ impl Queue<'_> {
     /// A file that stayed incomplete has failed, until it changes.
     fn give_up(&mut self, file: FileKey, history: History, step: &'static str, cause: &str) {
         let reason = format!("{cause}; the file has not changed since");
-        let fate = Fate::Failed {
+        let fate = Fate::GivenUp {
             step,
             reason: &reason,
         };
@@ -551,7 +546,6 @@ impl Queue<'_> {
             "failed"
         );
         self.count_failure();
-        dispose::wake(&self.owed);
     }
 
     /// Something failed that may pass.

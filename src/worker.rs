@@ -55,6 +55,8 @@ pub struct Made {
     pub width: u32,
     pub height: u32,
     pub warning: Option<String>,
+    /// It was taken as it is since no more came, though more may have been meant to.
+    pub salvaged: bool,
 }
 
 /// Why there is no picture.
@@ -280,6 +282,7 @@ fn take_in_hand(
             bytes_out: treated.bytes.len() as u64,
             width: treated.width,
             height: treated.height,
+            salvaged: closed || treated.warning.is_some(),
             warning: treated.warning,
         };
         let staged = publish::stage_for(&job.root, &job.file.path, treated.bytes);

@@ -179,12 +179,23 @@ mod tests {
             step: "decode",
             reason: "no picture",
         };
+        let salvaged = || Fate::Salvaged {
+            output: Path::new("/out/x.jpg"),
+            bytes: 1,
+            took: Duration::ZERO,
+        };
+        let given_up = || Fate::GivenUp {
+            step: "decode",
+            reason: "premature end",
+        };
         for (name, dues, fate) in [
             ("a done", dues(true, false), done()),
             ("b done, kept", dues(false, true), done()),
             ("c failed", dues(false, true), failed()),
             ("d failed, kept", dues(true, false), failed()),
             ("e released", dues(true, true), Fate::Released),
+            ("e salvaged", dues(true, true), salvaged()),
+            ("e given up", dues(true, true), given_up()),
             ("f done", dues(true, true), done()),
             ("g done", dues(true, true), done()),
         ] {
@@ -205,7 +216,9 @@ mod tests {
         assert_eq!(names(Some("a done"), 2), ["c failed", "f done"]);
         let standing = |name: &str| ledger.standing(&key(name), STAMP).unwrap();
         assert_eq!(standing("a done"), Standing::Owed);
-        assert_eq!(standing("b done, kept"), Standing::Decided);
+        for name in ["b done, kept", "e salvaged", "e given up"] {
+            assert_eq!(standing(name), Standing::Decided, "{name}");
+        }
 
         let mut owed = ledger.owed(folder, None, 9).unwrap();
         assert_eq!((owed[0].stamp, owed[0].inode), (STAMP, Some(u64::MAX)));

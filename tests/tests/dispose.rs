@@ -80,6 +80,25 @@ fn a_file_that_comes_again_is_made_again() {
 }
 
 #[test]
+fn what_was_only_given_up_on_stays() {
+    let sandbox = Sandbox::with(&folder("after: delete, on_failure: {move_to: failed}"));
+    let bytes = jpeg(640, 480, 1);
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2..][..400].fill(0);
+    sandbox.write("in/cut.jpg", &bytes[..bytes.len() / 2]);
+    sandbox.write("in/damaged.jpg", &damaged);
+    sandbox.write("in/open.jpg", &bytes[..bytes.len() - 2]);
+    sandbox.write("in/bad.jpg", b"no picture");
+    sandbox.once_expecting(2, 2);
+    assert_eq!(sandbox.names("in"), ["cut.jpg", "damaged.jpg", "open.jpg"]);
+    assert_eq!(sandbox.names("failed"), ["bad.jpg"]);
+    // What its writer went on with is another state of it.
+    sandbox.write("in/cut.jpg", &bytes);
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("in"), ["damaged.jpg", "open.jpg"]);
+}
+
+#[test]
 fn what_was_done_before_stays_and_what_comes_then_leaves() {
     let mut sandbox = Sandbox::with(&folder("after: keep"));
     sandbox.write("in/old.jpg", &jpeg(60, 60, 1));
