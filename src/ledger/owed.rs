@@ -67,11 +67,15 @@ impl Ledger {
             let mut select = connection.prepare_cached(
                 "SELECT path, length, mtime_ns, inode, state = 'failed'
                  FROM file INDEXED BY owed
-                 WHERE source = 'owed' AND folder = ?1 AND (?2 IS NULL OR path > ?2)
+                 WHERE source = 'owed' AND folder = ?1 AND path > ?2
+                 AND (?4 OR typeof(path) = 'text')
                  ORDER BY path LIMIT ?3",
             )?;
+            let after = Name(after.unwrap_or(Path::new("")));
             let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
-            let rows = select.query_map(params![folder.0, after.map(Name), at_most], |row| {
+            // Elsewhere names that are no Unicode cannot be made again of their bytes.
+            let row = params![folder.0, after, at_most, cfg!(unix)];
+            let rows = select.query_map(row, |row| {
                 Ok(Owed {
                     file: FileKey {
                         folder,
@@ -133,8 +137,6 @@ pub(super) fn path_of(value: Value) -> std::path::PathBuf {
     }
 }
 
-/// Names that are no Unicode are left alone here: their bytes cannot be made names again by safe
-/// means.
 #[cfg(not(unix))]
 pub(super) fn path_of(value: Value) -> std::path::PathBuf {
     match value {

@@ -37,7 +37,8 @@ impl Directory {
         if fs::symlink_metadata(&path)?.is_file() {
             File::open(path)
         } else {
-            Err(io::ErrorKind::InvalidInput.into())
+            // As a link is on other systems: no file of that name.
+            Err(io::ErrorKind::NotFound.into())
         }
     }
 
