@@ -7,8 +7,10 @@
 //! back the source is gone and its picture there, or the source is back and made once more. A failed
 //! file that was moved lies where it was moved to, whatever the ledger knows of it.
 //!
-//! Between the last look at a file and its removal there are some microseconds in which another
-//! could be renamed to its name; no system call closes that gap. A move is looked over afterwards.
+//! Between the last look at a file and its removal another could be renamed to its name. So what
+//! leaves is first moved, be it to a name beside its own before it is deleted, and looked over there;
+//! if it is another one it goes back. A crash in between leaves it under that name, from which the
+//! next start brings it back: the row is still owed.
 //!
 //! This thread holds up nobody. What fails here is tried again, told at first and once an hour, and
 //! costs no picture.
@@ -97,7 +99,7 @@ struct Trouble {
     files: usize,
     wait: Duration,
     next: Instant,
-    told: Instant,
+    told: Option<Instant>,
 }
 
 struct Work<'a> {
@@ -233,7 +235,8 @@ impl Work<'_> {
     fn note(&mut self, root: &Root, failed: usize, first: Option<(PathBuf, anyhow::Error)>) {
         let now = Instant::now();
         let Some((path, cause)) = first else {
-            if self.trouble.remove(&root.id).is_some() {
+            let trouble = self.trouble.remove(&root.id);
+            if trouble.is_some_and(|trouble| trouble.told.is_some()) {
                 let path = text(&root.folder.input);
                 info!(path, "files that are dealt with leave the folder again");
             }
@@ -254,8 +257,9 @@ impl Work<'_> {
         let wait = before.map_or(self.plan.retry_first, |before| {
             before.wait.saturating_mul(2).min(self.plan.retry_max)
         });
-        let told = before.map(|before| before.told);
-        let tell = told.is_none_or(|told| now - told >= TELL_AGAIN);
+        let told = before.and_then(|before| before.told);
+        // Whoever takes the last file out of a folder himself need not be told of it.
+        let tell = !cause.is::<NothingThere>() && told.is_none_or(|told| now - told >= TELL_AGAIN);
         let (path, cause) = (text(&path), format!("{cause:#}"));
         if tell {
             let next_try_s = wait.as_secs_f64();
@@ -272,7 +276,7 @@ impl Work<'_> {
             files: failed,
             wait,
             next: now + wait,
-            told: told.filter(|_| !tell).unwrap_or(now),
+            told: if tell { Some(now) } else { told },
         };
         self.trouble.insert(root.id, trouble);
     }
@@ -290,13 +294,25 @@ impl Work<'_> {
             return Ok(Left::Kept);
         };
         if *source == Source::Keep {
+            if let Ok(directory) =
+                Directory::open(&folder.input).and_then(|input| enter(input, parent))
+            {
+                transfer::come_back(&directory, name, &path)
+                    .map_err(|cause| for_one(&path, "cannot bring back", cause))?;
+            }
             return Ok(Left::Kept);
         }
         let found = Directory::open(&folder.input)
             .map_err(|cause| for_all(&folder.input, "cannot open", cause))
             .map(|input| {
                 enter(input, parent).and_then(|directory| {
-                    let file = directory.open_file(name)?;
+                    let file = match directory.open_file(name) {
+                        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                            transfer::come_back(&directory, name, &path)?;
+                            directory.open_file(name)
+                        }
+                        opened => opened,
+                    }?;
                     let metadata = file.metadata()?;
                     Ok((directory, file, metadata))
                 })
@@ -305,6 +321,11 @@ impl Work<'_> {
             Ok(found) => found,
             Err(cause) if is_gone(&cause) => {
                 self.is_in_place(&folder.input)?;
+                if is_empty(folder) {
+                    let cause =
+                        anyhow::Error::new(NothingThere).context(path.display().to_string());
+                    return Err(Failure { cause, all: false });
+                }
                 return Ok(Left::Gone);
             }
             Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
@@ -317,19 +338,25 @@ impl Work<'_> {
             Source::Keep => return Ok(Left::Kept),
             Source::Delete => {
                 drop(file);
-                directory
-                    .remove(name)
-                    .map_err(|cause| for_one(&path, "cannot delete", cause))?;
+                let deleted = transfer::delete(&directory, name, &path, owed);
+                let left = deleted.map_err(|cause| for_one(&path, "cannot delete", cause))?;
+                if left != Left::Gone {
+                    return Ok(left);
+                }
                 info!(path = text(&path), "deleted");
             }
             Source::MoveTo(to) => {
                 self.make_sure(to)?;
                 let destination = open_mirror(to, parent)?;
-                let moved = transfer::transfer(&directory, name, file, owed, &destination);
+                let moved = transfer::transfer(&directory, name, &path, file, owed, &destination);
                 let moved =
                     moved.map_err(|cause| for_one(&path, "cannot move", cause).into_folder(to))?;
-                let Some(new) = moved else {
-                    return Ok(Left::Kept);
+                let new = match moved {
+                    Ok(new) => new,
+                    Err(left) => {
+                        debug!(path = text(&path), ?left, "changed meanwhile, stays");
+                        return Ok(left);
+                    }
                 };
                 let to = to.join(parent);
                 info!(path = text(&path), to = text(&to.join(new)), "moved");
@@ -359,6 +386,23 @@ impl Work<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// An input in which there is nothing at all may be a mount point whose file system comes later.
+#[derive(Debug, thiserror::Error)]
+#[error("its folder is empty, or its mount has not come yet")]
+struct NothingThere;
+
+/// Whether there is nothing in an input but what is made here, as far as that can be seen.
+fn is_empty(folder: &Folder) -> bool {
+    let Ok(mut entries) = fs::read_dir(&folder.input) else {
+        return true;
+    };
+    let made_here = |path: &Path| {
+        let mut made = folder.moved_to().chain([folder.output.as_path()]);
+        made.any(|folder| folder.starts_with(path))
+    };
+    entries.all(|entry| entry.is_err() || entry.is_ok_and(|entry| made_here(&entry.path())))
 }
 
 /// Why a file is not the one that was treated.

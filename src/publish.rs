@@ -116,6 +116,9 @@ pub fn stage(target: PathBuf, bytes: &[u8], output: Option<&OutputPlace>) -> io:
     written.map(|()| staged)
 }
 
+/// What a source is called while it is being deleted: no leftover, it may turn out to be another file.
+pub const LEAVING_PREFIX: &str = ".watermarkd-leaving-";
+
 /// The name of another temporary file.
 pub fn temp_name() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -184,7 +187,9 @@ pub fn sweep(output: &Path, recursive: bool, quit: &Quit) {
 
 fn is_leftover(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    name.starts_with(TEMP_PREFIX.as_bytes()) && !name.starts_with(own_prefix().as_bytes())
+    name.starts_with(TEMP_PREFIX.as_bytes())
+        && !name.starts_with(own_prefix().as_bytes())
+        && !name.starts_with(LEAVING_PREFIX.as_bytes())
 }
 
 /// Runs the `publish` thread until all workers are gone.

@@ -12,9 +12,12 @@ use std::{
     path::Path,
 };
 
+use tracing::error;
+
 use super::compare;
 use crate::{
-    ledger::Owed,
+    ledger::{Left, Owed},
+    log::text,
     os::{self, Directory},
     publish,
 };
@@ -22,28 +25,131 @@ use crate::{
 /// Names that are tried.
 const NAMES: u32 = 10_000;
 
-/// Moves `name`, opened as `file`, into `to`. Returns the name that it has there, or none if it
-/// changed meanwhile and stays.
+/// Deletes `name`, which is at `path`, under another name: what it turns out to be there, nobody
+/// exchanges any more.
+pub fn delete(from: &Directory, name: &OsStr, path: &Path, owed: &Owed) -> io::Result<Left> {
+    let leaving = leaving(name);
+    loop {
+        match from.move_new(name, from, &leaving) {
+            Ok(()) => break,
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                // An earlier process ended there.
+                make_way(from, name, &leaving, path)?;
+            }
+            // There is no other name for one that is as long as names can be.
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidFilename => {
+                from.remove(name)?;
+                return Ok(Left::Gone);
+            }
+            Err(cause) if super::is_gone(&cause) => return Ok(Left::Gone),
+            Err(cause) => return Err(cause),
+        }
+    }
+    match look_over(from, &leaving, owed) {
+        Ok(None) => {
+            from.remove(&leaving)?;
+            Ok(Left::Gone)
+        }
+        other => {
+            put_back(from, &leaving, from, name, path)?;
+            other.map(|left| left.unwrap_or(Left::Kept))
+        }
+    }
+}
+
+/// Brings a file back that was being deleted when a process ended, if there is one.
+pub fn come_back(from: &Directory, name: &OsStr, path: &Path) -> io::Result<()> {
+    let leaving = leaving(name);
+    match from.open_file(&leaving) {
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename
+            ) =>
+        {
+            Ok(())
+        }
+        _ => put_back(from, &leaving, from, name, path),
+    }
+}
+
+/// Clears the name for what leaves; what it may hold is not known any more, so it is treated again.
+fn make_way(from: &Directory, name: &OsStr, leaving: &OsStr, path: &Path) -> io::Result<()> {
+    if let Ok(file) = from.open_file(leaving)
+        && (is_same_file(&file, from, name)? || file.metadata()?.len() == 0)
+    {
+        return from.remove(leaving);
+    }
+    put_back(from, leaving, from, name, path)
+}
+
+/// Moves a file back to where it was taken from by mistake; if its name has been taken meanwhile, it
+/// gets a number.
+fn put_back(
+    from: &Directory,
+    moved: &OsStr,
+    to: &Directory,
+    name: &OsStr,
+    path: &Path,
+) -> io::Result<()> {
+    for number in 0..NAMES {
+        let new = numbered(name, number);
+        match from.move_new(moved, to, &new) {
+            Ok(()) if number == 0 => return Ok(()),
+            Ok(()) => {
+                let (path, now) = (text(path), text(&path.with_file_name(new)));
+                error!(
+                    path,
+                    now, "two files had the same name while one was to leave, one has another now"
+                );
+                return Ok(());
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Err(taken())
+}
+
+/// The name of a file that is being deleted, beside its own and hidden from all who look for files.
+fn leaving(name: &OsStr) -> OsString {
+    let mut leaving = OsString::from(publish::LEAVING_PREFIX);
+    leaving.push(name);
+    leaving
+}
+
+/// Moves `name`, which is at `path` and opened as `file`, into `to`. Returns the name that it has
+/// there, or what it is if it changed meanwhile and stays.
 pub fn transfer(
     from: &Directory,
     name: &OsStr,
+    path: &Path,
     file: File,
     owed: &Owed,
     to: &Directory,
-) -> io::Result<Option<OsString>> {
+) -> io::Result<Result<OsString, Left>> {
     for number in 0..NAMES {
         let new = numbered(name, number);
         match from.move_new(name, to, &new) {
-            Ok(()) => return look_over(from, name, owed, to, new),
+            Ok(()) => {
+                // Another file may have taken its name since it was looked at.
+                return match look_over(to, &new, owed) {
+                    Ok(None) => Ok(Ok(new)),
+                    other => {
+                        put_back(to, &new, from, name, path)?;
+                        other.map(|left| Err(left.unwrap_or(Left::Kept)))
+                    }
+                };
+            }
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 if is_same_file(&file, to, &new)? {
                     // Linked there by an earlier try.
                     from.remove(name)?;
-                    return Ok(Some(new));
+                    return Ok(Ok(new));
                 }
             }
             Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => {
-                return copy_over(from, name, file, owed, to);
+                return copy_over(from, name, path, file, owed, to);
             }
             Err(cause) => return Err(cause),
         }
@@ -51,43 +157,25 @@ pub fn transfer(
     Err(taken())
 }
 
-/// Whether what was moved is what was looked at; if another file had taken its name, it goes back.
-fn look_over(
-    from: &Directory,
-    name: &OsStr,
-    owed: &Owed,
-    to: &Directory,
-    new: OsString,
-) -> io::Result<Option<OsString>> {
-    let metadata = to.open_file(&new)?.metadata()?;
-    if compare(owed, &metadata).is_none() {
-        return Ok(Some(new));
-    }
-    to.move_new(&new, from, name)?;
-    Ok(None)
-}
-
 fn copy_over(
     from: &Directory,
     name: &OsStr,
+    path: &Path,
     mut file: File,
     owed: &Owed,
     to: &Directory,
-) -> io::Result<Option<OsString>> {
+) -> io::Result<Result<OsString, Left>> {
     let temp = OsString::from(publish::temp_name());
-    let copied = copy(&mut file, to, &temp)
-        .and_then(|()| is_unchanged(from, name, owed))
-        .and_then(|unchanged| {
-            if unchanged {
-                give_name(&mut file, name, to, &temp).map(Some)
-            } else {
-                to.remove(&temp)?;
-                Ok(None)
-            }
-        });
+    let copied = copy(&mut file, to, &temp).and_then(|()| match look_over(from, name, owed)? {
+        None => give_name(&mut file, name, to, &temp).map(Ok),
+        Some(left) => {
+            to.remove(&temp)?;
+            Ok(Err(left))
+        }
+    });
     let new = match copied {
-        Ok(Some(new)) => new,
-        Ok(None) => return Ok(None),
+        Ok(Ok(new)) => new,
+        Ok(Err(left)) => return Ok(Err(left)),
         Err(cause) => {
             return match to.remove(&temp) {
                 Err(second) if second.kind() != io::ErrorKind::NotFound => Err(second),
@@ -96,12 +184,14 @@ fn copy_over(
         }
     };
     to.sync()?;
-    if !is_unchanged(from, name, owed)? {
-        return Ok(None);
+    if let Some(left) = look_over(from, name, owed)? {
+        return Ok(Err(left));
     }
     drop(file);
-    from.remove(name)?;
-    Ok(Some(new))
+    Ok(match delete(from, name, path, owed)? {
+        Left::Gone => Ok(new),
+        left => Err(left),
+    })
 }
 
 fn copy(file: &mut File, to: &Directory, temp: &OsStr) -> io::Result<()> {
@@ -163,10 +253,11 @@ fn is_same_file(file: &File, to: &Directory, name: &OsStr) -> io::Result<bool> {
     Ok(known && os::directory_identity(&one) == os::directory_identity(&two))
 }
 
-fn is_unchanged(from: &Directory, name: &OsStr, owed: &Owed) -> io::Result<bool> {
+/// What a file is, if it is not the one that was treated.
+fn look_over(from: &Directory, name: &OsStr, owed: &Owed) -> io::Result<Option<Left>> {
     match from.open_file(name) {
-        Ok(file) => Ok(compare(owed, &file.metadata()?).is_none()),
-        Err(cause) if super::is_gone(&cause) => Ok(false),
+        Ok(file) => Ok(compare(owed, &file.metadata()?)),
+        Err(cause) if super::is_gone(&cause) => Ok(Some(Left::Gone)),
         Err(cause) => Err(cause),
     }
 }
@@ -212,4 +303,59 @@ fn taken() -> io::Error {
         io::ErrorKind::AlreadyExists,
         format!("{NAMES} names are taken"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use super::*;
+    use crate::watch::{FileKey, FolderId, Stamp};
+
+    #[test]
+    fn only_what_was_treated_is_deleted_and_what_was_being_deleted_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = Directory::open(folder.path()).unwrap();
+        let name = OsStr::new("a.jpg");
+        let path = folder.path().join(name);
+        fs::write(&path, b"treated").unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        let owed = Owed {
+            file: FileKey {
+                folder: FolderId(1),
+                path: Arc::from(Path::new(name)),
+            },
+            stamp: Stamp::of(&metadata),
+            inode: Some(os::inode(&metadata)),
+            failed: false,
+        };
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let aside = folder.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        fs::write(&path, b"another").unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(metadata.modified().unwrap())
+            .unwrap();
+        let left = delete(&from, name, &path, &owed).unwrap();
+        assert_eq!((left, names().len()), (Left::Replaced, 2));
+        assert_eq!(fs::read(&path).unwrap(), b"another");
+
+        // A process ended in between, and another file came.
+        fs::rename(&aside, folder.path().join(leaving(name))).unwrap();
+        come_back(&from, name, &path).unwrap();
+        assert_eq!(names(), ["a.1.jpg", "a.jpg"]);
+        fs::rename(folder.path().join("a.1.jpg"), &path).unwrap();
+        fs::write(folder.path().join(leaving(name)), b"earlier").unwrap();
+        assert_eq!(delete(&from, name, &path, &owed).unwrap(), Left::Gone);
+        assert_eq!(names(), ["a.1.jpg"]);
+        assert_eq!(delete(&from, name, &path, &owed).unwrap(), Left::Gone);
+    }
 }

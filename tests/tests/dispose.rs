@@ -159,6 +159,23 @@ fn what_a_crash_left_owed_leaves_at_the_next_start() {
     assert_eq!(processed(&sandbox), 1, "{}", sandbox.tail());
 }
 
+#[test]
+fn nothing_is_gone_from_an_input_whose_mount_has_not_come() {
+    let mut sandbox = stuck();
+    sandbox.kill();
+    bring_back(&sandbox);
+    fs::rename(sandbox.path("in"), sandbox.path("disk")).unwrap();
+    fs::create_dir(sandbox.path("in")).unwrap();
+    sandbox.once_expecting(0, 0);
+    assert_eq!(owed(&sandbox), 1);
+    assert_eq!(sandbox.lines("WARN").len(), 1, "{}", sandbox.tail());
+    fs::remove_dir(sandbox.path("in")).unwrap();
+    fs::rename(sandbox.path("disk"), sandbox.path("in")).unwrap();
+    sandbox.once_expecting(0, 0);
+    assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+    assert_eq!(owed(&sandbox), 0);
+}
+
 /// Killed by the first system call of a kind, with the picture made.
 fn killed_at(call: &str, keys: &str) -> Option<Sandbox> {
     if Command::new("strace").arg("-V").output().is_err() {
