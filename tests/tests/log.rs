@@ -172,7 +172,7 @@ fn every_json_line_is_one_object_whatever_the_names_are() {
 #[test]
 fn the_log_stays_below_its_total_and_ends_with_the_end() {
     let mut sandbox = sandbox("console: false, level: trace, max_total: 64KiB");
-    sandbox.write("log/watermarkd-of-another.log", &[b'x'; 100_000]);
+    sandbox.write("log/watermarkd-of-another.log", &b"x".repeat(100_000));
     for picture in 0..600 {
         sandbox.write(
             &format!("in/a-rather-long-name-{picture:04}.jpg"),
@@ -287,7 +287,7 @@ fn a_full_log_disk_holds_nothing_up_and_what_was_lost_is_counted() {
     let filler = sandbox.path("filler-of-the-disk");
     std::os::unix::fs::symlink(point.join("filler"), &filler).unwrap();
     // The last page of the log itself has room left: the daemon fills that, too.
-    fs::write(&filler, [b'x'; 64 << 10]).unwrap_err();
+    fs::write(&filler, b"x".repeat(64 << 10)).unwrap_err();
     for picture in 0..60 {
         let name = format!("in/{}{picture}.jpg", "long-".repeat(20));
         sandbox.rename_in(&name, &jpeg(16, 16, picture));
