@@ -29,6 +29,8 @@ pub enum Coding {
         /// Whether all coefficients are held before the first row comes out: progressive ones, and
         /// those whose components come in scans of their own.
         whole: bool,
+        /// Coded without a DCT, so that nothing can be scaled while it is decoded.
+        lossless: bool,
     },
     Png {
         /// 1..=4 once palette and transparency are expanded.
@@ -93,7 +95,7 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
                 frame = frame_of(marker, &mut body)?;
             }
             0xda => {
-                let Some((width, height, components, factors, whole)) = frame else {
+                let Some((width, height, components, factors, whole, lossless)) = frame else {
                     return Ok(None);
                 };
                 let [in_scan] = array(&mut body)?;
@@ -109,6 +111,7 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
                     components,
                     factors,
                     whole,
+                    lossless,
                 };
                 return Ok(Some(Head {
                     probe,
@@ -133,7 +136,7 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     }
 }
 
-type Frame = (u32, u32, usize, [(u8, u8); 4], bool);
+type Frame = (u32, u32, usize, [(u8, u8); 4], bool, bool);
 
 fn frame_of(marker: u8, body: &mut impl Read) -> io::Result<Option<Frame>> {
     let [_precision, h1, h0, w1, w0, components] = array(body)?;
@@ -152,7 +155,15 @@ fn frame_of(marker: u8, body: &mut impl Read) -> io::Result<Option<Frame>> {
     let width = u32::from(u16::from_be_bytes([w1, w0]));
     let height = u32::from(u16::from_be_bytes([h1, h0]));
     let progressive = matches!(marker & 3, 2);
-    Ok(Some((width, height, components, factors, progressive)))
+    let lossless = matches!(marker & 3, 3);
+    Ok(Some((
+        width,
+        height,
+        components,
+        factors,
+        progressive,
+        lossless,
+    )))
 }
 
 /// The next marker's code; bytes in between are passed over, as libjpeg does.
@@ -256,6 +267,7 @@ mod tests {
                 components: 3,
                 factors,
                 whole: false,
+                lossless: false,
             } = head.coding
             else {
                 panic!("{head:?}");

@@ -21,6 +21,10 @@ const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
 /// Bytes that the body of a JPEG segment can have.
 const SEGMENT: usize = 65_533;
 
+/// Bytes of a PNG's EXIF, of its XMP, and of its texts together: what is longer is left out. They may
+/// stand behind the samples, where no header tells of them.
+pub const LONGEST: usize = xmp::LONGEST;
+
 /// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -38,6 +42,20 @@ pub struct Kept {
     physical: Option<[u8; 9]>,
     /// Room for resources in several segments.
     joined: Vec<u8>,
+}
+
+impl Kept {
+    /// Bytes that are held from one picture to the next.
+    pub fn bytes(&self) -> usize {
+        let buffers = [
+            &self.exif,
+            &self.xmp,
+            &self.resources,
+            &self.texts,
+            &self.joined,
+        ];
+        buffers.into_iter().map(Vec::capacity).sum()
+    }
 }
 
 /// Collects what `policy` keeps for a written picture of `size`. What is damaged is left out: a
@@ -122,7 +140,7 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
     let (mut author, mut copyright) = (Vec::new(), Vec::new());
     for (kind, body) in probe::chunks(bytes) {
         match kind {
-            b"eXIf" => tiff = body,
+            b"eXIf" if body.len() <= LONGEST => tiff = body,
             b"pHYs" => {
                 kept.physical = body.try_into().ok();
                 if let &[x3, x2, x1, x0, y3, y2, y1, y0, 1] = body {
@@ -130,13 +148,13 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
                     kept.density = density((dots([x3, x2, x1, x0]), dots([y3, y2, y1, y0])));
                 }
             }
-            b"iTXt" if body.starts_with(PNG_XMP) => {
+            b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
                 if let Some(packet) = packet(&body[PNG_XMP.len()..]) {
                     kept.xmp.clear();
                     keep_xmp(&packet, policy, &mut kept.xmp);
                 }
             }
-            b"tEXt" | b"zTXt" | b"iTXt" if body.len() <= xmp::LONGEST => {
+            b"tEXt" | b"zTXt" | b"iTXt" if kept.texts.len() + body.len() <= LONGEST => {
                 let named = |name: &[u8]| body.strip_prefix(name).filter(|_| kind == b"tEXt");
                 let latin = |text: &[u8]| text.iter().copied().map(char::from).collect::<String>();
                 if let Some(text) = named(b"Author\0") {
@@ -372,6 +390,29 @@ mod tests {
             (&kept.exif, &kept.xmp, &kept.resources),
             (&second.exif, &second.xmp, &second.resources)
         );
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out_of_a_png() {
+        let half = |name: &[u8]| [name, &vec![b'x'; LONGEST / 2]].concat();
+        let mut packet = PNG_XMP.to_vec();
+        packet.extend([0; 4]);
+        packet.extend(vec![b' '; LONGEST]);
+        let bytes = png(&[
+            (b"IDAT", b""),
+            (b"tEXt", &half(b"First\0")),
+            (b"tEXt", &half(b"Second\0")),
+            (
+                b"eXIf",
+                &[b"II*\0\x08\0\0\0\0\0", &vec![0; LONGEST][..]].concat(),
+            ),
+            (b"iTXt", &packet),
+        ]);
+        let mut kept = Kept::default();
+        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut kept);
+        let chunks = written_as_png(&kept);
+        assert_eq!(chunks.len(), 1);
+        assert!(chunks[0].1.starts_with(b"First\0"));
     }
 
     #[test]

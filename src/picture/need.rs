@@ -6,6 +6,7 @@
 
 use super::geometry::{self, Geometry};
 use super::head::{Coding, Head};
+use super::metadata;
 use super::orient::exchanges_sides;
 use super::placement::{gets, place};
 use super::probe::Probe;
@@ -22,7 +23,12 @@ const BLOCK: u64 = 128;
 /// still holds from those before. `length` is the file's.
 pub fn need(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     // Metadata are collected, mended and written, the profile is copied into the codecs.
-    let around = times(head.around, 3).saturating_add(times(head.profile, 3));
+    let around = match head.coding {
+        // A PNG's may stand behind its samples.
+        Coding::Png { .. } => head.around.max(length.min(3 * metadata::LONGEST as u64)),
+        Coding::Jpeg { .. } => head.around,
+    };
+    let around = times(around, 3).saturating_add(times(head.profile, 3));
     let fixed = sum([BASE, length, around]);
     // A PNG may say which way up it is behind its samples.
     let orientations: &[u8] = match head.coding {
@@ -51,6 +57,7 @@ pub fn decoder(head: &Head) -> u64 {
         components,
         factors,
         whole,
+        ..
     } = head.coding
     else {
         return 0;
@@ -75,18 +82,25 @@ fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: 
     let Coding::Jpeg {
         components,
         factors,
+        lossless,
         ..
     } = head.coding
     else {
         return 0;
     };
-    let eighths = super::decode::eighths(geometry.source_height, geometry.height);
+    let eighths = if lossless {
+        8
+    } else {
+        super::decode::eighths(geometry.source_height, geometry.height)
+    };
     let scaled = |side: u32| (u64::from(side) * u64::from(eighths)).div_ceil(8);
     let (width, height) = (scaled(source.width), scaled(source.height));
     // Sides are padded to whole chroma samples, of 4 pixels at most.
     let luma = times(width + 4, height + 4);
     let enlarged = geometry.height > geometry.source_height;
     let (planes, packed) = match (components, factors) {
+        // It goes by way of packed pixels of full size.
+        _ if lossless => (times(luma, 3), times(luma, 4)),
         (1, _) => (luma, 0),
         // RGB, which only a later look tells from YCbCr, goes by way of packed pixels.
         (3, [(1, 1), (1, 1), (1, 1), _]) => (times(luma, 3), times(luma, 3)),

@@ -108,6 +108,9 @@ pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     })
 }
 
+/// Parts of a profile: their number is a byte.
+const ICC_PARTS: usize = 255;
+
 fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     let mut found = Probe {
         format: Format::Jpeg,
@@ -117,7 +120,9 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
         damaged: false,
     };
     let mut profile: Vec<(u8, u8, &[u8])> = Vec::new();
-    let mut upright = false;
+    // What is reserved for a picture is told by what stands before its first scan: nothing behind
+    // may change that.
+    let (mut upright, mut scanned) = (false, false);
     let mut at = 2;
     loop {
         let marker;
@@ -139,16 +144,19 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
                     found.width = u32::from(u16::from_be_bytes([w1, w0]));
                 }
             }
-            0xe1 if !upright && body.starts_with(b"Exif\0") && body.len() > 6 => {
+            0xe1 if !upright && !scanned && body.starts_with(b"Exif\0") && body.len() > 6 => {
                 found.orientation = exif::orientation(&body[6..]);
                 upright = true;
             }
-            0xe2 if body.starts_with(ICC_TAG) => {
+            0xe2 if !scanned && profile.len() < ICC_PARTS && body.starts_with(ICC_TAG) => {
                 if let [number, count, part @ ..] = &body[ICC_TAG.len()..] {
                     profile.push((*number, *count, part));
                 }
             }
-            0xda => at = skip_entropy_coded(bytes, at)?,
+            0xda => {
+                scanned = true;
+                at = skip_entropy_coded(bytes, at)?;
+            }
             _ => {}
         }
     }
@@ -448,5 +456,20 @@ mod tests {
         let mut icc = Vec::new();
         probe(&bytes, &mut icc).unwrap();
         assert_eq!(icc, b"AAAABBBB");
+    }
+
+    #[test]
+    fn nothing_behind_the_first_scan_changes_the_plan() {
+        let whole = crate::picture::tests::jpeg(40, 30, turbojpeg::Subsamp::Sub2x2);
+        let mut exif = vec![0xff, 0xe1, 0, 34];
+        exif.extend_from_slice(
+            b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0",
+        );
+        let with = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes.splice(at..at, exif.iter().copied());
+            probe(&bytes, &mut Vec::new()).unwrap().orientation
+        };
+        assert_eq!((with(2), with(whole.len() - 2)), (6, 1));
     }
 }

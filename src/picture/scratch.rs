@@ -87,6 +87,7 @@ impl Scratch {
             self.room.kept(),
             self.resizer.size_of_internal_buffers(),
             self.stamps.kept(),
+            self.kept.bytes(),
         ];
         bytes.chain(others).map(|bytes| bytes as u64).sum()
     }
