@@ -201,7 +201,10 @@ fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admi
             "the file has {length} bytes, more than a picture of max_pixels can have ({limit})"
         )));
     }
-    let need = picture::need(&mut BufReader::new(&file), length, wanted, recipe).map_err(failed)?;
+    let told = || picture::need(&mut BufReader::new(&file), length, wanted, recipe);
+    let need = catch_unwind(AssertUnwindSafe(told))
+        .map_err(|panic| panicked(&*panic))?
+        .map_err(failed)?;
     file.rewind().map_err(failed)?;
     // Buffers of earlier pictures may be of no use to this one, so they count in full; where that
     // is too much, they go.
@@ -305,11 +308,7 @@ fn take_in_hand(
         Err(panic) => {
             // The buffers may be in any state.
             *scratch = None;
-            let cause = format!("the program panicked on it: {}", panic_message(&*panic));
-            Err(Failure::Permanent {
-                step: "picture",
-                cause,
-            })
+            Err(panicked(&*panic))
         }
     }
 }
@@ -400,10 +399,14 @@ fn longest_source(max_pixels: u64) -> u64 {
     max_pixels.saturating_mul(8).saturating_add(64 << 20)
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+        .unwrap_or("no message");
+    Failure::Permanent {
+        step: "picture",
+        cause: format!("the program panicked on it: {message}"),
+    }
 }
