@@ -10,7 +10,7 @@ use swash::shape::cluster::Glyph;
 use swash::shape::{Direction, ShapeContext};
 use swash::text::{Codepoint, Script};
 use swash::zeno::{Format, Join, Stroke, Vector};
-use unicode_bidi::BidiInfo;
+use unicode_bidi::{BidiInfo, Level};
 
 use super::{MAX_PIXELS, Mark};
 
@@ -86,12 +86,13 @@ fn lay_out(text: &str, font: &FontRef<'_>, style: &Style) -> Result<Vec<Placed>,
         for paragraph in &bidi.paragraphs {
             let (levels, runs) = bidi.visual_runs(paragraph, paragraph.range.clone());
             for run in runs {
-                let backwards = levels.get(run.start).is_some_and(|level| level.is_rtl());
+                let backwards = levels.get(run.start).is_some_and(Level::is_rtl);
                 let text = line.get(run).unwrap_or_default().chars();
                 // Brackets open to where the text goes on.
-                let text: String = match backwards {
-                    true => text.map(|c| c.mirror().unwrap_or(c)).collect(),
-                    false => text.collect(),
+                let text: String = if backwards {
+                    text.map(|c| c.mirror().unwrap_or(c)).collect()
+                } else {
+                    text.collect()
                 };
                 let direction = if backwards {
                     Direction::RightToLeft
