@@ -224,45 +224,46 @@ impl Ledger {
         folder: FolderId,
         mut take: impl FnMut(&[u8], Stamp) -> bool,
     ) -> anyhow::Result<()> {
-        let mut after = Value::Text(String::new());
-        loop {
-            let connection = self.connection();
-            let mut select = connection.prepare_cached(
-                "SELECT path, length, mtime_ns, state IN ('done', 'failed') AND source IS NULL
-                 FROM file
-                 WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
-            )?;
-            let mut rows = select
-                .query(params![folder.0, after, PIECE])
-                .context("cannot ask the ledger")?;
-            let mut last = None;
-            let mut count = 0;
-            while let Some(row) = rows.next().context("cannot ask the ledger")? {
-                let path = row.get_ref(0)?;
-                let stamp = Stamp {
-                    length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
-                    mtime_ns: row.get(2)?,
-                };
-                if row.get(3)? && !take(path.as_bytes()?, stamp) {
-                    return Ok(());
+        let mut after = Some(Value::Text(String::new()));
+        while let Some(first) = after {
+            after = self.guarded(|connection| {
+                let mut select = connection.prepare_cached(
+                    "SELECT path, length, mtime_ns, state IN ('done', 'failed') AND source IS NULL
+                     FROM file
+                     WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
+                )?;
+                let mut rows = select
+                    .query(params![folder.0, first, PIECE])
+                    .context("cannot ask the ledger")?;
+                let mut count = 0;
+                while let Some(row) = rows.next().context("cannot ask the ledger")? {
+                    let path = row.get_ref(0)?;
+                    let stamp = Stamp {
+                        length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
+                        mtime_ns: row.get(2)?,
+                    };
+                    if row.get(3)? && !take(path.as_bytes()?, stamp) {
+                        return Ok(None);
+                    }
+                    count += 1;
+                    if count == PIECE {
+                        return Ok(Some(row.get(0)?));
+                    }
                 }
-                count += 1;
-                if count == PIECE {
-                    last = Some(row.get(0)?);
-                }
-            }
-            let Some(last) = last else { return Ok(()) };
-            after = last;
+                Ok(None)
+            })?;
         }
+        Ok(())
     }
 
     /// A number that changes whenever another process has written to the ledger.
     pub fn version_of_others(&self) -> anyhow::Result<i64> {
-        let connection = self.connection();
-        let mut select = connection.prepare_cached("PRAGMA data_version")?;
-        select
-            .query_row([], |row| row.get(0))
-            .context("cannot ask the ledger")
+        self.guarded(|connection| {
+            let mut select = connection.prepare_cached("PRAGMA data_version")?;
+            select
+                .query_row([], |row| row.get(0))
+                .context("cannot ask the ledger")
+        })
     }
 
     /// Notes that a worker takes the file in hand, `alone` or beside others, and that what it had

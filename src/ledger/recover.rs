@@ -132,9 +132,11 @@ impl Ledger {
         let sql = "UPDATE file SET crashes = crashes + ?3 WHERE folder = ?1 AND path = ?2
                    RETURNING crashes";
         let row = params![file.folder.0, Name(&file.path), more];
-        self.connection()
-            .query_row(sql, row, |row| row.get(0))
-            .context("cannot count a crash in the ledger")
+        self.guarded(|connection| {
+            connection
+                .query_row(sql, row, |row| row.get(0))
+                .context("cannot count a crash in the ledger")
+        })
     }
 }
 
