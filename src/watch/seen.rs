@@ -18,8 +18,8 @@ use super::{FileKey, FolderId, Stamp};
 use crate::ledger::{Ledger, Standing};
 
 /// After so many answers in one scan, and a quarter of what is known, the folder's fates are read
-/// from the ledger in one go: that takes a tenth of the time, but also reads those of files that
-/// are long gone.
+/// from the ledger in one go: that is one question for thousands, but also reads the fates of files
+/// that are long gone.
 const WORTH_LOADING: usize = 1000;
 const WORTH_LOADING_PART: usize = 4;
 /// Fates that are read in one go at most; more are mostly of files that are long gone.
