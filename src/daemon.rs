@@ -4,12 +4,13 @@
 //! control and lets go of the queue, the workers see the end of the queue, `publish` the end of the
 //! workers, `settle` the end of the outcomes.
 
+mod pool;
+mod roots;
+
 use std::{
     any::Any,
     collections::BTreeSet,
     convert::Infallible,
-    fs, io,
-    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,20 +23,20 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use indicatif::ProgressBar;
 use tracing::{error, info, warn};
 
+use self::{pool::Pool, roots::prepare};
 use crate::{
     config::{self, Config},
     dispose,
     ledger::{self, Ledger},
     log::Log,
     memory::{self, Budget, Size},
-    os, publish, pulse,
-    queue::{self, Control, Ends, Job, Until},
+    publish, pulse,
+    queue::{self, Control, Ends, Until},
     report::Report,
     service::{self, Word},
     settle::Waits,
     signal::{STOP_AT_MOST, Signal},
     watch::{self, Quit, Root},
-    worker::{self, Finished},
 };
 
 /// How long an incomplete picture may stay unchanged before it has failed.
@@ -467,43 +468,6 @@ fn sweep(
     Ok(())
 }
 
-/// The workers. They live from start to end, over batches and reloads.
-struct Pool {
-    jobs: Receiver<Job>,
-    finished: Sender<Finished>,
-    ledger: Arc<Ledger>,
-    budget: Arc<Budget>,
-    deaths: Sender<String>,
-    /// One for each worker: a message sends it home after the job in its hands.
-    retire: Vec<Sender<()>>,
-}
-
-impl Pool {
-    /// Starts the workers that are missing.
-    fn grow(&mut self, workers: NonZeroUsize) -> anyhow::Result<()> {
-        while self.retire.len() < workers.get() {
-            let name = format!("worker-{}", self.retire.len());
-            let (retire_sender, retire) = bounded(1);
-            let (jobs, finished) = (self.jobs.clone(), self.finished.clone());
-            let (ledger, own_name) = (Arc::clone(&self.ledger), Arc::from(name.as_str()));
-            let budget = Arc::clone(&self.budget);
-            spawn(&name, &self.deaths, move || {
-                worker::run(&own_name, &jobs, retire, &finished, &ledger, &budget);
-            })?;
-            self.retire.push(retire_sender);
-        }
-        Ok(())
-    }
-
-    /// Sends the last ones home, each after the job in its hands.
-    fn shrink(&mut self, workers: NonZeroUsize) {
-        for retire in self.retire.split_off(workers.get().min(self.retire.len())) {
-            // A worker that has ended already needs no message.
-            let (Ok(()) | Err(_)) = retire.try_send(());
-        }
-    }
-}
-
 /// Starts a thread whose panic becomes known, and whose end is seen as the end of a sender.
 fn spawn<T: Send + 'static>(
     name: &str,
@@ -528,54 +492,6 @@ fn spawn<T: Send + 'static>(
             },
         )
         .with_context(|| format!("cannot start thread {name}"))
-}
-
-/// Resolves the configured folders to roots, making output folders that are missing. What is known
-/// of the place of an output stays known: after a reload, too, a folder whose mount is gone must
-/// not be made again on the wrong disk.
-fn prepare(
-    config: &Config,
-    ledger: &Ledger,
-    before: &[Arc<Root>],
-) -> anyhow::Result<Vec<Arc<Root>>> {
-    let root = |folder: &config::Folder| {
-        let known = before
-            .iter()
-            .find(|root| root.folder.output == folder.output);
-        let output = match known {
-            Some(root) => root.output.clone(),
-            None => publish::output::prepare(&folder.output),
-        };
-        let same_input = known.filter(|root| root.folder.input == folder.input);
-        let (excluded, output_identity) = match same_input {
-            Some(root) if root.output_identity.is_some() => {
-                (root.excluded.clone(), root.output_identity)
-            }
-            _ => place_of_output(folder)
-                .with_context(|| format!("cannot look at {}", folder.output.display()))?,
-        };
-        let backlog = same_input.map(|root| Arc::clone(&root.backlog));
-        Ok(Arc::new(Root {
-            id: ledger.folder(&folder.input)?,
-            recipe_id: folder.recipe.fingerprint(),
-            excluded,
-            output_identity,
-            output,
-            backlog: backlog.unwrap_or_default(),
-            folder: folder.clone(),
-        }))
-    };
-    config.folders.iter().map(root).collect()
-}
-
-fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, Option<os::Identity>)> {
-    let excluded = os::relative_inside(&folder.output, &folder.input)?;
-    let identity = fs::metadata(&folder.output)
-        .ok()
-        .map(|metadata| os::directory_identity(&metadata))
-        // Windows tells all directories alike.
-        .filter(|identity| *identity != (0, 0));
-    Ok((excluded, identity))
 }
 
 /// Bytes for pictures.

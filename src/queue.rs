@@ -5,11 +5,12 @@
 //! everything at once; that is what keeps the ring settle → workers → publish → settle from
 //! locking up.
 
+mod next;
+mod outcome;
 mod quarantine;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -17,19 +18,17 @@ use std::{
 
 use crossbeam_channel::{Receiver, Select, Sender};
 use indicatif::ProgressBar;
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
 use self::quarantine::Quarantine;
 use crate::{
-    dispose,
-    ledger::{Dues, Fate, Ledger, Standing},
+    ledger::{Dues, Ledger},
     log::text,
-    publish::{Outcome, output},
+    publish::Outcome,
     pulse,
     report::Report,
-    settle::{History, NextTry, Settle, Settled, Verdict, Waits},
+    settle::{History, NextTry, Settle, Waits},
     watch::{FileEvent, FileKey, FolderId, Hint, Root, Stamp},
-    worker::Failure,
 };
 
 /// A file for a worker, with everything that it was queued with: a reload does not touch it.
@@ -98,12 +97,6 @@ pub struct Ends {
     pub room: Sender<()>,
 }
 
-/// A burst that does not end is reported in between.
-const LONGEST_BURST: Duration = Duration::from_secs(600);
-/// How long `run --once` waits for a file that does not stop changing.
-const LONGEST_WRITE: Duration = Duration::from_secs(30);
-/// Looks at due files in a row before events are attended to again.
-const LOOKS: usize = 256;
 /// Between two tries of an output that cannot be used, whatever the schedules of its pictures.
 const TRY_OUTPUT: Duration = Duration::from_secs(10);
 
@@ -315,158 +308,6 @@ impl Queue<'_> {
         });
     }
 
-    /// A look at the file, or at its folder meanwhile, showed that it is being written to.
-    fn still_written(&mut self, file: FileKey, history: History, stamp: Option<Stamp>) {
-        let now = Instant::now();
-        if self.until == Until::AllDone && now - history.first_seen >= LONGEST_WRITE {
-            let cause = anyhow::anyhow!("it is still being written to");
-            self.put_off(file, history, "read", &cause);
-            return;
-        }
-        let path = self.path(&file);
-        let endless = self.settle.changed(file, history, stamp, now);
-        tell_endless(&path, endless);
-    }
-
-    /// The next file that has settled, is there, and has no fate yet.
-    fn next_job(&mut self) -> Option<Job> {
-        let alone = self.quarantine.alone();
-        if alone.is_some_and(|file| !self.in_flight.contains_key(file)) {
-            self.quarantine.end_solitude();
-        }
-        if self.holds_back() {
-            return None;
-        }
-        let mut suspect = self.is_suspects_turn().then(|| self.quarantine.release());
-        for _ in 0..LOOKS {
-            let Settled {
-                file,
-                history,
-                last_try,
-            } = match suspect.take().flatten() {
-                Some(suspect) => suspect,
-                None => match self.settle.pop_due(Instant::now()) {
-                    Some(settled) => settled,
-                    None if self.is_suspects_turn() => self.quarantine.release()?,
-                    None => return None,
-                },
-            };
-            let root = self.roots.iter().find(|root| root.id == file.folder);
-            let Some(root) = root.map(Arc::clone) else {
-                continue;
-            };
-            let path = root.folder.input.join(&file.path);
-            let Some(metadata) = self.look(&file, history, &path) else {
-                continue;
-            };
-            let stamp = Stamp::of(&metadata);
-            let history = History {
-                stamp: Some(stamp),
-                ..history
-            };
-            match self.ledger.standing(&file, stamp) {
-                Ok(Standing::Decided | Standing::Owed) => {
-                    debug!(path = text(&path), "dealt with before");
-                }
-                Ok(Standing::Open {
-                    waiting: Some(next),
-                    for_output,
-                    ..
-                }) if self.goes_on(history, next)
-                    && !(for_output && output::looks_usable(&root)) =>
-                {
-                    let now = Instant::now();
-                    if for_output {
-                        self.wait_for_output(file.folder, now);
-                    }
-                    self.settle.resume(file, history, next, now);
-                }
-                Ok(Standing::Open {
-                    waiting, suspicion, ..
-                }) => {
-                    let history = match waiting {
-                        Some(next) if history.retries == 0 => {
-                            history.scheduled(next, Instant::now())
-                        }
-                        _ => history,
-                    };
-                    let alone = self.quarantine.alone() == Some(&file);
-                    if suspicion > 0 && !alone {
-                        let suspect = Settled {
-                            file,
-                            history,
-                            last_try,
-                        };
-                        self.quarantine.put(suspect, suspicion, Instant::now());
-                        continue;
-                    }
-                    let dues = dispose::dues(&root.folder, &metadata);
-                    self.in_flight
-                        .insert(file.clone(), Flight { stamp, hint: None });
-                    let queued = Instant::now();
-                    let next_try = self.settle.next_try(history, queued);
-                    return Some(Job {
-                        next_try,
-                        trial: alone.then(|| Arc::clone(&self.config)),
-                        file,
-                        root,
-                        stamp,
-                        dues,
-                        history,
-                        last_try,
-                        queued,
-                    });
-                }
-                Err(cause) => self.put_off(file, history, "ledger", &cause),
-            }
-        }
-        None
-    }
-
-    /// What lies there, if it is a file and has not changed since the look before.
-    fn look(&mut self, file: &FileKey, history: History, path: &Path) -> Option<fs::Metadata> {
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_file() => metadata,
-            Ok(_) => return None,
-            Err(gone)
-                if matches!(
-                    gone.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return None;
-            }
-            Err(cause) => {
-                self.put_off(file.clone(), history, "look", &anyhow::Error::new(cause));
-                return None;
-            }
-        };
-        let stamp = Stamp::of(&metadata);
-        if history.stamp.is_some_and(|before| before != stamp) {
-            self.still_written(file.clone(), history, Some(stamp));
-            return None;
-        }
-        Some(metadata)
-    }
-
-    /// Nothing goes into the queue: a suspect is in hand, or the others are waited for so that one
-    /// can be.
-    fn holds_back(&self) -> bool {
-        !self.in_flight.is_empty()
-            && (self.quarantine.alone().is_some() || self.quarantine.is_overdue(Instant::now()))
-    }
-
-    /// Everything else has been dealt with, or suspects have waited for long enough.
-    fn is_suspects_turn(&mut self) -> bool {
-        if self.quarantine.len() == 0 || !self.in_flight.is_empty() {
-            return false;
-        }
-        let now = Instant::now();
-        let due = self.settle.next_deadline().is_some_and(|at| at <= now);
-        let quiet = !self.scanning && !due && self.settle.fresh() == 0;
-        quiet || self.quarantine.is_overdue(now)
-    }
-
     /// When there is something to do without anything having happened.
     fn next_deadline(&mut self) -> Option<Instant> {
         if self.holds_back() {
@@ -476,114 +317,6 @@ impl Queue<'_> {
         let away = self.away.values().min().copied();
         let deadlines = [settle, self.quarantine.deadline(), away];
         deadlines.into_iter().flatten().min()
-    }
-
-    /// Whether a file stays on the schedule that the ledger knows of. Its own tries are up to
-    /// `settle` alone, whose clock nobody sets; and who starts a single run wants everything tried.
-    fn goes_on(&self, history: History, next: NextTry) -> bool {
-        self.until == Until::Stopped && history.retries == 0 && !next.wait.is_zero()
-    }
-
-    fn conclude(&mut self, outcome: Outcome) {
-        let now = Instant::now();
-        self.burst.count(&outcome, now);
-        self.total.count(&outcome, now);
-        let Outcome {
-            file,
-            history,
-            stamp,
-            result,
-            ..
-        } = outcome;
-        if result.is_ok() && self.away.remove(&file.folder).is_some() {
-            // What waited for the output need not wait any longer.
-            self.settle.hasten_all(file.folder, now);
-        }
-        let hint = self.in_flight.remove(&file).and_then(|flight| flight.hint);
-        if let (Some(hint), Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone)) =
-            (hint, &result)
-        {
-            self.observe(FileEvent { file, hint });
-            return;
-        }
-        match result {
-            Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone) => {}
-            Err(Failure::Changed) => self.still_written(file, history, None),
-            Err(Failure::Incomplete { step, cause }) => {
-                if hint.is_some() {
-                    self.still_written(file, history, None);
-                } else if self.settle.incomplete(file.clone(), history, stamp, now)
-                    == Verdict::GiveUp
-                {
-                    self.give_up(file, history, step, &cause);
-                }
-            }
-            Err(Failure::Transient { .. }) if hint.is_some() => {
-                self.still_written(file, history, None);
-            }
-            Err(Failure::Transient { step, cause }) => self.put_off(file, history, step, &cause),
-        }
-        if self.burst.wall() >= LONGEST_BURST {
-            self.end_burst();
-        }
-    }
-
-    /// A file that stayed incomplete has failed, until it changes.
-    fn give_up(&mut self, file: FileKey, history: History, step: &'static str, cause: &str) {
-        let reason = format!("{cause}; the file has not changed since");
-        let fate = Fate::GivenUp {
-            step,
-            reason: &reason,
-        };
-        if let Err(cause) = self.ledger.finish([(&file, fate)]) {
-            self.put_off(file, history, "ledger", &cause);
-            return;
-        }
-        error!(
-            path = text(&self.path(&file)),
-            step,
-            cause = reason,
-            "failed"
-        );
-        self.count_failure();
-    }
-
-    /// Something failed that may pass.
-    fn put_off(&mut self, file: FileKey, history: History, step: &str, cause: &anyhow::Error) {
-        let path = self.path(&file);
-        let path = text(&path);
-        // The log has been told, once for all.
-        let told = output::is_unusable(cause);
-        if told {
-            self.wait_for_output(file.folder, Instant::now());
-        }
-        let cause = format!("{cause:#}");
-        if self.until == Until::AllDone {
-            let message = "failed for now, the next run tries again";
-            if told {
-                debug!(path, step, cause, "{message}");
-            } else {
-                error!(path, step, cause, "{message}");
-            }
-            self.count_failure();
-            return;
-        }
-        let (wait, tell) = self.settle.retry(file, history, Instant::now());
-        let next_try_s = wait.as_secs_f64();
-        if tell && !told {
-            warn!(
-                path,
-                step, cause, next_try_s, "failed for now, trying again until it works"
-            );
-        } else {
-            debug!(path, step, cause, next_try_s, "failed again");
-        }
-    }
-
-    fn count_failure(&mut self) {
-        let now = Instant::now();
-        self.burst.count_given_up(now);
-        self.total.count_given_up(now);
     }
 
     fn adopt(&mut self, plan: Plan) {
