@@ -2,8 +2,6 @@
 
 use std::{fs, io::Write, path::Path, process::Command};
 
-use rustix::process::Signal;
-
 use super::sandbox::Sandbox;
 
 /// How the samples of a generated picture are coded.
@@ -154,6 +152,7 @@ fn config(max_memory: &str, workers: usize) -> String {
 }
 
 /// Mebibytes that a refusal names.
+#[cfg(target_os = "linux")]
 fn needed(sandbox: &Sandbox) -> f64 {
     sandbox.wait_for_line(&["needs", "max_memory is 16 MiB"]);
     let line = sandbox.lines("needs ").pop().unwrap();
@@ -164,6 +163,7 @@ fn needed(sandbox: &Sandbox) -> f64 {
 }
 
 /// Mebibytes of the most that was ever resident.
+#[cfg(target_os = "linux")]
 fn peak(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -202,7 +202,7 @@ fn what_is_told_beforehand_is_what_a_picture_takes() {
         let needed = needed(&sandbox);
         // The same file under another name is another file.
         sandbox.write("config.yaml", config("2GiB", 1).as_bytes());
-        sandbox.signal(Signal::HUP);
+        sandbox.signal(rustix::process::Signal::HUP);
         sandbox.wait_for_line(&["configuration reloaded"]);
         fs::rename(
             sandbox.path(format!("in/{name}")),

@@ -79,9 +79,8 @@ impl Sandbox {
     }
 
     pub fn fifo(&self, name: &str) {
-        use rustix::fs::{CWD, FileType, Mode, mknodat};
-        let mode = Mode::RUSR | Mode::WUSR;
-        mknodat(CWD, self.path(name), FileType::Fifo, mode, 0).unwrap();
+        let made = Command::new("mkfifo").arg(self.path(name)).status();
+        assert!(made.unwrap().success());
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
