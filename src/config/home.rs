@@ -28,13 +28,17 @@ pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
 }
 
 /// The directory of the ledger: `$STATE_DIRECTORY` (systemd), else the platform's; `None` without
-/// a home directory. A configuration in `%ProgramData%\watermarkd` has its state beside it, so that
-/// the service and whoever asks about it mean the same ledger. `base` is the configuration's folder.
+/// a home directory. A configuration in `%ProgramData%\watermarkd` has its state beside it, and one
+/// in /etc/watermarkd in /var/lib/watermarkd, so that the service and whoever asks about it mean the
+/// same ledger. `base` is the configuration's folder.
 #[must_use]
 pub fn default_state_dir(base: &Path) -> Option<PathBuf> {
     first_path(env::var_os("STATE_DIRECTORY").as_deref()).or_else(|| {
         if program_data().is_some_and(|folder| folder == base) {
             return Some(base.join("state"));
+        }
+        if is_system_wide(base) {
+            return Some("/var/lib/watermarkd".into());
         }
         let dirs = project_dirs()?;
         Some(
@@ -45,11 +49,22 @@ pub fn default_state_dir(base: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The directory of the log: `$LOGS_DIRECTORY` (systemd), else `log` in the state directory.
+/// The directory of the log: `$LOGS_DIRECTORY` (systemd), else /var/log/watermarkd for a
+/// configuration in /etc/watermarkd, else `log` in the state directory.
 #[must_use]
 pub fn default_log_dir(base: &Path) -> Option<PathBuf> {
-    first_path(env::var_os("LOGS_DIRECTORY").as_deref())
-        .or_else(|| Some(default_state_dir(base)?.join("log")))
+    first_path(env::var_os("LOGS_DIRECTORY").as_deref()).or_else(|| {
+        if is_system_wide(base) {
+            return Some("/var/log/watermarkd".into());
+        }
+        Some(default_state_dir(base)?.join("log"))
+    })
+}
+
+/// Whether a configuration in this folder is that of the systemd unit, whose directories then stand
+/// in for the variables that a command in a shell does not have.
+fn is_system_wide(base: &Path) -> bool {
+    cfg!(target_os = "linux") && base == Path::new("/etc/watermarkd")
 }
 
 /// Windows: what belongs to no user. The variable of this name is not set for every service.
@@ -124,6 +139,16 @@ mod tests {
             "config.yaml: not found: no -c, $WATERMARKD_CONFIG is not set, \
              no /a/config.yaml, no /b"
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_command_in_a_shell_means_the_ledger_and_log_of_the_service() {
+        let base = Path::new("/etc/watermarkd");
+        assert_eq!(default_state_dir(base), Some("/var/lib/watermarkd".into()));
+        assert_eq!(default_log_dir(base), Some("/var/log/watermarkd".into()));
+        let elsewhere = default_state_dir(Path::new("/etc/watermarkd/other"));
+        assert_ne!(elsewhere, Some("/var/lib/watermarkd".into()));
     }
 
     #[cfg(unix)]
