@@ -109,6 +109,7 @@ enum Command {
     Retry {
         #[command(flatten)]
         config: ConfigFile,
+        /// The files, one or more, by their paths in the input folders.
         #[arg(value_name = "FILE", required_unless_present = "failed")]
         files: Vec<PathBuf>,
         /// All that failed.
@@ -120,6 +121,8 @@ enum Command {
     Reprocess {
         #[command(flatten)]
         config: ConfigFile,
+        /// The files, one or more, by their paths in the input folders. Without any: all of another
+        /// recipe.
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
@@ -145,8 +148,9 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
-    /// The configuration file. Without it: $WATERMARKD_CONFIG, then config.yaml in the user's
-    /// configuration folder for watermarkd, then (Linux) /etc/watermarkd/config.yaml.
+    /// The configuration file. Without it: $WATERMARKD_CONFIG, then config.yaml in
+    /// $CONFIGURATION_DIRECTORY (set by systemd), in the user's configuration folder for watermarkd,
+    /// or (Linux) in /etc/watermarkd.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -168,11 +172,18 @@ pub fn run() -> ExitCode {
     let result = obey(Arguments::parse().command);
     match result {
         Ok(code) => code,
+        // Who reads the answer has had enough of it.
+        Err(cause) if is_closed(&cause) => ExitCode::from(FAILED),
         Err(cause) => {
             complain(&cause);
             ExitCode::from(exit_code(&cause))
         }
     }
+}
+
+fn is_closed(cause: &anyhow::Error) -> bool {
+    let cause = cause.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn obey(command: Command) -> anyhow::Result<ExitCode> {

@@ -29,7 +29,7 @@ pub enum Command {
         /// Where to write the mark, a name that ends in .npy.
         #[arg(short, long, value_name = "MARK")]
         output: PathBuf,
-        /// A TrueType or OpenType font; `DejaVu` Sans Bold without it.
+        /// A TrueType or OpenType font; DejaVu Sans Bold, which is built in, without it.
         #[arg(long, value_name = "FILE")]
         font: Option<PathBuf>,
         /// Size of the font in pixels, 4..1000.

@@ -16,12 +16,24 @@ use clap_mangen::Man;
 const NAME: &str = "watermarkd";
 
 /// Writes the completions of a shell to standard output.
-pub fn completions(mut command: Command, shell: Shell) -> anyhow::Result<ExitCode> {
+pub fn completions(command: Command, shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut command = without_hidden(&command);
     // Made whole first: the generator panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, NAME, &mut script);
     io::stdout().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The generators offer hidden commands too.
+fn without_hidden(command: &Command) -> Command {
+    let shown = command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set());
+    Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(command.get_arguments().cloned())
+        .subcommands(shown.cloned())
 }
 
 /// Writes one page with all commands to standard output, or a page for each command to a folder.

@@ -205,6 +205,7 @@ fn completions_and_man_pages_name_every_command() {
             assert!(script.contains(command), "{shell} lacks {command}");
         }
         assert!(script.contains("once"), "{shell} lacks an option");
+        assert!(!script.contains("trial"), "{shell} offers a hidden command");
     }
     let page = told(&["man"]);
     assert!(
