@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// How long an incomplete picture may stay unchanged before it has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Jobs that wait in the channel, for each worker.
 const QUEUED_PER_WORKER: usize = 2;
 /// File events between `watch` and `settle`, outcomes between `publish` and `settle`.

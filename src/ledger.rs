@@ -96,6 +96,11 @@ pub enum Fate<'a> {
         reason: &'a str,
         next: NextTry,
     },
+    /// It ends too early, and is given back until more of it has come.
+    Incomplete {
+        step: &'a str,
+        reason: &'a str,
+    },
     /// Nothing was decided: the file is given back.
     Released,
 }
@@ -374,6 +379,9 @@ impl Ledger {
                         }
                         Fate::Waiting { step, reason, .. } => {
                             ("waiting", Some(step), Some(reason), None, None, None)
+                        }
+                        Fate::Incomplete { step, reason } => {
+                            ("released", Some(step), Some(reason), None, None, None)
                         }
                         Fate::Released => ("released", None, None, None, None, None),
                     };

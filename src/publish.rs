@@ -317,7 +317,9 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
     let reasons: Vec<String> = landings
         .iter()
         .map(|landing| match &landing.result {
-            Err(Failure::Permanent { cause, .. }) => cause.clone(),
+            Err(Failure::Permanent { cause, .. } | Failure::Incomplete { cause, .. }) => {
+                cause.clone()
+            }
             Err(Failure::Transient { cause, .. }) => format!("{cause:#}"),
             _ => String::new(),
         })
@@ -340,7 +342,8 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
                 reason,
                 next: landing.finished.job.next_try,
             },
-            Err(_) => Fate::Released,
+            Err(Failure::Incomplete { step, .. }) => Fate::Incomplete { step, reason },
+            Err(Failure::Gone | Failure::Changed) => Fate::Released,
         };
         (&landing.finished.job.file, fate)
     }))

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::words::{self, Place, cause, span, time, when};
 use crate::{
     config::{Config, Folder, Source},
+    daemon::PATIENCE,
     ledger::{self, Daemon, Entry, State, Visitor},
     os,
     publish::output,
@@ -269,13 +270,7 @@ impl Now<'_> {
                 let reason = format!("it is to be dealt with once more, as asked for at {at}");
                 Answer::new("queued", reason, self.turn())
             }
-            State::Open if same && self.age >= self.config.settle => {
-                let at = when(entry.since, self.at);
-                let reason = format!(
-                    "it was given back at {at}: not complete yet, changed meanwhile, or in hand when the daemon ended"
-                );
-                Answer::new("queued", reason, self.turn())
-            }
+            State::Open if same && self.age >= self.config.settle => self.given_back(entry),
             State::Waiting | State::Asked | State::Open => self.unknown(),
         };
         let mut answer = answer.with("suspect", entry.suspect);
@@ -287,6 +282,27 @@ impl Now<'_> {
         } else {
             answer.with("since", time(entry.since))
         }
+    }
+
+    fn given_back(&self, entry: &Entry) -> Answer {
+        let at = when(entry.since, self.at);
+        if entry.reason.is_none() {
+            let reason = format!(
+                "it was given back at {at}: it changed meanwhile, or was in hand when the daemon ended"
+            );
+            return Answer::new("queued", reason, self.turn());
+        }
+        let reason = format!("it was not complete at {at}: {}", cause(entry));
+        let next = match self.daemon {
+            Some(_) => format!(
+                "when it changes, or after growing waits; after {} without a change it is dealt with as it is",
+                span(PATIENCE)
+            ),
+            None => self.turn(),
+        };
+        Answer::new("queued", reason, next)
+            .with("step", entry.step.clone())
+            .with("cause", entry.reason.clone())
     }
 
     fn in_hand(&self, entry: &Entry) -> Answer {

@@ -15,8 +15,8 @@ CREATE TABLE file (
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
     alone      INTEGER NOT NULL DEFAULT 0,  -- claimed: while no other file was in hand
     ends       INTEGER NOT NULL DEFAULT 0,  -- deaths of the daemon with this file alone in hand
-    step       TEXT,                        -- failed, waiting: in which step
-    reason     TEXT,                        -- failed, waiting: why
+    step       TEXT,                        -- failed, waiting, released as incomplete: in which step
+    reason     TEXT,                        -- the same: why
     output     ANY,                         -- done: absolute path of the published picture
     bytes      INTEGER,                     -- done: its length
     took_ms    INTEGER,                     -- done: from claim to published

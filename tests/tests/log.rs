@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, process::Command};
 
 use rustix::process::Signal;
 
@@ -285,6 +285,49 @@ fn a_log_that_was_moved_is_begun_anew() {
     sandbox.stop();
     assert!(read(&log).lines().last().unwrap().contains("ended"));
     assert!(read(&moved).contains("configuration reloaded"));
+}
+
+#[test]
+fn logrotate_loses_no_line() {
+    let mut sandbox = sandbox("console: false, rotation: never, format: json");
+    sandbox.start_without_waiting();
+    sandbox.wait_for_line(&["\"ready\""]);
+    let config = format!(
+        "{} {{\n su root root\n rotate 99\n missingok\n nocreate\n postrotate\n kill -HUP {}\n endscript\n}}\n",
+        sandbox.path("log/watermarkd.log").display(),
+        sandbox.pid()
+    );
+    sandbox.write("logrotate.conf", config.as_bytes());
+    for round in 0..10 {
+        for picture in 0..10 {
+            let name = format!("in/{round}-{picture}.jpg");
+            sandbox.rename_in(&name, &jpeg(16, 16, picture));
+        }
+        let state = sandbox.path("logrotate.state");
+        let rotated = Command::new("/usr/sbin/logrotate")
+            .args(["-f", "-s"])
+            .args([state, sandbox.path("logrotate.conf")])
+            .output();
+        let Ok(rotated) = rotated else {
+            eprintln!("skipped: logrotate is missing");
+            return;
+        };
+        assert!(rotated.status.success(), "{rotated:?}");
+    }
+    sandbox.wait_for("all pictures", |sandbox| sandbox.names("out").len() == 100);
+    sandbox.stop();
+    assert!(sandbox.names("log").len() > 5, "{:?}", sandbox.names("log"));
+    let mut processed: Vec<String> = Vec::new();
+    for line in sandbox.log().lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        if record["message"] == "processed" {
+            processed.push(record["path"].as_str().unwrap().to_owned());
+        }
+    }
+    processed.sort();
+    processed.dedup();
+    assert_eq!(processed.len(), 100, "{processed:?}");
+    assert_eq!(sandbox.log().matches("\"processed\"").count(), 100);
 }
 
 #[test]

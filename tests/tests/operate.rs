@@ -7,6 +7,7 @@ use std::{
 };
 
 use rusqlite::Connection;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
@@ -58,7 +59,7 @@ fn set_age(path: &Path, age: i64) {
         .unwrap();
 }
 
-/// Asserts a file's fate, and that the text has the parts.
+/// Asserts a file's fate, and that the text has the parts. `--nocapture` shows the texts.
 fn assert_fate(sandbox: &Sandbox, file: &str, fate: &str, parts: &[&str]) {
     let found = json(sandbox, &["explain", file]);
     assert_eq!(found["fate"], fate, "{file}: {found:#}");
@@ -66,6 +67,7 @@ fn assert_fate(sandbox: &Sandbox, file: &str, fate: &str, parts: &[&str]) {
     let path = sandbox.path("").canonicalize().unwrap().join(file);
     let first = format!("{}: {fate}\n", path.display());
     assert_eq!(code, Some(0), "{told}");
+    print!("{told}");
     assert!(told.starts_with(&first), "{first}\n{told}");
     for part in parts {
         assert!(told.contains(part), "{file}: {part} is not in {told}");
@@ -232,6 +234,84 @@ fn every_file_has_one_fate_that_can_be_asked_for() {
         "queued",
         &["when the daemon ended", not_running],
     );
+}
+
+#[test]
+fn a_file_on_its_way_has_a_fate_at_every_moment() {
+    let mut sandbox = Sandbox::with("folders: [{input: in, output: out}]\nworkers: 1\n");
+    let common = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let config = common.replacen("workers: 2\n", "", 1);
+    sandbox.write("config.yaml", config.as_bytes());
+    sandbox.start();
+    let running = format!("daemon: running, pid {}, since ", sandbox.pid());
+    let wait_for = |file: &str, fate: &str| {
+        sandbox.wait_for(fate, |sandbox| {
+            json(sandbox, &["explain", file])["fate"] == fate
+        });
+    };
+
+    // One that takes a while, and others behind it.
+    let large = flat_png(12_000, 8_000);
+    for name in ["in/large.png", "in/another.png"] {
+        sandbox.rename_in(name, &large);
+    }
+    wait_for("in/large.png", "in hand");
+    // It stays so for as long as it takes to ask.
+    sandbox.signal(Signal::STOP);
+    assert_fate(
+        &sandbox,
+        "in/large.png",
+        "in hand",
+        &["a worker took it at", "within moments", &running],
+    );
+    sandbox.write("in/just-now.jpg", &jpeg(90, 60, 5));
+    set_age(&sandbox.path("in/just-now.jpg"), -60);
+    assert_fate(
+        &sandbox,
+        "in/just-now.jpg",
+        "settling",
+        &["left alone for 300 ms", "unless it changes", &running],
+    );
+    sandbox.write("in/behind.jpg", &jpeg(90, 60, 6));
+    set_age(&sandbox.path("in/behind.jpg"), 60);
+    assert_fate(
+        &sandbox,
+        "in/behind.jpg",
+        "unseen",
+        &["not been tried yet", "in its turn", "rescan", &running],
+    );
+    sandbox.signal(Signal::CONT);
+    for name in ["large.png", "another.png", "just-now.jpg", "behind.jpg"] {
+        wait_for(&format!("in/{name}"), "done");
+    }
+
+    // A picture that breaks off waits for its writer.
+    let whole = jpeg(90, 60, 7);
+    sandbox.write("in/half.jpg", &whole[..whole.len() / 2]);
+    wait_for("in/half.jpg", "queued");
+    assert_fate(
+        &sandbox,
+        "in/half.jpg",
+        "queued",
+        &[
+            "it was not complete at",
+            "decode: ",
+            "when it changes",
+            &running,
+        ],
+    );
+    sandbox.write("in/half.jpg", &whole);
+    wait_for("in/half.jpg", "done");
+    sandbox.stop();
+}
+
+/// A large picture that is quickly made.
+fn flat_png(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(width, height)
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
 }
 
 /// A daemon that leaves files alone for so long that nothing is taken up for its age.
