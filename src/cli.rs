@@ -199,7 +199,7 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Mark { command } => make::run(command),
         Command::Service { command } => service::run(&command),
         Command::Trial { config, file } => hold_trial(&config, &file),
-        Command::Completions { shell } => page::completions(Arguments::command(), shell),
+        Command::Completions { shell } => page::completions(&Arguments::command(), shell),
         Command::Man { dir } => page::man(Arguments::command(), dir.as_deref()),
         Command::Status { config, json } => status::run(&config.load_unseen()?, json),
         Command::Explain { config, file, json } => {

@@ -16,8 +16,8 @@ use clap_mangen::Man;
 const NAME: &str = "watermarkd";
 
 /// Writes the completions of a shell to standard output.
-pub fn completions(command: Command, shell: Shell) -> anyhow::Result<ExitCode> {
-    let mut command = without_hidden(&command);
+pub fn completions(command: &Command, shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut command = without_hidden(command);
     // Made whole first: the generator panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, NAME, &mut script);

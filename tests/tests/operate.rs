@@ -68,7 +68,7 @@ fn assert_fate(sandbox: &Sandbox, file: &str, fate: &str, parts: &[&str]) {
     let path = sandbox.path("").canonicalize().unwrap().join(file);
     let first = format!("{}: {fate}\n", path.display());
     assert_eq!(code, Some(0), "{told}");
-    print!("{told}");
+    eprint!("{told}");
     assert!(told.starts_with(&first), "{first}\n{told}");
     for part in parts {
         assert!(told.contains(part), "{file}: {part} is not in {told}");
