@@ -172,7 +172,8 @@ impl Sandbox {
     /// Ends the daemon as a crash would.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        assert_eq!(self.wait_for_end().signal(), Some(9));
+        let status = self.wait_for_end();
+        assert_eq!(status.signal(), Some(9), "{status}\n{}", self.tail());
     }
 
     pub fn wait_for_end(&mut self) -> ExitStatus {
