@@ -10,7 +10,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -28,6 +28,9 @@ const FROM_2: &str = include_str!("from_2.sql");
 
 /// How often a lock is tried that others share: they let go of it at once.
 const ASKERS: usize = 10_000;
+/// How long a lock may outlive a daemon that was killed. It goes on in a child that was about to
+/// become the trial of a suspect, until it has become it.
+const INHERITED_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The ledger cannot be where the configuration puts it; another try changes nothing.
 #[derive(Debug, Error)]
@@ -237,6 +240,12 @@ pub fn lock(path: &Path) -> anyhow::Result<File> {
         file.unlock()
             .with_context(|| format!("cannot unlock {}", lock_path.display()))?;
         thread::yield_now();
+        locked = file.try_lock();
+    }
+    let deadline = Instant::now() + INHERITED_AT_MOST;
+    while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
+        // There is nothing to wait on that would end by itself.
+        thread::sleep(Duration::from_millis(10));
         locked = file.try_lock();
     }
     match locked {
