@@ -26,6 +26,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 static NEWS: OnceLock<News> = OnceLock::new();
 
 thread_local! {
+    #[cfg_attr(
+        windows,
+        allow(
+            clippy::missing_const_for_thread_local,
+            reason = "it is const; clippy does not see it in what the macro becomes there"
+        )
+    )]
     static OWN: RefCell<Option<Arc<Beat>>> = const { RefCell::new(None) };
 }
 

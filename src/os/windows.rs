@@ -19,10 +19,6 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 }
 
 /// A copy has the access list of the folder that it lies in.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature is the same on every platform"
-)]
 pub fn limit_access(_copy: &File, _original: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
