@@ -81,8 +81,9 @@ pub fn is_writable(_directory: &Path) -> bool {
 
 pub fn start_writing(_file: &File) {}
 
-/// Drives are not mounted into folders as a rule; an output folder that is gone is simply gone.
-pub fn mount_point(_directory: &Path) -> io::Result<PathBuf> {
+/// Drives are not mounted into folders as a rule: a folder is there, or it is gone.
+pub fn mount_point(directory: &Path) -> io::Result<PathBuf> {
+    fs::metadata(directory)?;
     Ok(PathBuf::new())
 }
 
