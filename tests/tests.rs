@@ -1,6 +1,5 @@
 //! The real binary in real temporary folders with real signals. Modules stand in the order of the
-//! data.
-#![cfg(unix)]
+//! data. Those that need signals, mounts or links run on Unix only.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,37 +9,50 @@
 
 #[path = "tests/command.rs"]
 mod command;
+#[cfg(unix)]
 #[path = "tests/contact_sheet.rs"]
 mod contact_sheet;
+#[cfg(unix)]
 #[path = "tests/corpus.rs"]
 mod corpus;
 #[path = "tests/dispose.rs"]
 mod dispose;
+#[cfg(unix)]
 #[path = "tests/faults.rs"]
 mod faults;
 #[path = "tests/ledger.rs"]
 mod ledger;
+#[cfg(unix)]
 #[path = "tests/log.rs"]
 mod log;
+#[cfg(unix)]
 #[path = "tests/memory.rs"]
 mod memory;
+#[cfg(unix)]
 #[path = "tests/missing.rs"]
 mod missing;
+#[cfg(unix)]
 #[path = "tests/operate.rs"]
 mod operate;
 #[path = "tests/pictures.rs"]
 mod pictures;
+#[cfg(unix)]
 #[path = "tests/pool.rs"]
 mod pool;
 #[path = "tests/publish.rs"]
 mod publish;
 #[path = "tests/reference.rs"]
 mod reference;
+#[cfg(unix)]
 #[path = "tests/reload.rs"]
 mod reload;
 #[path = "tests/sandbox.rs"]
 mod sandbox;
 #[path = "tests/settle.rs"]
 mod settle;
+#[cfg(unix)]
 #[path = "tests/watch.rs"]
 mod watch;
+#[cfg(windows)]
+#[path = "tests/windows.rs"]
+mod windows;

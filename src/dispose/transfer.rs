@@ -344,8 +344,11 @@ mod tests {
             .unwrap()
             .set_modified(metadata.modified().unwrap())
             .unwrap();
-        let left = delete(&from, name, &path, &owed).unwrap();
-        assert_eq!((left, names().len()), (Left::Replaced, 2));
+        // Where files have no number, one of the same length and time is taken for the same.
+        if os::inode(&metadata) != 0 {
+            let left = delete(&from, name, &path, &owed).unwrap();
+            assert_eq!((left, names().len()), (Left::Replaced, 2));
+        }
         assert_eq!(fs::read(&path).unwrap(), b"another");
 
         // A process ended in between, and another file came.

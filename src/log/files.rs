@@ -423,9 +423,12 @@ mod tests {
         files.write_line(b"4\n", at(1)).unwrap();
         assert_eq!(fs::read(&moved).unwrap(), b"3\n");
         assert_eq!(fs::read(&current).unwrap(), b"4\n");
-        fs::remove_dir_all(dir.path()).unwrap();
-        files.write_line(b"5\n", at(3)).unwrap();
-        assert_eq!(fs::read(&current).unwrap(), b"5\n");
+        // A folder with an open file in it cannot be removed on Windows.
+        if cfg!(unix) {
+            fs::remove_dir_all(dir.path()).unwrap();
+            files.write_line(b"5\n", at(3)).unwrap();
+            assert_eq!(fs::read(&current).unwrap(), b"5\n");
+        }
     }
 
     #[test]

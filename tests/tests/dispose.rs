@@ -1,16 +1,20 @@
+use std::fs;
+#[cfg(unix)]
 use std::{
-    fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
 
+#[cfg(unix)]
 use tempfile::TempDir;
 
+#[cfg(unix)]
+use super::sandbox::Small;
 use super::{
     pictures::{jpeg, size},
-    sandbox::{Sandbox, Small},
+    sandbox::Sandbox,
 };
 
 const QUICK: &str = "retry: {first: 200ms, max: 400ms}\nrescan: 1s\n";
@@ -52,6 +56,7 @@ fn what_is_done_is_deleted_and_what_failed_is_moved() {
             !sandbox.path("in/a.jpg").exists()
                 && !sandbox.path("in/sub/deep/b.jpg").exists()
                 && !sandbox.path("in/sub/bad.jpg").exists()
+                && owed(sandbox) == 0
         });
         sandbox.stop();
         for name in ["out/a.jpg", "out/sub/deep/b.jpg"] {
@@ -62,7 +67,6 @@ fn what_is_done_is_deleted_and_what_failed_is_moved() {
         assert_eq!(read("failed/sub/bad.jpg"), b"an earlier one");
         assert_eq!(read("failed/sub/bad.1.jpg"), b"no picture");
         assert_eq!(sandbox.names("in"), ["notes.txt", "sub"]);
-        assert_eq!(owed(&sandbox), 0);
     }
 }
 
@@ -98,6 +102,7 @@ fn what_was_only_given_up_on_stays() {
     assert_eq!(sandbox.names("in"), ["damaged.jpg", "open.jpg"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn what_was_done_before_stays_and_what_comes_then_leaves() {
     let mut sandbox = Sandbox::with(&folder("after: keep"));
@@ -123,7 +128,7 @@ fn stuck() -> Sandbox {
     sandbox.start();
     fs::rename(sandbox.path("nas"), sandbox.path("away")).unwrap();
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
-    sandbox.wait_for_line(&["WARN", "nas/done", "cannot leave"]);
+    sandbox.wait_for_line(&["WARN", "nas", "cannot leave"]);
     sandbox.wait_for_picture("out/a.jpg");
     sandbox
 }
@@ -177,6 +182,7 @@ fn nothing_is_gone_from_an_input_whose_mount_has_not_come() {
 }
 
 /// Killed by the first system call of a kind, with the picture made.
+#[cfg(unix)]
 fn killed_at(call: &str, keys: &str) -> Option<Sandbox> {
     if Command::new("strace").arg("-V").output().is_err() {
         eprintln!("skipped: there is no strace here");
@@ -207,6 +213,7 @@ fn killed_at(call: &str, keys: &str) -> Option<Sandbox> {
     Some(sandbox)
 }
 
+#[cfg(unix)]
 #[test]
 fn a_kill_between_done_and_leaving_strands_nothing() {
     for (call, keys, done) in [
@@ -240,6 +247,7 @@ fn a_file_that_changed_meanwhile_stays_until_it_is_made_itself() {
     assert_eq!(fs::read(sandbox.path("nas/done/a.jpg")).unwrap(), newer);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_looks_like_the_one_made_is_made_itself() {
     let sandbox = stuck();
@@ -261,6 +269,7 @@ fn a_file_that_looks_like_the_one_made_is_made_itself() {
     assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_planted_link_leads_nowhere() {
     let config = folder("recursive: true, after: {move_to: done}");
@@ -289,6 +298,7 @@ fn a_planted_link_leads_nowhere() {
 }
 
 /// A folder on another file system than the sandbox's, where there is one.
+#[cfg(unix)]
 fn other_file_system(sandbox: &Sandbox) -> Option<TempDir> {
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
     let shm = Path::new("/dev/shm");
@@ -300,6 +310,7 @@ fn other_file_system(sandbox: &Sandbox) -> Option<TempDir> {
     folder
 }
 
+#[cfg(unix)]
 #[test]
 fn onto_another_file_system_a_file_is_copied_and_compared() {
     let mut sandbox = Sandbox::new();
@@ -352,6 +363,7 @@ fn onto_another_file_system_a_file_is_copied_and_compared() {
     assert!(!sandbox.path("in/one.jpg").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_full_disk_keeps_the_source_and_leaves_no_half_copy() {
     let config = folder("after: {move_to: small/done}");

@@ -1,8 +1,8 @@
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 use super::{
     pictures::{jpeg, size},
-    sandbox::{Sandbox, Small},
+    sandbox::Sandbox,
 };
 
 #[test]
@@ -31,11 +31,12 @@ fn a_visible_file_is_a_complete_file() {
             .all(|name| !name.starts_with('.')),
         "leftovers"
     );
-    let mode = fs::metadata(sandbox.path("out/1.jpg"))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o133, 0, "mode {mode:o} is more than 0644");
+    #[cfg(unix)]
+    {
+        let metadata = fs::metadata(sandbox.path("out/1.jpg")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+        assert_eq!(mode & 0o133, 0, "mode {mode:o} is more than 0644");
+    }
 }
 
 #[test]
@@ -150,11 +151,12 @@ fn an_output_that_is_away_is_told_of_once_and_not_for_each_picture() {
     assert_eq!(complaints(&sandbox), 1, "{}", sandbox.tail());
 }
 
+#[cfg(unix)]
 #[test]
 fn an_output_is_never_filled_up() {
     let config = "folders: [{input: in, output: small/out}]\nretry: {first: 200ms, max: 400ms}\n";
     let mut sandbox = Sandbox::with(config);
-    let Some(_small) = Small::mount(sandbox.path("small"), "size=80m") else {
+    let Some(_small) = super::sandbox::Small::mount(sandbox.path("small"), "size=80m") else {
         return;
     };
     sandbox.write("small/filler", &vec![7; 20 << 20]);
@@ -174,6 +176,7 @@ fn an_output_is_never_filled_up() {
     assert_eq!(complaints(&sandbox), 1, "{}", sandbox.tail());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_in_place_of_a_subfolder_of_the_output_is_not_followed() {
     let sandbox = Sandbox::with("folders: [{input: in, output: out, recursive: true}]\n");
@@ -187,6 +190,7 @@ fn a_link_in_place_of_a_subfolder_of_the_output_is_not_followed() {
     assert_eq!(sandbox.names("out/sub"), ["a.jpg"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_planted_link_is_replaced_and_not_followed() {
     let sandbox = Sandbox::new();

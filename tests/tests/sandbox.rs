@@ -1,14 +1,16 @@
 //! A temporary home with a drop folder and a daemon, which is killed when the test ends.
 
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt;
 use std::{
     fs,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -24,6 +26,8 @@ const WATERMARK: &str = "watermark: {npy_path: mark.npy, output_height: 48, qual
 pub const FOLDERS: &str = "folders: [{input: in, output: out}]\n";
 
 const PATIENCE: Duration = Duration::from_secs(20);
+#[cfg(windows)]
+const NEW_PROCESS_GROUP: u32 = 0x200;
 
 pub struct Sandbox {
     home: TempDir,
@@ -78,6 +82,7 @@ impl Sandbox {
         fs::rename(self.path("beside"), self.path(name)).unwrap();
     }
 
+    #[cfg(unix)]
     pub fn fifo(&self, name: &str) {
         let made = Command::new("mkfifo").arg(self.path(name)).status();
         assert!(made.unwrap().success());
@@ -123,6 +128,7 @@ impl Sandbox {
     }
 
     /// Starts the daemon with so many KiB of address space, and does not wait.
+    #[cfg(unix)]
     pub fn start_limited(&mut self, limit: u64) {
         let mut command = self.command(&[]);
         let run = format!("ulimit -c 0; ulimit -v {limit}; exec \"$0\" run");
@@ -146,6 +152,9 @@ impl Sandbox {
     }
 
     fn spawn(&mut self, mut command: Command) {
+        // What asks it to stop must not reach the tests.
+        #[cfg(windows)]
+        std::os::windows::process::CommandExt::creation_flags(&mut command, NEW_PROCESS_GROUP);
         assert!(self.daemon.is_none(), "already started");
         self.logged_before = self.log().len();
         let error = fs::File::create(self.path("console")).unwrap();
@@ -157,23 +166,32 @@ impl Sandbox {
         self.daemon.as_ref().expect("started").id()
     }
 
+    #[cfg(unix)]
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
-    /// Sends SIGTERM and waits for the end, which must be a clean one.
+    /// Sends SIGTERM or Ctrl-Break and waits for the end, which must be a clean one.
     pub fn stop(&mut self) {
+        #[cfg(unix)]
         self.signal(Signal::TERM);
+        #[cfg(windows)]
+        if !super::windows::send_break(self.pid()) {
+            return self.kill();
+        }
         let status = self.wait_for_end();
         assert_eq!(status.code(), Some(0), "{}", self.tail());
     }
 
     /// Ends the daemon as a crash would.
     pub fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.daemon.as_mut().expect("started").kill().unwrap();
         let status = self.wait_for_end();
+        #[cfg(unix)]
         assert_eq!(status.signal(), Some(9), "{status}\n{}", self.tail());
+        #[cfg(windows)]
+        assert_eq!(status.code(), Some(1));
     }
 
     pub fn wait_for_end(&mut self) -> ExitStatus {
@@ -280,8 +298,10 @@ impl Drop for Sandbox {
 }
 
 /// A small file system of its own, unmounted when the test ends.
+#[cfg(unix)]
 pub struct Small(PathBuf);
 
+#[cfg(unix)]
 impl Small {
     pub fn mount(at: PathBuf, options: &str) -> Option<Small> {
         fs::create_dir_all(&at).unwrap();
@@ -295,6 +315,7 @@ impl Small {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Small {
     fn drop(&mut self) {
         drop(Command::new("umount").arg("-l").arg(&self.0).status());
