@@ -1,12 +1,15 @@
-//! Windows: a directory is a path, since making a symbolic link takes a privilege there; a rename
-//! replaces what has the name, so a name is taken before it is used.
+//! Windows: a directory is a path, since making a symbolic link takes a privilege there. A rename need
+//! not replace what has the name, though std's always does.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    os::windows::ffi::OsStrExt,
+    path::{self, Component, Path, PathBuf, Prefix},
 };
+
+use windows_sys::Win32::Storage::FileSystem::MoveFileExW;
 
 pub struct Directory(PathBuf);
 
@@ -50,16 +53,78 @@ impl Directory {
         fs::remove_file(self.0.join(name))
     }
 
+    /// Renames a file, be it into another directory of the volume, to a name that nobody has:
+    /// `AlreadyExists` otherwise.
+    #[expect(unsafe_code, reason = "std's rename replaces what has the name")]
     pub fn move_new(&self, name: &OsStr, to: &Directory, new: &OsStr) -> io::Result<()> {
-        drop(to.create_new(new)?);
-        let moved = fs::rename(self.0.join(name), to.0.join(new));
-        if moved.is_err() {
-            to.remove(new)?;
+        let (from, to) = (wide(&self.0.join(name))?, wide(&to.0.join(new))?);
+        // SAFETY: both names end in NUL, and outlive the call.
+        if unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), 0) } == 0 {
+            return Err(io::Error::last_os_error());
         }
-        moved
+        Ok(())
     }
 
     pub fn sync(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A path as the system takes it at any length.
+fn wide(path: &Path) -> io::Result<Vec<u16>> {
+    let path = path::absolute(path)?;
+    let prefix = match path.components().next() {
+        Some(Component::Prefix(prefix)) => Some(prefix.kind()),
+        _ => None,
+    };
+    let mut name = OsString::new();
+    let skipped = match prefix {
+        Some(Prefix::Disk(_)) => {
+            name.push(r"\\?\");
+            0
+        }
+        Some(Prefix::UNC(..)) => {
+            name.push(r"\\?\UNC\");
+            2
+        }
+        _ => 0,
+    };
+    let rest = path.as_os_str().encode_wide().skip(skipped);
+    Ok(name.encode_wide().chain(rest).chain([0]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_length_is_taken_in_one_form() {
+        for (path, name) in [
+            (r"C:\in\a.jpg", r"\\?\C:\in\a.jpg"),
+            (r"C:/in/../a.jpg", r"\\?\C:\a.jpg"),
+            (r"\\nas\pictures\a.jpg", r"\\?\UNC\nas\pictures\a.jpg"),
+            (r"\\?\C:\in\a.jpg", r"\\?\C:\in\a.jpg"),
+            (r"\\?\UNC\nas\pictures\a.jpg", r"\\?\UNC\nas\pictures\a.jpg"),
+        ] {
+            let found = wide(Path::new(path)).unwrap();
+            let wanted: Vec<u16> = name.encode_utf16().chain([0]).collect();
+            assert_eq!(found, wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        for name in ["a", "b"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let moved = |new: &str| directory.move_new(OsStr::new("a"), &directory, OsStr::new(new));
+        assert_eq!(moved("b").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"b");
+        moved("c").unwrap();
+        assert_eq!(moved("d").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(fs::read(folder.path().join("c")).unwrap(), b"a");
+        assert!(!folder.path().join("a").exists() && !folder.path().join("d").exists());
     }
 }
