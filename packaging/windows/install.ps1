@@ -26,6 +26,8 @@ param(
 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
+# Written in full: a program has another current folder than this script.
+$Config = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Config)
 $folder = Join-Path $env:ProgramFiles 'watermarkd'
 $program = Join-Path $folder 'watermarkd.exe'
 
@@ -35,10 +37,17 @@ function Invoke-Watermarkd {
     if ($LASTEXITCODE -ne 0) { throw "watermarkd $args ended with exit code $LASTEXITCODE" }
 }
 
+# A service has stopped a moment before its process ends, which until then holds the program.
+function Uninstall-Service {
+    Invoke-Watermarkd service uninstall
+    Get-Process -Name watermarkd -ErrorAction SilentlyContinue |
+        Where-Object { $_.Path -eq $program } | Wait-Process -Timeout 30
+}
+
 $installed = Get-Service -Name watermarkd -ErrorAction SilentlyContinue
 
 if ($Uninstall) {
-    if ($installed) { Invoke-Watermarkd service uninstall }
+    if ($installed) { Uninstall-Service }
     if (Test-Path $folder) { Remove-Item -Recurse -Force $folder }
     Write-Host "Removed. Configuration, ledger and log are still in $env:ProgramData\watermarkd."
     return
@@ -46,7 +55,7 @@ if ($Uninstall) {
 
 if (-not (Test-Path $Binary)) { throw "there is no $Binary" }
 # The running program cannot be replaced; the entry is made anew with what this version wants.
-if ($installed) { Invoke-Watermarkd service uninstall }
+if ($installed) { Uninstall-Service }
 New-Item -ItemType Directory -Force $folder | Out-Null
 Copy-Item -Force $Binary $program
 
@@ -64,7 +73,11 @@ if ($home_ -eq (Join-Path $env:ProgramData 'watermarkd')) {
     New-Item -ItemType Directory -Force "$home_\state\log" | Out-Null
 }
 
-$told = Invoke-Watermarkd service install --config $Config
+# The program speaks UTF-8, the console as a rule does not.
+$encoding = [Console]::OutputEncoding
+[Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false
+try { $told = Invoke-Watermarkd service install --config $Config }
+finally { [Console]::OutputEncoding = $encoding }
 $told | Write-Host
 # The account exists only now, so its rights come last.
 foreach ($line in $told) {

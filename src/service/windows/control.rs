@@ -7,7 +7,7 @@
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf, Prefix},
     thread,
     time::{Duration, Instant},
 };
@@ -186,6 +186,7 @@ pub fn state() -> anyhow::Result<State> {
 }
 
 /// The commands that give the account its rights: to change what it writes to, to read the rest.
+/// Of shares it is told what to do, since on a server the account is another one.
 pub fn grants(config: &Config) -> Vec<String> {
     let mut changed: Vec<PathBuf> = config
         .folders
@@ -220,6 +221,13 @@ pub fn grants(config: &Config) -> Vec<String> {
     }
     read.retain(|path| !changed.contains(path));
     let grant = |path: &PathBuf, right: &str| {
+        if is_on_share(path) {
+            let what = if right == "M" { "change" } else { "read" };
+            return format!(
+                "on the server of {}: to {what} it, for the account of this machine",
+                path.display()
+            );
+        }
         let account = account();
         format!(
             "icacls \"{}\" /grant \"{account}:(OI)(CI){right}\"",
@@ -230,6 +238,14 @@ pub fn grants(config: &Config) -> Vec<String> {
     changed
         .chain(read.iter().map(|path| grant(path, "RX")))
         .collect()
+}
+
+fn is_on_share(path: &Path) -> bool {
+    matches!(
+        path.components().next(),
+        Some(Component::Prefix(prefix))
+            if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..))
+    )
 }
 
 fn end(service: &Service) -> anyhow::Result<()> {
