@@ -251,9 +251,10 @@ impl Machine {
 
         let plan = dispose_plan(config, &roots);
         let (shared, own_quit) = (Arc::clone(ledger), quit.clone());
+        let replaced = asked_sender.clone();
         let waiting_disposals = dispose_plans.clone();
         spawn("dispose", &death_sender, move || {
-            dispose::run(plan, &dispose_plans, &owed, &own_quit, &shared);
+            dispose::run(plan, &dispose_plans, &owed, &replaced, &own_quit, &shared);
         })?;
 
         let plan = queue::Plan {

@@ -2,8 +2,8 @@
 //!
 //! The ledger says what is owed (see [`crate::ledger::Owed`]), so a crash at any moment strands
 //! nothing: the next start goes on with the list. A file leaves only after its picture is durable
-//! and the ledger has "done", and only while it is what was treated: length, mtime, and the inode
-//! that it had. The ledger's row need not have reached the disk: after a power cut that takes it
+//! and the ledger has "done", and only while it is what was treated: length, mtime, inode and
+//! ctime, the time that no program can set back. The ledger's row need not have reached the disk: after a power cut that takes it
 //! back the source is gone and its picture there, or the source is back and made once more. A failed
 //! file that was moved lies where it was moved to, whatever the ledger knows of it.
 //!
@@ -58,23 +58,33 @@ pub fn dues(folder: &Folder, metadata: &fs::Metadata) -> Dues {
         folder.after != Source::Keep,
         folder.on_failure != Source::Keep,
     );
+    let leaves = once_done || once_failed;
     Dues {
         once_done,
         once_failed,
-        inode: (once_done || once_failed).then(|| os::inode(metadata)),
+        inode: leaves.then(|| os::inode(metadata)),
+        ctime_ns: os::ctime_ns(metadata).filter(|_| leaves),
     }
 }
 
-/// Tells the thread that something may be owed.
+/// Tells a thread that there may be something for it.
 pub fn wake(owed: &Sender<()>) {
     // If a word waits there already, it says the same; without a receiver the process is ending.
     let (Ok(()) | Err(_)) = owed.try_send(());
 }
 
-/// Runs the `dispose` thread until nobody is left who could owe something. A single run clears
+/// Runs the `dispose` thread until nobody is left who could owe something. `replaced` hears when a file
+/// stays because it is another one, which has to be looked for. A single run clears
 /// everything away before; a daemon that is told to quit leaves the rest to the next start.
-pub fn run(plan: Plan, plans: &Receiver<Plan>, owed: &Receiver<()>, quit: &Quit, ledger: &Ledger) {
-    let mut work = Work::new(plan, ledger);
+pub fn run(
+    plan: Plan,
+    plans: &Receiver<Plan>,
+    owed: &Receiver<()>,
+    replaced: &Sender<()>,
+    quit: &Quit,
+    ledger: &Ledger,
+) {
+    let mut work = Work::new(plan, replaced, ledger);
     let mut plans = plans.clone();
     loop {
         work.clear_away(quit, Instant::now());
@@ -104,6 +114,8 @@ struct Trouble {
 
 struct Work<'a> {
     plan: Plan,
+    /// Asks for a scan, since no event will tell of a file that took another one's place.
+    replaced: &'a Sender<()>,
     ledger: &'a Ledger,
     trouble: BTreeMap<FolderId, Trouble>,
     /// Of the inputs, and of the folders that files are moved to.
@@ -117,10 +129,11 @@ struct Failure {
     all: bool,
 }
 
-impl Work<'_> {
-    fn new(plan: Plan, ledger: &Ledger) -> Work<'_> {
+impl<'a> Work<'a> {
+    fn new(plan: Plan, replaced: &'a Sender<()>, ledger: &'a Ledger) -> Work<'a> {
         let mut work = Work {
             plan,
+            replaced,
             ledger,
             trouble: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -220,6 +233,9 @@ impl Work<'_> {
             }
             touched.sync()?;
             self.ledger.write_off(&left)?;
+            if left.iter().any(|(_, left)| *left == Left::Replaced) {
+                wake(self.replaced);
+            }
             if let Some(cause) = hopeless {
                 // How many more there are does not matter.
                 *failed += FEW;
@@ -306,18 +322,18 @@ impl Work<'_> {
             .map_err(|cause| for_all(&folder.input, "cannot open", cause))
             .map(|input| {
                 enter(input, parent).and_then(|directory| {
-                    let file = match directory.open_file(name) {
+                    let (file, came_back) = match directory.open_file(name) {
                         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                             transfer::come_back(&directory, name, &path)?;
-                            directory.open_file(name)
+                            (directory.open_file(name)?, true)
                         }
-                        opened => opened,
-                    }?;
+                        opened => (opened?, false),
+                    };
                     let metadata = file.metadata()?;
-                    Ok((directory, file, metadata))
+                    Ok((directory, file, metadata, came_back))
                 })
             })?;
-        let (directory, file, metadata) = match found {
+        let (directory, file, metadata, came_back) = match found {
             Ok(found) => found,
             Err(cause) if is_gone(&cause) => {
                 self.is_in_place(&folder.input)?;
@@ -330,7 +346,11 @@ impl Work<'_> {
             }
             Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
         };
-        if let Some(left) = compare(owed, &metadata) {
+        // Its own renaming changed that time as well.
+        let written =
+            !came_back && owed.ctime_ns.is_some() && os::ctime_ns(&metadata) != owed.ctime_ns;
+        let left = compare(owed, &metadata).or(written.then_some(Left::Replaced));
+        if let Some(left) = left {
             debug!(path = text(&path), ?left, "changed meanwhile, stays");
             return Ok(left);
         }

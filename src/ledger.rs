@@ -296,8 +296,8 @@ impl Ledger {
             }
             let mut insert = transaction.prepare_cached(
             "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone,
-               dues, inode)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7, ?8, ?9)
+               dues, inode, ctime_ns)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (folder, path) DO UPDATE SET
                length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
                state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
@@ -307,7 +307,8 @@ impl Ledger {
                       THEN ends ELSE 0 END,
                step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
                tries = NULL, next_ms = NULL, told_ms = NULL,
-               dues = excluded.dues, inode = excluded.inode, source = NULL",
+               dues = excluded.dues, inode = excluded.inode, ctime_ns = excluded.ctime_ns,
+               source = NULL",
         )?;
             let row = params![
                 file.folder.0,
@@ -318,7 +319,8 @@ impl Ledger {
                 now_ms(),
                 alone,
                 dues.as_row(),
-                dues.inode.map(u64::cast_signed)
+                dues.inode.map(u64::cast_signed),
+                dues.ctime_ns
             ];
             insert
                 .execute(row)

@@ -25,8 +25,8 @@ pub use memory::memory;
 #[cfg(unix)]
 use platform::synced;
 pub use platform::{
-    create_new, death, directory_identity, inode, is_link, is_of_device, is_writable, limit_access,
-    mount_point, open_regular, space, start_writing, sync_directory,
+    create_new, ctime_ns, death, directory_identity, has_hole, inode, is_link, is_of_device,
+    is_writable, limit_access, mount_point, open_regular, space, start_writing, sync_directory,
 };
 
 /// Tells whether a path still leads to the directory it led to before: device and inode.

@@ -215,6 +215,18 @@ pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
 }
 
+/// Whether it is a JPEG, of which only what is missing at its end is told by the decoder.
+pub fn is_jpeg(source: &[u8]) -> bool {
+    probe::sniff(source) == Some(Format::Jpeg)
+}
+
+/// Whether there are so many zeros in a row, 511 at most, that a writer may have left them out. Few
+/// coded pictures have as many.
+pub fn has_zeros(source: &[u8]) -> bool {
+    let mut blocks = source.chunks_exact(256);
+    blocks.any(|block| block.iter().all(|&byte| byte == 0))
+}
+
 /// Bytes that a picture will take at most, from reading its file on: told by the start of the file,
 /// at which `file` stands, its length, and what is to become of it.
 pub fn need(

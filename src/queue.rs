@@ -238,7 +238,7 @@ impl Queue<'_> {
         if let Some(flight) = self.in_flight.get_mut(&file) {
             let news = match hint {
                 Hint::Found { stamp, .. } => stamp != flight.stamp,
-                Hint::Changed | Hint::Closed => true,
+                Hint::Changed | Hint::Written | Hint::Closed => true,
             };
             if news {
                 flight.hint = Some(hint);

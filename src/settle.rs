@@ -57,6 +57,8 @@ pub struct History {
     pub told: Option<Instant>,
     /// The operator has been told that its writer does not end.
     pub endless: bool,
+    /// Its writer was heard writing, and not closing it since.
+    pub open: bool,
 }
 
 impl History {
@@ -69,6 +71,7 @@ impl History {
             retries: 0,
             told: None,
             endless: false,
+            open: false,
         }
     }
 
@@ -170,7 +173,7 @@ impl Settle {
     pub fn observe(&mut self, file: FileKey, hint: Hint, now: Instant) -> Option<Duration> {
         let quiet = match hint {
             Hint::Closed => self.waits.settle_closed,
-            Hint::Changed | Hint::Found { .. } => self.waits.settle,
+            Hint::Changed | Hint::Written | Hint::Found { .. } => self.waits.settle,
         };
         let known = self.pending.get(&file).map(|entry| entry.history);
         let history = match (known, hint) {
@@ -188,7 +191,7 @@ impl Settle {
                 known.changed(now, Some(stamp))
             }
             // After an event the last look is out of date: the next one starts afresh.
-            (Some(known), Hint::Changed | Hint::Closed) => known.changed(now, None),
+            (Some(known), Hint::Changed | Hint::Written | Hint::Closed) => known.changed(now, None),
             (None, Hint::Found { stamp, quiet_for }) => {
                 let last_change = now.checked_sub(quiet_for.min(self.waits.patience));
                 let history = History {
@@ -198,8 +201,14 @@ impl Settle {
                 self.arm(file, history, now + quiet.saturating_sub(quiet_for), false);
                 return None;
             }
-            (None, Hint::Changed | Hint::Closed) => History::new(now, None),
+            (None, Hint::Changed | Hint::Written | Hint::Closed) => History::new(now, None),
         };
+        let open = match hint {
+            Hint::Written => true,
+            Hint::Closed => false,
+            Hint::Changed | Hint::Found { .. } => history.open,
+        };
+        let history = History { open, ..history };
         self.arm_changing(file, history, now + quiet, now)
     }
 
@@ -248,6 +257,13 @@ impl Settle {
             now + self.waits.settle,
             now,
         )
+    }
+
+    /// The file is to leave once it has been dealt with, and its writer has it open: it waits until
+    /// that closes it, or has not been heard for `patience`.
+    pub fn wait_for_close(&mut self, file: FileKey, history: History) {
+        let due = history.last_change + self.waits.patience;
+        self.arm(file, history, due, true);
     }
 
     /// The picture's bytes, read under `stamp`, end too early.

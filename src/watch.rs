@@ -122,8 +122,10 @@ pub struct FileEvent {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// Created or written to.
+    /// Created or changed.
     Changed,
+    /// Written to, on a system that tells the closing as well.
+    Written,
     /// Its writer closed it, or it was renamed to this name.
     Closed,
     /// Seen by a scan; `quiet_for` is how long it is known to have been left alone.

@@ -246,7 +246,7 @@ fn take_in_hand(
     if let Some(config) = &job.trial {
         stand_trial(job, config, ledger)?;
     }
-    read(job, file, &mut buffers.source)?;
+    let hole = read(job, file, &mut buffers.source)?;
     times.add("read", started.elapsed());
 
     let Buffers { source, scratch } = buffers;
@@ -256,6 +256,10 @@ fn take_in_hand(
             Some(scratch) => scratch,
             None => scratch.insert(Scratch::new()?),
         };
+        // A PNG's checksums tell.
+        let hole = hole && picture::is_jpeg(source);
+        let unwritten =
+            hole || job.history.open && picture::is_jpeg(source) && picture::has_zeros(source);
         // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
         let closed = job.last_try && picture::close(source);
         let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
@@ -279,14 +283,24 @@ fn take_in_hand(
                     cause,
                 });
             }
+            // Of what was not written yet a decoder makes a picture as well, if not the right one.
+            None if !job.last_try && unwritten => {
+                let cause = UNWRITTEN.to_owned();
+                return Err(PictureError::Incomplete {
+                    step: Step::Decode,
+                    cause,
+                });
+            }
             _ => {}
         }
         let made = Made {
             bytes_out: treated.bytes.len() as u64,
             width: treated.width,
             height: treated.height,
-            salvaged: closed || treated.warning.is_some(),
-            warning: treated.warning,
+            salvaged: closed || hole || treated.warning.is_some(),
+            warning: treated
+                .warning
+                .or_else(|| hole.then(|| UNWRITTEN.to_owned())),
         };
         let staged = publish::stage_for(&job.root, &job.file.path, treated.bytes);
         Ok::<_, PictureError>((staged, made))
@@ -301,6 +315,14 @@ fn take_in_hand(
             step: step.name(),
             cause,
         }),
+        Ok(Err(PictureError::Bad { step, cause }))
+            if !job.last_try && (hole || picture::has_zeros(source)) =>
+        {
+            Err(Failure::Incomplete {
+                step: step.name(),
+                cause: format!("{cause}; {UNWRITTEN}"),
+            })
+        }
         Ok(Err(PictureError::Bad { step, cause })) => Err(Failure::Permanent {
             step: step.name(),
             cause,
@@ -364,9 +386,14 @@ fn unreadable(job: &Job, cause: io::Error) -> Failure {
     }
 }
 
-/// Reads the whole file, which was what the job says it is, and is it still afterwards.
-fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+/// Why a picture is waited for that could be treated, or would have failed.
+const UNWRITTEN: &str = "parts of it are zeros, or were never written";
+
+/// Reads the whole file, which was what the job says it is, and is it still afterwards. Returns
+/// whether parts of it were never written.
+fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
     let failed = |cause| unreadable(job, cause);
+    let hole = os::has_hole(&file, job.stamp.length);
     buffer.clear();
     // What only looks like a picture by its name may be large: its head tells.
     let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
@@ -390,7 +417,7 @@ fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<(), Failure> 
     if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }
-    Ok(())
+    Ok(hole)
 }
 
 /// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,

@@ -327,6 +327,7 @@ mod tests {
             },
             stamp: Stamp::of(&metadata),
             inode: Some(os::inode(&metadata)),
+            ctime_ns: None,
             failed: false,
         };
         let names = || {

@@ -20,6 +20,8 @@ pub struct Dues {
     pub once_failed: bool,
     /// The source's, to tell it from a file that took its place.
     pub inode: Option<u64>,
+    /// When anything of it last changed, to tell that its bytes were written anew.
+    pub ctime_ns: Option<i64>,
 }
 
 impl Dues {
@@ -27,6 +29,7 @@ impl Dues {
         once_done: false,
         once_failed: false,
         inode: None,
+        ctime_ns: None,
     };
 
     pub(super) fn as_row(self) -> i64 {
@@ -41,6 +44,7 @@ pub struct Owed {
     /// As it was treated.
     pub stamp: Stamp,
     pub inode: Option<u64>,
+    pub ctime_ns: Option<i64>,
     pub failed: bool,
 }
 
@@ -65,7 +69,7 @@ impl Ledger {
     ) -> anyhow::Result<Vec<Owed>> {
         self.guarded(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT path, length, mtime_ns, inode, state = 'failed'
+                "SELECT path, length, mtime_ns, inode, state = 'failed', ctime_ns
                  FROM file INDEXED BY owed
                  WHERE source = 'owed' AND folder = ?1 AND path > ?2
                  AND (?4 OR typeof(path) = 'text')
@@ -87,6 +91,7 @@ impl Ledger {
                     },
                     inode: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
                     failed: row.get(4)?,
+                    ctime_ns: row.get(5)?,
                 })
             });
             rows.and_then(Iterator::collect)
@@ -171,6 +176,7 @@ mod tests {
             once_done,
             once_failed,
             inode: Some(u64::MAX),
+            ctime_ns: None,
         };
         let done = || Fate::Done {
             output: Path::new("/out/x.jpg"),

@@ -25,6 +25,7 @@ CREATE TABLE file (
     told_ms    INTEGER,                     -- waiting: when the log last told of it
     dues       INTEGER NOT NULL DEFAULT 0,  -- whether the source is to leave: 1 once done, 2 once failed
     inode      INTEGER,                     -- the source's, where it is to leave
+    ctime_ns   INTEGER,                     -- the same: when anything of it last changed
     source     TEXT,                        -- done, failed: owed (it is still to leave), gone, else kept
     PRIMARY KEY (folder, path)
 ) STRICT, WITHOUT ROWID;

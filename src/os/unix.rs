@@ -131,6 +131,28 @@ pub fn inode(metadata: &fs::Metadata) -> u64 {
     metadata.ino()
 }
 
+/// When contents, name, rights or anything else of the file last changed; no program can set it.
+pub fn ctime_ns(metadata: &fs::Metadata) -> Option<i64> {
+    let seconds = metadata.ctime().saturating_mul(1_000_000_000);
+    Some(seconds.saturating_add(metadata.ctime_nsec()))
+}
+
+/// Whether parts of a file were never written, as far as its file system can tell.
+pub fn has_hole(file: &File, length: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{SeekFrom, seek};
+        let first = seek(file, SeekFrom::Hole(0));
+        // Who reads the file begins at its start.
+        seek(file, SeekFrom::Start(0)).is_ok() && first.is_ok_and(|first| first < length)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, length);
+        false
+    }
+}
+
 /// The mount point of the file system that a directory lies on, found by the change of mount on the
 /// way up. The numbers of devices and mounts themselves are no good to remember: a network share
 /// may get other ones each time it is mounted.

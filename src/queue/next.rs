@@ -55,6 +55,11 @@ impl Queue<'_> {
                 stamp: Some(stamp),
                 ..history
             };
+            let dues = dispose::dues(&root.folder, &metadata);
+            if history.open && !last_try && (dues.once_done || dues.once_failed) {
+                self.settle.wait_for_close(file, history);
+                continue;
+            }
             match self.ledger.standing(&file, stamp) {
                 Ok(Standing::Decided | Standing::Owed) => {
                     debug!(path = text(&path), "dealt with before");
@@ -91,7 +96,6 @@ impl Queue<'_> {
                         self.quarantine.put(suspect, suspicion, Instant::now());
                         continue;
                     }
-                    let dues = dispose::dues(&root.folder, &metadata);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
                     let queued = Instant::now();

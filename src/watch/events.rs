@@ -80,6 +80,11 @@ pub fn forward(event: notify::Result<notify::Event>, sender: &Sender<Raw>, lost:
             raise(Raw::Appeared(path));
         }
         EventKind::Create(CreateKind::Folder) => raise(Raw::Appeared(path)),
+        EventKind::Modify(ModifyKind::Data(_)) if cfg!(target_os = "linux") => {
+            if promised_format(&path).is_some() {
+                raise(Raw::File(path, Hint::Written));
+            }
+        }
         EventKind::Create(CreateKind::File)
         | EventKind::Modify(ModifyKind::Any | ModifyKind::Data(_) | ModifyKind::Other) => {
             if promised_format(&path).is_some() {

@@ -1,4 +1,4 @@
-use std::fs;
+use std::{fs, io::Write};
 #[cfg(unix)]
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -123,7 +123,9 @@ fn what_was_done_before_stays_and_what_comes_then_leaves() {
 
 /// A daemon that has made `in/a.jpg` and cannot move it, since the folder to move it to is away.
 fn stuck() -> Sandbox {
-    let mut sandbox = Sandbox::with(&folder("after: {move_to: nas/done}"));
+    // No scan helps.
+    let config = folder("after: {move_to: nas/done}").replace("rescan: 1s", "rescan: 1h");
+    let mut sandbox = Sandbox::with(&config);
     fs::create_dir(sandbox.path("nas")).unwrap();
     sandbox.start();
     fs::rename(sandbox.path("nas"), sandbox.path("away")).unwrap();
@@ -250,23 +252,50 @@ fn a_file_that_changed_meanwhile_stays_until_it_is_made_itself() {
 #[cfg(unix)]
 #[test]
 fn a_file_that_looks_like_the_one_made_is_made_itself() {
-    let sandbox = stuck();
-    let (path, other) = (sandbox.path("in/a.jpg"), sandbox.path("other"));
-    let mut bytes = fs::read(&path).unwrap();
-    let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    // Another picture of the same length and time, which nobody can tell by looking.
-    let last = bytes.len() - 1;
-    bytes.extend_from_within(last..);
-    bytes.truncate(last + 1);
-    fs::write(&other, &bytes).unwrap();
-    let file = fs::File::options().write(true).open(&other).unwrap();
-    file.set_modified(modified).unwrap();
-    fs::rename(&other, &path).unwrap();
-    bring_back(&sandbox);
-    sandbox.wait_for("made anew and moved", |sandbox| {
-        processed(sandbox) == 2 && !sandbox.path("in/a.jpg").exists()
-    });
-    assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+    for exchanged in [true, false] {
+        let sandbox = stuck();
+        let path = sandbox.path("in/a.jpg");
+        let bytes = fs::read(&path).unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        // Of the same length and time, be it another file or the same one written anew.
+        let written = if exchanged {
+            sandbox.path("other")
+        } else {
+            path.clone()
+        };
+        fs::write(&written, &bytes).unwrap();
+        let file = fs::File::options().write(true).open(&written).unwrap();
+        file.set_modified(modified).unwrap();
+        drop(file);
+        fs::rename(&written, &path).unwrap();
+        bring_back(&sandbox);
+        sandbox.wait_for("made anew and moved", |sandbox| {
+            processed(sandbox) == 2 && !sandbox.path("in/a.jpg").exists()
+        });
+        assert_eq!(sandbox.names("nas/done"), ["a.jpg"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_its_writer_has_open_does_not_leave() {
+    let keys = "folders: [{input: in, output: out, after: delete}, {input: in2, output: out2}]\n";
+    let mut sandbox = Sandbox::with(keys);
+    fs::create_dir(sandbox.path("in2")).unwrap();
+    sandbox.start();
+    let open = |name: &str| {
+        let mut file = fs::File::create(sandbox.path(name)).unwrap();
+        file.write_all(&jpeg(60, 60, 1)).unwrap();
+        file
+    };
+    let first = open("in/a.jpg");
+    let _second = open("in2/b.jpg");
+    // Its turn comes after that of the first.
+    sandbox.wait_for_picture("out2/b.jpg");
+    assert!(sandbox.path("in/a.jpg").exists() && !sandbox.path("out/a.jpg").exists());
+    drop(first);
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.wait_for("it to leave", |sandbox| !sandbox.path("in/a.jpg").exists());
 }
 
 #[cfg(unix)]

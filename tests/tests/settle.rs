@@ -111,6 +111,52 @@ fn a_picture_written_tail_first_is_not_published_with_a_hole() {
 }
 
 #[test]
+fn a_png_written_tail_first_is_waited_for() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let bytes = png(640, 480, 1);
+    let (hole, end) = (bytes.len() / 3, bytes.len() - 1000);
+    assert!(end - hole > 2000, "{} bytes", bytes.len());
+    let mut gap = bytes.clone();
+    gap[hole..end].fill(0);
+    sandbox.write("in/a.png", &gap);
+    sandbox.wait_for_line(&["not yet complete", "a.png"]);
+    sandbox.write("in/a.png", &bytes);
+    sandbox.wait_for_picture("out/a.png");
+    assert_eq!(sandbox.lines("ERROR"), [""; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_jpeg_with_parts_that_were_never_written_waits_for_them() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    // A comment between start and picture, in which any bytes are right.
+    let picture = jpeg(60, 60, 1);
+    let mut file = fs::File::create(sandbox.path("in/a.jpg")).unwrap();
+    file.write_all(b"\xff\xd8\xff\xfe\xff\xff").unwrap();
+    file.seek(SeekFrom::Start(4 + 0xffff)).unwrap();
+    file.write_all(&picture[2..]).unwrap();
+    drop(file);
+    let waits = |sandbox: &Sandbox, times| {
+        sandbox.wait_for("a try", |sandbox| {
+            sandbox.lines("never written").len() >= times
+        });
+        assert!(!sandbox.path("out/a.jpg").exists());
+    };
+    waits(&sandbox, 1);
+    // As long as its writer has it open, zeros may be what is not written yet.
+    let path = sandbox.path("in/a.jpg");
+    let before = sandbox.lines("never written").len();
+    let mut file = fs::File::options().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(6)).unwrap();
+    file.write_all(&[0; 0xfffd]).unwrap();
+    waits(&sandbox, before + 1);
+    drop(file);
+    sandbox.wait_for_picture("out/a.jpg");
+}
+
+#[test]
 fn a_jpeg_that_lacks_only_its_end_marker_is_published_once_it_is_left_alone() {
     let mut sandbox = Sandbox::new();
     let bytes = jpeg(640, 480, 1);
