@@ -150,7 +150,7 @@ fn a_jpeg_with_parts_that_were_never_written_waits_for_them() {
     let before = sandbox.lines("never written").len();
     let mut file = fs::File::options().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(6)).unwrap();
-    file.write_all(&[0; 0xfffd]).unwrap();
+    file.write_all(&vec![0; 0xfffd]).unwrap();
     waits(&sandbox, before + 1);
     drop(file);
     sandbox.wait_for_picture("out/a.jpg");
