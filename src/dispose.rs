@@ -162,7 +162,11 @@ impl<'a> Work<'a> {
             }
             for path in root.folder.moved_to().chain([input.as_path()]) {
                 let known = self.places.entry(path.to_owned());
-                known.or_insert_with(|| OutputPlace::of(path));
+                known.or_insert_with(|| {
+                    // Without what the ledger says it is as it is now.
+                    let before = self.ledger.mount_of(path).unwrap_or_default();
+                    OutputPlace::of(path, before.filter(|_| path != input))
+                });
             }
         }
     }
@@ -401,7 +405,9 @@ impl<'a> Work<'a> {
     fn make_sure(&self, to: &Path) -> Result<(), Failure> {
         match self.places.get(to) {
             Some(place) => {
-                output::make_sure(to, place).map_err(|cause| Failure { cause, all: true })
+                output::make_sure(to, place).map_err(|cause| Failure { cause, all: true })?;
+                place.note(to, self.ledger);
+                Ok(())
             }
             None => Ok(()),
         }

@@ -165,6 +165,28 @@ impl Ledger {
         })
     }
 
+    /// The mount point that a folder lay on when it was last written to.
+    pub fn mount_of(&self, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+        self.guarded(|connection| {
+            let sql = "SELECT mount FROM place WHERE folder = ?1";
+            let mount = connection.query_row(sql, [Name(folder)], |row| row.get(0));
+            let mount = mount.optional().context("cannot ask the ledger")?;
+            Ok(mount.map(owed::path_of))
+        })
+    }
+
+    /// Notes the mount point of a folder that has been written to.
+    pub fn note_mount(&self, folder: &Path, mount: &Path) -> anyhow::Result<()> {
+        self.guarded(|connection| {
+            let sql = "INSERT INTO place (folder, mount) VALUES (?1, ?2)
+                       ON CONFLICT (folder) DO UPDATE SET mount = excluded.mount";
+            connection
+                .execute(sql, [Name(folder), Name(mount)])
+                .context("cannot write to the ledger")?;
+            Ok(())
+        })
+    }
+
     /// Whether the file, as it is now, has been dealt with.
     pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
         Ok(!matches!(

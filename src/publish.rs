@@ -249,7 +249,9 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
         .collect();
     sync_directories(&mut landings);
     for landing in landings.iter().filter(|landing| landing.result.is_ok()) {
-        output::note_success(&landing.finished.job.root);
+        let root = &landing.finished.job.root;
+        output::note_success(root);
+        root.output.note(&root.folder.output, ledger);
     }
     if let Err(cause) = write_fates(&landings, ledger) {
         for landing in &mut landings {

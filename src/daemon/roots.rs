@@ -23,9 +23,11 @@ pub(super) fn prepare(
         let known = before
             .iter()
             .find(|root| root.folder.output == folder.output);
-        let output = match known {
-            Some(root) => root.output.clone(),
-            None => publish::output::prepare(&folder.output),
+        let output = if let Some(root) = known {
+            root.output.clone()
+        } else {
+            let before = ledger.mount_of(&folder.output)?;
+            publish::output::prepare(&folder.output, before)
         };
         let same_input = known.filter(|root| root.folder.input == folder.input);
         let (excluded, output_identity) = match same_input {

@@ -205,6 +205,7 @@ fn look_over(connection: &Connection) -> anyhow::Result<()> {
         "SELECT * FROM file ORDER BY folder DESC, path DESC LIMIT 1",
         "SELECT alone, ends, tries, next_ms, told_ms, took_ms, dues, inode, ctime_ns FROM file LIMIT 1",
         "SELECT path FROM file INDEXED BY owed WHERE source = 'owed' LIMIT 1",
+        "SELECT folder, mount FROM place LIMIT 1",
         "SELECT state FROM daemon",
     ] {
         let looked = connection

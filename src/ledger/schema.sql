@@ -31,6 +31,12 @@ CREATE TABLE file (
 ) STRICT, WITHOUT ROWID;
 -- The sources that are still to leave.
 CREATE INDEX owed ON file (folder, path) WHERE source = 'owed';
+-- Where outputs and folders that sources are moved to lay when they were last written to: a mount that
+-- is away when the daemon starts is missed by that.
+CREATE TABLE place (
+    folder ANY PRIMARY KEY NOT NULL,        -- absolute path
+    mount  ANY NOT NULL                     -- the mount point that it lies on
+) STRICT;
 -- How the last process fared: running, stopping, ended.
 CREATE TABLE daemon (
     id    INTEGER PRIMARY KEY CHECK (id = 1),

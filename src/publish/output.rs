@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, bail};
 use tracing::{debug, info, warn};
 
-use crate::{log::text, memory::Size, os, watch::Root, worker::Failure};
+use crate::{ledger::Ledger, log::text, memory::Size, os, watch::Root, worker::Failure};
 
 /// Bytes that stay free at least.
 const MARGIN: u64 = 64 << 20;
@@ -40,6 +40,8 @@ struct Known {
     /// folder would be made again, and filled, on the wrong disk; a mount that comes later is
     /// welcome, and from then on missed when it goes.
     mount: Option<PathBuf>,
+    /// The one that the ledger has.
+    noted: Option<PathBuf>,
     /// Where it leads, links resolved, once that is known. Who may write beside it must not lead it
     /// elsewhere.
     real: Option<PathBuf>,
@@ -50,16 +52,23 @@ struct Known {
 }
 
 impl OutputPlace {
-    /// The place of a folder as it is now.
-    pub fn of(folder: &Path) -> OutputPlace {
+    /// The place of a folder as it is now. If it lay on the mount `before`, of which there is nothing
+    /// now but a mount point, that is waited for.
+    pub fn of(folder: &Path, before: Option<PathBuf>) -> OutputPlace {
         let nearest = if folder.is_dir() {
             Some(folder)
         } else {
             folder.parent()
         };
-        let mount = nearest.and_then(|nearest| os::mount_point(nearest).ok());
+        let now = nearest.and_then(|nearest| os::mount_point(nearest).ok());
+        let is_away = |before: &PathBuf| {
+            now.as_ref()
+                .is_some_and(|now| before != now && before.starts_with(now))
+                && fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+        };
         OutputPlace(Arc::new(Mutex::new(Known {
-            mount,
+            mount: before.clone().filter(is_away).or(now),
+            noted: before,
             ..Known::default()
         })))
     }
@@ -88,6 +97,26 @@ impl OutputPlace {
         Ok(())
     }
 
+    /// Has the place noted in the ledger, once it has been written to, if it is another one there.
+    pub fn note(&self, folder: &Path, ledger: &Ledger) {
+        let mut known = self.known();
+        if known.mount == known.noted {
+            return;
+        }
+        let Some(mount) = known.mount.clone() else {
+            return;
+        };
+        known.noted = Some(mount.clone());
+        drop(known);
+        if let Err(cause) = ledger.note_mount(folder, &mount) {
+            let (path, cause) = (text(folder), format!("{cause:#}"));
+            warn!(
+                path,
+                cause, "a start without its mount would not be noticed"
+            );
+        }
+    }
+
     fn leads_where_it_did(&self, folder: &Path) -> anyhow::Result<()> {
         let now = folder
             .canonicalize()
@@ -112,9 +141,9 @@ impl OutputPlace {
 }
 
 /// Makes an output folder if only it is missing, and remembers where it stands. One that cannot be
-/// used is waited for.
-pub fn prepare(output: &Path) -> OutputPlace {
-    let place = OutputPlace::of(output);
+/// used is waited for. `before` is the mount that it was last written to on.
+pub fn prepare(output: &Path, before: Option<PathBuf>) -> OutputPlace {
+    let place = OutputPlace::of(output, before);
     let synced = || {
         os::sync_directory(output).with_context(|| {
             let output = output.display();

@@ -107,3 +107,69 @@ fn a_reload_takes_folders_that_are_missing() {
     sandbox.wait_for("moved", |sandbox| sandbox.path("nas/done/b.jpg").exists());
     sandbox.stop();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_start_without_the_mounts_that_were_written_to_waits_for_them() {
+    use super::sandbox::Small;
+    // One at its mount point, one below, one that only sources are moved to.
+    let keys = "folders:\n- {input: in, output: one}\n\
+                - {input: in2, output: two/out, after: {move_to: three}}\n";
+    let mut sandbox = Sandbox::with(&format!("{keys}retry: {{first: 200ms, max: 400ms}}\n"));
+    fs::create_dir(sandbox.path("in2")).unwrap();
+    let names = ["one", "two", "three"];
+    let mount = |sandbox: &Sandbox| -> Option<Vec<Small>> {
+        let mount = |name| Small::mount(sandbox.path(name), "size=1g");
+        names.into_iter().map(mount).collect()
+    };
+    let Some(mounts) = mount(&sandbox) else {
+        return;
+    };
+    sandbox.start();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.write("in2/a.jpg", &jpeg(60, 60, 1));
+    sandbox.wait_for_picture("one/a.jpg");
+    sandbox.wait_for_picture("three/a.jpg");
+    sandbox.stop();
+    drop(mounts);
+
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.write("in2/b.jpg", &jpeg(60, 60, 2));
+    sandbox.start();
+    for name in ["one", "two"] {
+        sandbox.wait_for_line(&["WARN", "gone with its mount", name]);
+    }
+    sandbox.wait_for("two tries", |sandbox| {
+        sandbox.lines("failed again").len() >= 2
+    });
+    for name in names {
+        assert_eq!(sandbox.names(name), [""; 0], "{name}");
+    }
+    // Two of them come back, the third does a little later.
+    let mount = |name| Small::mount(sandbox.path(name), "size=1g").unwrap();
+    let _two = [mount("one"), mount("two")];
+    sandbox.wait_for_picture("one/b.jpg");
+    sandbox.wait_for_picture("two/out/b.jpg");
+    sandbox.wait_for_line(&["WARN", "three", "cannot leave"]);
+    assert_eq!(sandbox.names("three"), [""; 0]);
+    assert!(sandbox.path("in2/b.jpg").exists());
+    let _third = mount("three");
+    sandbox.wait_for_picture("three/b.jpg");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_with_something_in_it_is_the_place_from_then_on() {
+    use super::sandbox::Small;
+    let mut sandbox = Sandbox::new();
+    let Some(mount) = Small::mount(sandbox.path("out"), "size=1g") else {
+        return;
+    };
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    drop(mount);
+    sandbox.write("out/.here", b"");
+    sandbox.start();
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/b.jpg");
+}
