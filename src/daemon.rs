@@ -259,7 +259,7 @@ impl Machine {
 
         let plan = queue::Plan {
             roots: roots.clone(),
-            waits: waits(config, until),
+            waits: waits(config),
             config: Arc::from(config.file.as_path()),
         };
         let ends = Ends {
@@ -329,7 +329,7 @@ impl Machine {
         pool.grow(config.workers)?;
         let plan = queue::Plan {
             roots: roots.clone(),
-            waits: waits(&config, Until::Stopped),
+            waits: waits(&config),
             config: Arc::from(config.file.as_path()),
         };
         // `settle` first: it has to know a folder before its files come. It never waits for long,
@@ -510,15 +510,11 @@ fn dispose_plan(config: &Config, roots: &[Arc<Root>]) -> dispose::Plan {
     }
 }
 
-fn waits(config: &Config, until: Until) -> Waits {
+fn waits(config: &Config) -> Waits {
     Waits {
         settle: config.settle,
         settle_closed: config.settle_closed,
-        patience: match until {
-            Until::Stopped => PATIENCE,
-            // A single run cannot wait for what may come.
-            Until::AllDone => config.settle,
-        },
+        patience: PATIENCE,
         retry_first: config.retry.first,
         retry_max: config.retry.max,
     }

@@ -226,7 +226,7 @@ impl Settle {
                     *count -= 1;
                 }
                 let history = entry.history;
-                let last_try = now - history.last_change >= self.waits.patience;
+                let last_try = self.is_last_try(history, now);
                 return Some(Settled {
                     file,
                     history,
@@ -234,6 +234,12 @@ impl Settle {
                 });
             }
         }
+    }
+
+    /// Whether the file has not changed for `patience`.
+    #[must_use]
+    pub fn is_last_try(&self, history: History, now: Instant) -> bool {
+        now - history.last_change >= self.waits.patience
     }
 
     /// When [`Settle::pop_due`] has something next.

@@ -48,6 +48,10 @@ impl Queue<'_> {
             Err(Failure::Incomplete { step, cause }) => {
                 if hint.is_some() {
                     self.still_written(file, history, None);
+                } else if self.until == Until::AllDone && !self.settle.is_last_try(history, now) {
+                    // A single run cannot wait for what may come.
+                    let cause = anyhow::anyhow!("{cause}; its writer may not be done with it");
+                    self.put_off(file, history, step, &cause);
                 } else if self.settle.incomplete(file.clone(), history, stamp, now)
                     == Verdict::GiveUp
                 {
