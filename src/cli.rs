@@ -2,6 +2,7 @@
 
 mod again;
 mod explain;
+mod look;
 mod make;
 mod page;
 mod service;
@@ -21,7 +22,7 @@ use clap_complete::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::{error, info};
 
-use self::again::Verb;
+use self::{again::Verb, words::line};
 use crate::{
     config::{self, Config, ConfigError, Source},
     daemon, ledger, log, mark, os,
@@ -38,8 +39,9 @@ pub(crate) const BAD_CONFIG: u8 = 78;
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
 /// watermarked.
 ///
-/// Exit codes: 0 fine; 1 a runtime failure, or pictures that failed in `run --once`; 2 usage;
-/// 78 bad configuration.
+/// Exit codes: 0 fine; 1 pictures failed in `run --once`, a file cannot be tried again, or a
+/// failure at run time; 2 usage; 78 bad configuration, or a ledger that is of a newer version, of
+/// another program, or on a network file system.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -320,19 +322,20 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         )
         .collect();
     if !unfit.is_empty() {
-        complain(&anyhow::anyhow!(
-            "{}: {}",
-            config.file.display(),
-            unfit.join("\nwatermarkd: ")
-        ));
+        for problem in unfit {
+            complain(&anyhow::anyhow!("{}: {problem}", config.file.display()));
+        }
         return Ok(ExitCode::from(BAD_CONFIG));
     }
     ledger::inspect(&config.ledger)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}: fine", config.file.display())?;
-    writeln!(out, "workers: {}", config.workers)?;
-    writeln!(out, "ledger: {}", config.ledger.display())?;
-    writeln!(out, "log: {}", config.log.dir.display())?;
+    line(&mut out, format_args!("{}: fine", config.file.display()))?;
+    line(&mut out, format_args!("workers: {}", config.workers))?;
+    line(
+        &mut out,
+        format_args!("ledger: {}", config.ledger.display()),
+    )?;
+    line(&mut out, format_args!("log: {}", config.log.dir.display()))?;
     for folder in &config.folders {
         let (mode, why) = watch::choose_mode(folder);
         let depth = if folder.recursive {
@@ -340,27 +343,45 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         } else {
             ""
         };
-        writeln!(out, "folder {}", folder.input.display())?;
-        if let Err(cause) = fs::read_dir(&folder.input) {
-            writeln!(out, "  offline: {cause}; it is waited for")?;
+        line(&mut out, format_args!("folder {}", folder.input.display()))?;
+        if let Some(cause) = look::away(&folder.input) {
+            line(
+                &mut out,
+                format_args!("  offline: {cause}; it is waited for"),
+            )?;
         }
-        writeln!(out, "  watch: {} ({why}){depth}", mode.name())?;
-        writeln!(out, "  output: {}", folder.output.display())?;
+        line(
+            &mut out,
+            format_args!("  watch: {} ({why}){depth}", mode.name()),
+        )?;
+        line(
+            &mut out,
+            format_args!("  output: {}", folder.output.display()),
+        )?;
         if folder
             .output
             .parent()
             .is_some_and(|parent| !parent.is_dir())
         {
-            writeln!(out, "  output is offline: it is waited for")?;
+            line(
+                &mut out,
+                format_args!("  output is offline: it is waited for"),
+            )?;
         }
         if folder.after != Source::Keep {
-            writeln!(out, "  after: {}", describe_source(&folder.after))?;
+            line(
+                &mut out,
+                format_args!("  after: {}", describe_source(&folder.after)),
+            )?;
         }
         if folder.on_failure != Source::Keep {
             let what = describe_source(&folder.on_failure);
-            writeln!(out, "  on_failure: {what}")?;
+            line(&mut out, format_args!("  on_failure: {what}"))?;
         }
-        writeln!(out, "  recipe: {}", describe(&folder.recipe))?;
+        line(
+            &mut out,
+            format_args!("  recipe: {}", describe(&folder.recipe)),
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -459,18 +480,11 @@ fn init(directory: &Path) -> anyhow::Result<ExitCode> {
         .and_then(|mut file| file.write_all(EXAMPLE.as_bytes()))
         .with_context(|| format!("cannot write {}", config.display()))?;
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "wrote {} and {}",
-        config.display(),
-        mark_file.display()
-    )?;
-    writeln!(out, "next: watermarkd run -c {}", config.display())?;
-    writeln!(
-        out,
-        "then drop pictures into {}",
-        directory.join("in").display()
-    )?;
+    let (file, mark, inbox) = (config.display(), mark_file.display(), directory.join("in"));
+    line(&mut out, format_args!("wrote {file} and {mark}"))?;
+    line(&mut out, format_args!("next: watermarkd run -c {file}"))?;
+    let inbox = inbox.display();
+    line(&mut out, format_args!("then drop pictures into {inbox}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -495,11 +509,10 @@ fn preview(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
         .with_context(|| file.display().to_string())?;
     publish::write(output, treated.bytes)?;
     let (width, height) = (treated.width, treated.height);
-    writeln!(
-        io::stdout(),
-        "{}: {width}x{height}, {} bytes",
-        output.display(),
-        treated.bytes.len()
+    let (output, bytes) = (output.display(), treated.bytes.len());
+    line(
+        &mut io::stdout(),
+        format_args!("{output}: {width}x{height}, {bytes} bytes"),
     )?;
     if let Some(warning) = treated.warning {
         complain(&anyhow::anyhow!("{}: damaged: {warning}", file.display()));
@@ -541,5 +554,13 @@ fn folder_of<'a>(config: &'a Config, absolute: &Path) -> anyhow::Result<&'a conf
 
 /// Writes an error to standard error; with that closed there is nobody to tell.
 fn complain(cause: &anyhow::Error) {
-    drop(writeln!(io::stderr(), "watermarkd: {cause:#}"));
+    let told = format!("{cause:#}");
+    let told = if cause.is::<ConfigError>() {
+        // It has a line for each problem.
+        let lines: Vec<_> = told.lines().map(words::plain).collect();
+        lines.join("\n")
+    } else {
+        words::plain(&told).into_owned()
+    };
+    drop(writeln!(io::stderr(), "watermarkd: {told}"));
 }

@@ -38,6 +38,8 @@ pub struct Space {
     /// For who is not privileged.
     pub free: u64,
     pub size: u64,
+    /// Nobody may write there.
+    pub read_only: bool,
 }
 
 /// The program that this process runs, also after its file was replaced by a newer one.

@@ -26,7 +26,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-pub use filter::{Ignored, TEMP_PREFIX, judge, judge_in, promised_format};
+pub use filter::{Ignored, TEMP_PREFIX, judge, judge_directory, judge_in, promised_format};
 pub use mounts::remote;
 pub use roots::run;
 pub use scan::scan_once;

@@ -42,7 +42,10 @@ pub fn named(config: &Config, files: &[PathBuf], verb: Verb) -> anyhow::Result<E
     for file in files {
         match ask_for(config, &mut ledger, file, verb)? {
             Named::Asked => asked += 1,
-            Named::Anyway(why) => writeln!(io::stdout(), "{}: {why}", file.display())?,
+            Named::Anyway(why) => {
+                let file = file.display();
+                words::line(&mut io::stdout(), format_args!("{file}: {why}"))?;
+            }
             Named::Refused(why) => {
                 complain(&anyhow::anyhow!("{}: {why}", file.display()));
                 refused += 1;

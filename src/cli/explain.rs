@@ -1,6 +1,8 @@
 //! `watermarkd explain`: the one fate of a file, from the configuration, the ledger, and the file
 //! itself. Nothing is changed.
 
+mod missing;
+
 use std::{
     fs,
     io::{self, Write},
@@ -12,9 +14,13 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::words::{self, Place, cause, span, time, when};
+use self::missing::missing;
+use super::{
+    look,
+    words::{self, Place, cause, line, quoted, span, time, when},
+};
 use crate::{
-    config::{Config, Folder, Source},
+    config::{Config, Folder},
     daemon::PATIENCE,
     ledger::{self, Daemon, Entry, State, Visitor},
     os,
@@ -51,7 +57,13 @@ impl Answer {
 pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let place = words::place(config, file)?;
     let daemon = ledger::daemon(&config.ledger)?;
-    let answer = explain(config, &place, daemon.as_ref())?;
+    let trouble = look::ledger(&config.ledger);
+    let about = About {
+        config,
+        daemon: daemon.as_ref(),
+        trouble: trouble.as_deref(),
+    };
+    let answer = explain(&place, about)?;
     let mut out = io::stdout().lock();
     if as_json {
         let mut object = answer.facts;
@@ -64,17 +76,33 @@ pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCo
         object.insert("next".to_owned(), json!(answer.next));
         let daemon = words::daemon_json(daemon.as_ref());
         object.insert("daemon".to_owned(), daemon);
+        object.insert("ledger_trouble".to_owned(), json!(trouble));
         writeln!(out, "{:#}", Value::Object(object))?;
     } else {
-        writeln!(out, "{}: {}", place.path.display(), answer.fate)?;
-        writeln!(out, "  reason: {}", answer.reason)?;
-        writeln!(out, "  next: {}", answer.next)?;
-        writeln!(out, "  daemon: {}", words::daemon_line(daemon.as_ref()))?;
+        let daemon = words::daemon_line(daemon.as_ref());
+        let path = place.path.display();
+        line(&mut out, format_args!("{path}: {}", answer.fate))?;
+        line(&mut out, format_args!("  reason: {}", answer.reason))?;
+        line(&mut out, format_args!("  next: {}", answer.next))?;
+        line(&mut out, format_args!("  daemon: {daemon}"))?;
+        if let Some(trouble) = trouble {
+            line(&mut out, format_args!("  ledger trouble: {trouble}"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(config: &Config, place: &Place<'_>, daemon: Option<&Daemon>) -> anyhow::Result<Answer> {
+/// What goes for all files.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    config: &'a Config,
+    daemon: Option<&'a Daemon>,
+    /// Why the ledger cannot be written.
+    trouble: Option<&'a str>,
+}
+
+fn explain(place: &Place<'_>, about: About<'_>) -> anyhow::Result<Answer> {
+    let config = about.config;
     let Some((folder, relative)) = &place.inside else {
         return Ok(outside(config, place));
     };
@@ -83,21 +111,25 @@ fn explain(config: &Config, place: &Place<'_>, daemon: Option<&Daemon>) -> anyho
         let answer = Answer::new("ignored", "it is the folder itself", "never");
         return Ok(answer.with("rule", "not a file"));
     }
+    let metadata = fs::symlink_metadata(&place.path);
+    if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        return Ok(a_folder(folder, output.as_deref(), relative));
+    }
     if let Err(ignored) = watch::judge_in(folder, output.as_deref(), relative) {
         return Ok(by_rule(folder, ignored));
     }
     let entry = known(config, folder, relative)?;
-    let metadata = match fs::symlink_metadata(&place.path) {
+    let metadata = match metadata {
         Ok(metadata) => metadata,
-        Err(cause)
-            if matches!(
+        Err(cause) => {
+            let is_gone = matches!(
                 cause.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(missing(folder, entry.as_ref()));
-        }
-        Err(cause) => {
+            );
+            let offline = look::away(&folder.input);
+            if is_gone || offline.is_some() {
+                return Ok(missing(folder, entry.as_ref(), offline));
+            }
             return Err(anyhow::Error::new(cause).context(place.path.display().to_string()));
         }
     };
@@ -110,7 +142,7 @@ fn explain(config: &Config, place: &Place<'_>, daemon: Option<&Daemon>) -> anyho
         return Ok(Answer::new("ignored", reason, "never").with("rule", rule));
     }
     let file = Now {
-        config,
+        about,
         folder,
         path: &place.path,
         stamp: Stamp::of(&metadata),
@@ -120,7 +152,6 @@ fn explain(config: &Config, place: &Place<'_>, daemon: Option<&Daemon>) -> anyho
             .and_then(|modified| modified.elapsed().ok())
             .unwrap_or_default(),
         at: SystemTime::now(),
-        daemon,
     };
     Ok(match entry {
         None => file.unknown(),
@@ -180,62 +211,51 @@ fn by_rule(folder: &Folder, ignored: Ignored) -> Answer {
         .with("pattern", pattern)
 }
 
-fn missing(folder: &Folder, entry: Option<&Entry>) -> Answer {
-    let next = "when a file of this name comes";
-    let Some(entry) = entry else {
-        return Answer::new("missing", "there is no such file, and none is known", next);
+fn a_folder(folder: &Folder, output: Option<&Path>, relative: &Path) -> Answer {
+    let ignored = if output.is_some_and(|output| relative.starts_with(output)) {
+        Some(Ignored::Output)
+    } else if folder.recursive {
+        watch::judge_directory(relative, &folder.ignore).err()
+    } else {
+        Some(Ignored::Subfolder)
     };
-    let at = time(entry.since);
-    let reason = match entry.state {
-        State::Done => {
-            let output = entry.output.as_deref().unwrap_or(Path::new("?"));
-            let output = output.display();
-            let left = match (&folder.after, entry.gone) {
-                (Source::MoveTo(to), true) => format!("moved to {}", to.display()),
-                (Source::Delete, true) => "deleted as `after` says".to_owned(),
-                _ => "gone since".to_owned(),
-            };
-            format!("it was done at {at}, to {output}, and is {left}")
+    let reason = match ignored {
+        None => "it is a folder, whose pictures are watched".to_owned(),
+        Some(ignored) => {
+            let reason = by_rule(folder, ignored).reason;
+            format!("it is a folder, and what is in it is ignored: {reason}")
         }
-        State::Failed => {
-            let left = match (&folder.on_failure, entry.gone) {
-                (Source::MoveTo(to), true) => format!("moved to {}", to.display()),
-                _ => "gone since".to_owned(),
-            };
-            format!("it failed at {at} ({}), and is {left}", cause(entry))
-        }
-        _ => format!("it went away before it was dealt with; last heard of at {at}"),
     };
-    Answer::new("missing", reason, next)
-        .with("since", at)
-        .with("output", entry.output.as_deref().map(words::path_json))
+    Answer::new("ignored", reason, "never; ask for a file in it").with("rule", "not a file")
 }
 
 /// A picture in a watched folder, as it is now.
 struct Now<'a> {
-    config: &'a Config,
+    about: About<'a>,
     folder: &'a Folder,
     path: &'a Path,
     stamp: Stamp,
     /// Since its last change.
     age: Duration,
     at: SystemTime,
-    daemon: Option<&'a Daemon>,
 }
 
 impl Now<'_> {
     /// When a file is taken up that has no fate.
     fn turn(&self) -> String {
-        let settle = self.config.settle;
-        if self.daemon.is_none() {
+        let settle = self.about.config.settle;
+        if self.about.daemon.is_none() {
             return "when the daemon runs".to_owned();
+        }
+        if self.about.trouble.is_some() {
+            return "once the ledger can be written".to_owned();
         }
         if let Some(left) = settle.checked_sub(self.age).filter(|left| !left.is_zero()) {
             return format!("in {}, unless it changes", span(left));
         }
         let (wait, what) = match watch::choose_mode(self.folder).0 {
-            Mode::Events => (self.config.rescan, "rescan"),
-            Mode::Poll => (self.config.poll, "poll"),
+            Mode::Events => (self.about.config.rescan, "rescan"),
+            Mode::Poll => (self.about.config.poll, "poll"),
         };
         let wait = span(wait);
         format!(
@@ -244,7 +264,7 @@ impl Now<'_> {
     }
 
     fn unknown(&self) -> Answer {
-        let (age, settle) = (span(self.age), self.config.settle);
+        let (age, settle) = (span(self.age), self.about.config.settle);
         let since = self.at.checked_sub(self.age).map(time);
         if self.age < settle {
             let reason = format!(
@@ -270,7 +290,7 @@ impl Now<'_> {
                 let reason = format!("it is to be dealt with once more, as asked for at {at}");
                 Answer::new("queued", reason, self.turn())
             }
-            State::Open if same && self.age >= self.config.settle => self.given_back(entry),
+            State::Open if same && self.age >= self.about.config.settle => self.given_back(entry),
             State::Waiting | State::Asked | State::Open => self.unknown(),
         };
         let mut answer = answer.with("suspect", entry.suspect);
@@ -293,7 +313,7 @@ impl Now<'_> {
             return Answer::new("queued", reason, self.turn());
         }
         let reason = format!("it was not complete at {at}: {}", cause(entry));
-        let next = match self.daemon {
+        let next = match self.about.daemon {
             Some(_) => format!(
                 "when it changes, or after growing waits; after {} without a change it is dealt with as it is",
                 span(PATIENCE)
@@ -307,11 +327,14 @@ impl Now<'_> {
 
     fn in_hand(&self, entry: &Entry) -> Answer {
         let at = when(entry.since, self.at);
-        if self.daemon.is_none() {
+        if self.about.daemon.is_none() {
             let reason = format!("it was in hand, since {at}, when the daemon ended");
             return Answer::new("queued", reason, self.turn());
         }
-        let next = "its fate, within moments";
+        let next = match self.about.trouble {
+            Some(_) => "its fate, once the ledger can be written",
+            None => "its fate, within moments",
+        };
         Answer::new("in hand", format!("a worker took it at {at}"), next)
     }
 
@@ -330,10 +353,10 @@ impl Now<'_> {
         let times = if tries == 1 { "try" } else { "tries" };
         let reason = format!("{} ({tries} {times})", cause(entry));
         // As the daemon cuts it: the clock may have been set.
-        let latest = self.at + self.config.retry.max;
+        let latest = self.at + self.about.config.retry.max;
         let at = entry.next.unwrap_or(self.at).min(latest);
         let for_output = entry.step.as_deref() == Some(output::STEP);
-        let next = match self.daemon {
+        let next = match self.about.daemon {
             Some(_) if at > self.at && for_output => {
                 format!(
                     "once the output is back, at the latest at {}",
@@ -341,7 +364,7 @@ impl Now<'_> {
                 )
             }
             Some(_) if at > self.at => format!("at {}", when(at, self.at)),
-            Some(_) => "now".to_owned(),
+            Some(_) => "in its turn".to_owned(),
             None => "when the daemon runs".to_owned(),
         };
         Answer::new("waiting", reason, next)
@@ -408,16 +431,5 @@ fn verb(state: State) -> &'static str {
     match state {
         State::Done => "done",
         _ => "tried, and failed,",
-    }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%".contains(char);
-    if path.chars().all(is_plain) {
-        path.into_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::words::{self, cause, time, when};
+use super::{
+    look,
+    words::{self, cause, line, time, when},
+};
 use crate::{
     config::{Config, Folder},
     ledger::{self, Daemon, Entry, Tally, Visitor},
@@ -24,7 +27,7 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let daemon = ledger::daemon(&config.ledger)?;
     let ledger = Visitor::read(&config.ledger)?;
     let mut folders = Vec::with_capacity(config.folders.len());
-    for folder in &config.folders {
+    for (folder, offline) in config.folders.iter().zip(look::inputs(config)) {
         let id = match &ledger {
             Some(ledger) => ledger.folder(&folder.input)?,
             None => None,
@@ -33,12 +36,16 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
             (Some(ledger), Some(id)) => ledger.tally(id, folder.recipe.fingerprint(), FAILURES)?,
             _ => Tally::default(),
         };
-        folders.push((folder, tally));
+        folders.push(Seen {
+            folder,
+            tally,
+            offline,
+        });
     }
     let bytes = ledger.as_ref().map(Visitor::bytes);
     let mut failures: Vec<(&Folder, &Entry)> = folders
         .iter()
-        .flat_map(|(folder, tally)| tally.failures.iter().map(|entry| (*folder, entry)))
+        .flat_map(|seen| seen.tally.failures.iter().map(|entry| (seen.folder, entry)))
         .collect();
     failures.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.since));
     failures.truncate(FAILURES);
@@ -46,6 +53,7 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
         config,
         daemon,
         bytes,
+        trouble: look::ledger(&config.ledger),
         folders: &folders,
         failures,
     };
@@ -58,44 +66,59 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A folder at the time of asking.
+struct Seen<'a> {
+    folder: &'a Folder,
+    tally: Tally,
+    /// Why its input is away.
+    offline: Option<String>,
+}
+
 struct All<'a> {
     config: &'a Config,
     daemon: Option<Daemon>,
     /// Of the ledger, if there is one.
     bytes: Option<u64>,
-    folders: &'a [(&'a Folder, Tally)],
+    /// Why it cannot be written.
+    trouble: Option<String>,
+    folders: &'a [Seen<'a>],
     failures: Vec<(&'a Folder, &'a Entry)>,
 }
 
 impl All<'_> {
     fn write(&self, out: &mut impl Write, now: SystemTime) -> io::Result<()> {
         let ledger = self.config.ledger.display();
-        writeln!(out, "daemon: {}", words::daemon_line(self.daemon.as_ref()))?;
+        line(
+            out,
+            format_args!("daemon: {}", words::daemon_line(self.daemon.as_ref())),
+        )?;
         match self.bytes {
-            Some(bytes) => writeln!(out, "ledger: {ledger}, {}", Size(bytes))?,
-            None => writeln!(out, "ledger: {ledger}, not there yet")?,
+            Some(bytes) => line(out, format_args!("ledger: {ledger}, {}", Size(bytes)))?,
+            None => line(out, format_args!("ledger: {ledger}, not there yet"))?,
         }
-        writeln!(out, "log: {}", self.config.log.dir.display())?;
-        for (folder, tally) in self.folders {
-            write_folder(out, folder, tally, now)?;
+        if let Some(trouble) = &self.trouble {
+            line(out, format_args!("ledger trouble: {trouble}"))?;
+        }
+        line(out, format_args!("log: {}", self.config.log.dir.display()))?;
+        for seen in self.folders {
+            write_folder(out, seen, self.daemon.is_some(), now)?;
         }
         if !self.failures.is_empty() {
-            writeln!(out, "failed of late:")?;
+            line(out, format_args!("failed of late:"))?;
         }
         for (folder, entry) in &self.failures {
             let path = folder.input.join(&entry.path);
             let at = time(entry.since);
-            writeln!(out, "  {at} {}: {}", path.display(), cause(entry))?;
+            line(
+                out,
+                format_args!("  {at} {}: {}", path.display(), cause(entry)),
+            )?;
         }
         Ok(())
     }
 
     fn json(&self) -> Value {
-        let folders: Vec<Value> = self
-            .folders
-            .iter()
-            .map(|(folder, tally)| folder_json(folder, tally))
-            .collect();
+        let folders: Vec<Value> = self.folders.iter().map(folder_json).collect();
         let failures: Vec<Value> = self
             .failures
             .iter()
@@ -111,6 +134,7 @@ impl All<'_> {
         json!({
             "daemon": words::daemon_json(self.daemon.as_ref()),
             "ledger": {"path": words::path_json(&self.config.ledger), "bytes": self.bytes},
+            "ledger_trouble": self.trouble,
             "log": words::path_json(&self.config.log.dir),
             "folders": folders,
             "failures": failures,
@@ -120,15 +144,22 @@ impl All<'_> {
 
 fn write_folder(
     out: &mut impl Write,
-    folder: &Folder,
-    tally: &Tally,
+    seen: &Seen<'_>,
+    is_running: bool,
     now: SystemTime,
 ) -> io::Result<()> {
-    writeln!(out, "folder {}", folder.input.display())?;
+    let (folder, tally) = (seen.folder, &seen.tally);
+    line(out, format_args!("folder {}", folder.input.display()))?;
+    if let Some(cause) = &seen.offline {
+        line(out, format_args!("  offline: {cause}; it is waited for"))?;
+    }
     let output = folder.output.display();
     match held_up(tally) {
-        Some(cause) => writeln!(out, "  output: {output}, pictures wait for it: {cause}")?,
-        None => writeln!(out, "  output: {output}")?,
+        Some(cause) => line(
+            out,
+            format_args!("  output: {output}, pictures wait for it: {cause}"),
+        )?,
+        None => line(out, format_args!("  output: {output}"))?,
     }
     let counts = [
         (tally.done, "done"),
@@ -147,22 +178,32 @@ fn write_folder(
         .chain(rare.into_iter().filter(|(count, _)| *count > 0))
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    writeln!(out, "  files: {}", counts.join(", "))?;
+    line(out, format_args!("  files: {}", counts.join(", ")))?;
     if let Some(entry) = &tally.next {
-        let at = entry
-            .next
-            .map_or_else(|| "?".to_owned(), |at| when(at, now));
+        let at = match entry.next {
+            _ if seen.offline.is_some() => "once the folder is back".to_owned(),
+            Some(at) if at > now => when(at, now),
+            _ if is_running => "in its turn".to_owned(),
+            _ => "when the daemon runs".to_owned(),
+        };
         let path = entry.path.display();
-        writeln!(out, "  next try: {at}, {path}: {}", cause(entry))?;
+        line(
+            out,
+            format_args!("  next try: {at}, {path}: {}", cause(entry)),
+        )?;
     }
     if let Some(entry) = &tally.last_done {
         let at = when(entry.since, now);
-        writeln!(out, "  last done: {at}, {}", entry.path.display())?;
+        line(
+            out,
+            format_args!("  last done: {at}, {}", entry.path.display()),
+        )?;
     }
     Ok(())
 }
 
-fn folder_json(folder: &Folder, tally: &Tally) -> Value {
+fn folder_json(seen: &Seen<'_>) -> Value {
+    let (folder, tally) = (seen.folder, &seen.tally);
     let next = tally.next.as_ref().map(|entry| {
         json!({
             "file": words::path_json(&folder.input.join(&entry.path)),
@@ -180,6 +221,7 @@ fn folder_json(folder: &Folder, tally: &Tally) -> Value {
     });
     json!({
         "input": words::path_json(&folder.input),
+        "input_offline": seen.offline,
         "output": words::path_json(&folder.output),
         "output_held_up": held_up(tally),
         "done": tally.done,

@@ -15,7 +15,7 @@ use std::{
 #[cfg(target_os = "linux")]
 use rustix::fs::Advice;
 use rustix::{
-    fs::{Access, OFlags},
+    fs::{Access, OFlags, StatVfsMountFlags},
     io::Errno,
     process::Signal,
 };
@@ -71,6 +71,7 @@ pub fn space(path: &Path) -> io::Result<Option<Space>> {
     Ok((found.f_blocks > 0).then(|| Space {
         free: found.f_bavail.saturating_mul(found.f_frsize),
         size: found.f_blocks.saturating_mul(found.f_frsize),
+        read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
     }))
 }
 

@@ -81,7 +81,11 @@ pub fn space(path: &Path) -> io::Result<Option<Space>> {
     if told == 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Some(Space { free, size }))
+    Ok(Some(Space {
+        free,
+        size,
+        read_only: false,
+    }))
 }
 
 /// Access lists are only told by trying.

@@ -227,7 +227,7 @@ pub fn has_room(root: &Root, more: u64) -> anyhow::Result<()> {
     let output = &root.folder.output;
     let space = os::space(output)
         .with_context(|| format!("cannot ask for the space of {}", output.display()))?;
-    let Some(os::Space { free, size }) = space else {
+    let Some(os::Space { free, size, .. }) = space else {
         return Ok(());
     };
     // While it waits it waits for a bit more, so that it does not come and go with every picture.

@@ -1,7 +1,9 @@
 //! The commands that ask the ledger, and those that change it, beside a daemon and without one.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
+    io::Write,
     path::Path,
     process::Command,
     time::{Duration, Instant, SystemTime},
@@ -13,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     pictures::{jpeg, png, size},
-    sandbox::{COMMON, Sandbox},
+    sandbox::{COMMON, Sandbox, Small},
 };
 
 const NO_PICTURE: &[u8] = b"\xff\xd8 this is no picture";
@@ -135,8 +137,17 @@ fn every_file_has_one_fate_that_can_be_asked_for() {
         (&"ignored".into(), &"link".into()),
         "{found:#}"
     );
-    fs::create_dir(sandbox.path("in/folder.jpg")).unwrap();
-    assert_fate(&sandbox, "in/folder.jpg", "ignored", &["no regular file"]);
+    sandbox.fifo("in/fifo.jpg");
+    assert_fate(&sandbox, "in/fifo.jpg", "ignored", &["no regular file"]);
+    fs::create_dir(sandbox.path("two/inner")).unwrap();
+    for (name, part) in [
+        ("in/sub", "it is a folder, and what is in it is ignored: "),
+        ("two/inner", "it is a folder, whose pictures are watched"),
+        ("two/output", "is ignored: lies in the output"),
+    ] {
+        assert_fate(&sandbox, name, "ignored", &[part]);
+        assert_eq!(json(&sandbox, &["explain", name])["rule"], "not a file");
+    }
 
     assert_fate(&sandbox, "in/gone.jpg", "missing", &["no such file"]);
     sandbox.write("in/new.jpg", &jpeg(90, 60, 2));
@@ -480,6 +491,106 @@ fn a_source_that_has_left_cannot_be_made_again() {
 }
 
 #[test]
+fn a_source_that_was_moved_can_be_found() {
+    let config = "folders: [{input: in, output: out, recursive: true, after: {move_to: done}}]\n";
+    let sandbox = Sandbox::with(config);
+    sandbox.write("in/sub/a.jpg", &jpeg(90, 60, 1));
+    sandbox.once_expecting(1, 0);
+    sandbox.wait_for_picture("done/sub/a.jpg");
+    assert_fate(
+        &sandbox,
+        "in/sub/a.jpg",
+        "missing",
+        &["moved to ", "/done/sub/a.jpg, or with a number"],
+    );
+}
+
+#[test]
+fn names_are_told_in_one_line() {
+    let sandbox = Sandbox::new();
+    let (name, shown) = ("bad\n\u{1b}[31m.jpg", r"bad\n\u{1b}[31m.jpg");
+    let file = format!("in/{name}");
+    sandbox.write(&file, NO_PICTURE);
+    sandbox.once_expecting(0, 1);
+    for arguments in [
+        &["status"][..],
+        &["explain", &file],
+        &["retry", &file],
+        &["reprocess", &file],
+        &["preview", &file, "-o", "out.jpg"],
+        &["retry", &file, "in/no\n\u{1b}.jpg"],
+    ] {
+        let (_, told) = run(&sandbox, arguments);
+        assert!(
+            !told.contains('\u{1b}') && !told.contains("bad\n"),
+            "{told}"
+        );
+        let named = told.contains(shown) || arguments[0] == "retry" && arguments.len() == 2;
+        assert!(named, "{arguments:?}: {told}");
+    }
+    let found = json(&sandbox, &["explain", &file]);
+    assert!(found["file"].as_str().unwrap().ends_with(name), "{found:#}");
+    // What is to be typed is taken by a shell as it is.
+    let quoted = r"/in/bad\x0a\x1b[31m.jpg'";
+    assert_fate_of_name(&sandbox, &file, quoted);
+}
+
+/// The command that `explain` gives names the file in quotes.
+fn assert_fate_of_name(sandbox: &Sandbox, file: &str, quoted: &str) {
+    sandbox.once_expecting(0, 1);
+    let found = json(sandbox, &["explain", file]);
+    let next = found["next"].as_str().unwrap();
+    assert!(
+        next.contains("watermarkd retry $'/") && next.contains(quoted),
+        "{next}"
+    );
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_of() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: out}]\nretry: {first: 200ms, max: 400ms}\n");
+    let Some(_small) = Small::mount(sandbox.path("state"), "size=4m") else {
+        return;
+    };
+    sandbox.start();
+    assert_eq!(json(&sandbox, &["status"])["ledger_trouble"], Value::Null);
+    let mut filler = File::create(sandbox.path("state/filler")).unwrap();
+    while filler.write_all(&[7; 4096]).is_ok() {}
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    set_age(&sandbox.path("in/a.jpg"), 100);
+    let is_full = |sandbox: &Sandbox, trouble: &str| {
+        for arguments in [&["status"][..], &["explain", "in/a.jpg"]] {
+            let found = json(sandbox, arguments)["ledger_trouble"].clone();
+            assert!(found.as_str().unwrap().contains(trouble), "{found}");
+            let (_, told) = run(sandbox, arguments);
+            assert!(
+                told.contains("ledger trouble: the file system of "),
+                "{told}"
+            );
+        }
+    };
+    is_full(&sandbox, "is full: ");
+    let found = json(&sandbox, &["explain", "in/a.jpg"]);
+    assert_eq!(found["next"], "once the ledger can be written", "{found:#}");
+    drop(filler);
+    fs::remove_file(sandbox.path("state/filler")).unwrap();
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.stop();
+
+    let mut remount = Command::new("mount");
+    remount.args([OsStr::new("-o"), OsStr::new("remount,ro")]);
+    assert!(
+        remount
+            .arg(sandbox.path("state"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    is_full(&sandbox, "is read-only");
+}
+
+#[test]
 fn a_copy_of_the_ledger_can_be_put_back() {
     let mut sandbox = Sandbox::new();
     let done = |sandbox: &Sandbox| json(sandbox, &["status"])["folders"][0]["done"].clone();
@@ -622,7 +733,36 @@ fn status_counts_what_the_ledger_knows() {
     // A folder that is offline does not keep the answer back.
     fs::rename(sandbox.path("two"), sandbox.path("unplugged")).unwrap();
     assert_eq!(run(&sandbox, &["check"]).0, Some(78));
-    assert_eq!(count(&sandbox, 1, "done"), 1);
+    let found = json(&sandbox, &["status"]);
+    assert_eq!(found["folders"][1]["done"], 1);
+    assert_eq!(found["folders"][0]["input_offline"], Value::Null);
+    let cause = found["folders"][1]["input_offline"].as_str().unwrap();
+    assert!(cause.contains("No such file"), "{cause}");
+    let text = run(&sandbox, &["status"]).1;
+    for part in [
+        "  offline: No such file",
+        "next try: once the folder is back",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert_fate(
+        &sandbox,
+        "two/a.jpg",
+        "missing",
+        &[
+            "two is offline: No such file",
+            "was done at",
+            "when the folder is back",
+        ],
+    );
+    assert_fate(
+        &sandbox,
+        "two/new.jpg",
+        "missing",
+        &["is offline", "no such file is known"],
+    );
+    let found = json(&sandbox, &["explain", "two/new.jpg"]);
+    assert!(found["input_offline"].is_string(), "{found:#}");
     let (code, told) = run(&sandbox, &["reprocess", "two/a.jpg"]);
     assert!(
         code == Some(1) && told.contains("its folder cannot be read"),

@@ -1,0 +1,69 @@
+//! What is in the way at the time of asking: input folders that are away, and a ledger that the
+//! daemon cannot write to.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::bounded;
+
+use crate::{config::Config, memory::Size, os};
+
+/// How long a dead share may keep the answer back.
+const ANSWER_AT_MOST: Duration = Duration::from_secs(3);
+/// Bytes below which a file system counts as full: what is left of it may be less than a block.
+const FULL: u64 = 1 << 20;
+
+/// Why each input folder is offline; None where it is not. All are looked at at once, and one that
+/// hangs is waited for no longer than the others.
+pub fn inputs(config: &Config) -> Vec<Option<String>> {
+    let deadline = Instant::now() + ANSWER_AT_MOST;
+    let folders = config.folders.iter();
+    let looks: Vec<_> = folders.map(|folder| look(folder.input.clone())).collect();
+    looks
+        .into_iter()
+        .map(|answer| {
+            // A thread that hangs is left behind: the process ends soon.
+            let answer = answer.recv_deadline(deadline);
+            answer.unwrap_or_else(|_| Some("it does not answer".to_owned()))
+        })
+        .collect()
+}
+
+fn look(folder: PathBuf) -> crossbeam_channel::Receiver<Option<String>> {
+    let (found, answer) = bounded(1);
+    let look = move || drop(found.send(away(&folder)));
+    // Without a thread nobody looks, which is told as no answer.
+    drop(thread::Builder::new().name("look".to_owned()).spawn(look));
+    answer
+}
+
+/// Why a folder is offline.
+pub fn away(folder: &Path) -> Option<String> {
+    let cause = fs::read_dir(folder).err()?;
+    Some(match cause.kind() {
+        // The daemon may be another user.
+        io::ErrorKind::PermissionDenied => format!("{cause}, for who asks here"),
+        _ => cause.to_string(),
+    })
+}
+
+/// Why the daemon cannot write to the ledger, as far as its file system tells.
+pub fn ledger(path: &Path) -> Option<String> {
+    let nearest = path.ancestors().skip(1).find(|folder| folder.exists())?;
+    let space = os::space(nearest).ok()??;
+    let trouble = if space.read_only {
+        "is read-only".to_owned()
+    } else if space.free < FULL {
+        format!("is full: {} free of {}", Size(space.free), Size(space.size))
+    } else {
+        return None;
+    };
+    let path = path.display();
+    Some(format!(
+        "the file system of {path} {trouble}; without the ledger nothing is taken up"
+    ))
+}
