@@ -252,6 +252,7 @@ fn run_configured(config: Config, once: bool, signals: &signal::Listening) -> an
     } else {
         ProgressBar::hidden()
     };
+    refuse_beside_another(&config.ledger)?;
     let log = log::start(&config.log, &bar)?;
     log.flush_on_panic();
     info!(
@@ -261,6 +262,7 @@ fn run_configured(config: Config, once: bool, signals: &signal::Listening) -> an
         "starting"
     );
     let until = if once { Until::AllDone } else { Until::Stopped };
+    let settings = config.log.clone();
     let result = daemon::run(config, until, signals, &log, &bar);
     bar.finish_and_clear();
     let code = match result {
@@ -269,16 +271,35 @@ fn run_configured(config: Config, once: bool, signals: &signal::Listening) -> an
                 // The log has the report too: a closed standard output loses nothing.
                 drop(write!(io::stdout(), "{}", ending.report.table()));
             }
+            if once && !ending.complete && !settings.console {
+                let log = settings.dir.display();
+                complain(&anyhow::anyhow!(
+                    "not everything was dealt with, the log in {log} tells why"
+                ));
+            }
             let failed = !ending.complete || (once && ending.report.failures > 0);
             if failed { FAILED } else { 0 }
         }
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "ended by a failure");
+            if !settings.console {
+                complain(&cause);
+            }
             exit_code(&cause)
         }
     };
     log.flush();
     Ok(code)
+}
+
+/// Refuses a second daemon before it writes to what may be the log of the first. The first may be a
+/// dead one, whose lock is still going: that is waited for.
+fn refuse_beside_another(ledger: &Path) -> anyhow::Result<()> {
+    // What cannot be found out now is told when the ledger is opened, in the log.
+    if let Ok(Some(_)) = ledger::daemon(ledger) {
+        drop(ledger::lock(ledger)?);
+    }
+    Ok(())
 }
 
 fn progress_bar() -> anyhow::Result<ProgressBar> {

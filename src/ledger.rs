@@ -38,7 +38,7 @@ use rusqlite::{
 
 pub use self::{
     bell::{Bell, hang_bell, ring},
-    open::{Refused, inspect},
+    open::{Refused, inspect, lock},
     owed::{Dues, Left, Owed},
     recover::{CRASHES, Recovered},
     visit::{Daemon, Entry, State, Tally, Visitor, Which, daemon},

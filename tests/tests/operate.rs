@@ -547,6 +547,44 @@ fn assert_fate_of_name(sandbox: &Sandbox, file: &str, quoted: &str) {
 }
 
 #[test]
+fn a_start_that_fails_tells_why_even_without_a_console() {
+    let mut sandbox = Sandbox::new();
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let config = config.replace("console: true", "console: false");
+    sandbox.write("config.yaml", config.as_bytes());
+    sandbox.start();
+    for arguments in [&["run"][..], &["run", "--once"]] {
+        let (code, told) = run(&sandbox, arguments);
+        let pid = format!("is in use by another watermarkd, pid {}\n", sandbox.pid());
+        assert!(code == Some(1) && told.ends_with(&pid), "{told}");
+        assert!(told.starts_with("watermarkd: ledger "), "{told}");
+    }
+    assert_eq!(
+        sandbox.log().matches(" starting ").count(),
+        1,
+        "the log belongs to the first"
+    );
+    sandbox.stop();
+
+    let ledger = sandbox.path("state/ledger.sqlite");
+    fs::remove_file(&ledger).unwrap();
+    fs::create_dir(&ledger).unwrap();
+    let (code, told) = run(&sandbox, &["run"]);
+    assert!(code == Some(1), "{told}");
+    assert_eq!(told.matches("cannot open ledger").count(), 1, "{told}");
+    assert!(sandbox.log().contains("cannot open ledger"));
+    fs::remove_dir(&ledger).unwrap();
+
+    fs::remove_dir(sandbox.path("in")).unwrap();
+    let (code, told) = run(&sandbox, &["run", "--once"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("the log in ") && told.contains("tells why"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_ledger_that_cannot_be_written_is_told_of() {
     let mut sandbox =
         Sandbox::with("folders: [{input: in, output: out}]\nretry: {first: 200ms, max: 400ms}\n");
