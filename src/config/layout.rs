@@ -24,7 +24,15 @@ pub struct Site {
     pub on_failure_at: Place,
 }
 
+/// What would become of pictures in outputs that meet.
+const ONE_NAME: &str = "so that pictures of one name would replace each other";
+
 impl Site {
+    /// Whether the output lies inside another's, be it behind a link there.
+    fn output_inside(&self, output: &Location, other: &Self, other_output: &Location) -> bool {
+        output.inside(other_output) || self.folder.output.starts_with(&other.folder.output)
+    }
+
     /// The folders that its files are moved to, with where they stand.
     fn moved_to(&self) -> impl Iterator<Item = (&Path, &Place)> {
         let Folder {
@@ -55,9 +63,9 @@ impl Location {
     }
 }
 
-/// Checks the directories on disk and how they lie to each other. Only the outputs themselves are
-/// compared, not the trees that recursive folders mirror below them: whether two of those meet
-/// depends on subfolders that may come and go.
+/// Checks the directories on disk and how they lie to each other. No two folders may come to write
+/// the same name: their subfolders may come and go, so what could meet is refused, not only what
+/// does.
 pub fn check(sites: &[Site], findings: &Findings) {
     let located: Vec<_> = sites
         .iter()
@@ -102,12 +110,23 @@ pub fn check(sites: &[Site], findings: &Findings) {
                     findings.add(&site.input_at, cause);
                 }
             }
-            if let (Some(output), Some(other_output)) = (output, other_output)
-                && earlier
-                && output.same(other_output)
-            {
+            if let (Some(output), Some(other_output)) = (output, other_output) {
                 let name = &other.output_at.key;
-                findings.add(&site.output_at, format!("is the same folder as {name}"));
+                if output.same(other_output) {
+                    if earlier {
+                        let cause = format!(
+                            "is the same folder as {name}, {ONE_NAME}: give each a folder of its own"
+                        );
+                        findings.add(&site.output_at, cause);
+                    }
+                } else if other.folder.recursive && site.output_inside(output, other, other_output)
+                {
+                    let cause = format!(
+                        "lies inside {name}, in which subfolders are mirrored, {ONE_NAME}: \
+                         name a folder beside it"
+                    );
+                    findings.add(&site.output_at, cause);
+                }
             }
             if let (Some(output), Some(other_input)) = (output, other_input) {
                 let name = &other.input_at.key;
@@ -234,13 +253,38 @@ mod tests {
         &'static [&'static str],
     );
 
+    const SAME: &str = "1.output: is the same folder as folders[0].output, so that pictures of one \
+                        name would replace each other: give each a folder of its own";
+    const MIRRORED_0: &str = "0.output: lies inside folders[1].output, in which subfolders are \
+                              mirrored, so that pictures of one name would replace each other: \
+                              name a folder beside it";
+    const MIRRORED_1: &str = "1.output: lies inside folders[0].output, in which subfolders are \
+                              mirrored, so that pictures of one name would replace each other: \
+                              name a folder beside it";
+
     const LAYOUTS: &[Layout] = &[
         (&[("a", "out", false), ("b", "b/output", true)], &[]),
         // An output above the input is harmless as long as no tree is mirrored into it.
         (&[("a/in", "a", false)], &[]),
         (&[("a/in", "a", true)], &["0.output: holds the input, a/in"]),
-        // What others put into a folder's own output is not taken.
-        (&[("a", "a/in", true), ("b", "a/in/b", true)], &[]),
+        (&[("a", "out", false), ("b", "out/2024", true)], &[]),
+        (&[("a", "out", true), ("b", "out2", true)], &[]),
+        (
+            &[("a", "out", true), ("b", "out/2024", false)],
+            &[MIRRORED_1],
+        ),
+        (
+            &[("b", "out/2024/x", true), ("a", "out", true)],
+            &[MIRRORED_0],
+        ),
+        (
+            &[("b", "a", true), ("c", "link/gone", false)],
+            &[MIRRORED_1],
+        ),
+        // What lies behind a link is written to through it.
+        (&[("c", "a", true), ("b", "a/away", false)], &[MIRRORED_1]),
+        // What others put into a folder's own output is not taken, but may be overwritten.
+        (&[("a", "a/in", true), ("b", "a/in/b", true)], &[MIRRORED_1]),
         // What is not there is waited for.
         (&[("gone", "out", false), ("b", "dangling", false)], &[]),
         (
@@ -293,10 +337,8 @@ mod tests {
             &["1.input: lies inside folders[0].input, which is recursive"],
         ),
         (&[("a", "out", false), ("a/in", "b/out", true)], &[]),
-        (
-            &[("a", "out", false), ("b", "./out", false)],
-            &["1.output: is the same folder as folders[0].output"],
-        ),
+        (&[("a", "out", false), ("b", "./out", false)], &[SAME]),
+        (&[("b", "a", false), ("c", "link", false)], &[SAME]),
         (
             &[("a", "b", false), ("b", "link", false)],
             &[
@@ -379,6 +421,9 @@ mod tests {
         let root = fs::canonicalize(dir.path()).unwrap();
         fs::create_dir_all(root.join("a/in")).unwrap();
         fs::create_dir(root.join("b")).unwrap();
+        fs::create_dir(root.join("c")).unwrap();
+        fs::create_dir(root.join("away")).unwrap();
+        std::os::unix::fs::symlink("../away", root.join("a/away")).unwrap();
         fs::write(root.join("file"), "").unwrap();
         std::os::unix::fs::symlink("a", root.join("link")).unwrap();
         std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
