@@ -168,7 +168,7 @@ fn load_and(file: &Path, look: fn(&[layout::Site], &Findings)) -> Result<Config,
     let text = fs::read_to_string(file).map_err(io_failed)?;
     // Windows editors begin a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
-    let absolute = path::absolute(file).map_err(io_failed)?;
+    let absolute = value::without_parents(path::absolute(file).map_err(io_failed)?);
     let root = tree::parse(text).map_err(|problem| failed(vec![problem]))?;
 
     let findings = Findings::default();
@@ -485,6 +485,68 @@ folders:
         assert_eq!((tile.margin, tile.min_picture), (Length::Pixels(1), 9));
     }
 
+    /// The comment in the example says how: `#` before `npy_path`, none before the list.
+    #[test]
+    fn the_list_of_marks_in_the_example_can_be_uncommented() {
+        let sandbox = Sandbox::new();
+        for name in ["logo.npy", "text.npy"] {
+            fs::copy(sandbox.path("mark.npy"), sandbox.path(name)).unwrap();
+        }
+        let text = EXAMPLE
+            .replacen("\n  npy_path:", "\n  #npy_path:", 1)
+            .replace("\n  #marks:", "\n  marks:")
+            .replace("\n  #  - {npy_path", "\n    - {npy_path");
+        let recipe = &sandbox.good(&text).folders[0].recipe;
+        assert_eq!(recipe.marks.len(), 2);
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            "watermark: {npy_path: mark, output_height: 720.0, quality: 5e1, margin: 3.0}\n\
+             folders: [{input: in}]\nmax_pixels: 1e8\nmax_memory: 1e9\nworkers: 3.0\n",
+        );
+        let recipe = &config.folders[0].recipe;
+        assert_eq!((recipe.output_height, recipe.quality), (720, 50));
+        assert_eq!(recipe.marks[0].margin, Length::Pixels(3));
+        assert_eq!(recipe.max_pixels, 100_000_000);
+        assert_eq!(config.max_memory, Some(1_000_000_000));
+        assert_eq!(config.workers.get(), 3);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_has_one_path_however_the_file_is_named() {
+        let sandbox = Sandbox::new();
+        let text = "watermark: {npy_path: mark}\nfolders:\n- {input: in, output: b/../out}\n\
+                    - {input: link/../sub, output: gone/../x/in/..}\nledger: ./in/sub/../../l/l\n";
+        fs::write(sandbox.path("config.yaml"), text).unwrap();
+        std::os::unix::fs::symlink("in/sub", sandbox.path("link")).unwrap();
+        let real = sandbox.0.path().canonicalize().unwrap();
+        for way in ["", "in/sub/../..", "b/..", "./in/.."] {
+            let file = sandbox.path(way).join("config.yaml");
+            for config in [load(&file), load_unseen(&file)].map(Result::unwrap) {
+                // What has no ".." keeps its spelling, links and all.
+                let base = if way.is_empty() {
+                    sandbox.0.path()
+                } else {
+                    &real
+                };
+                assert_eq!(config.file, base.join("config.yaml"));
+                let [plain, odd] = &config.folders[..] else {
+                    panic!("{:?}", config.folders);
+                };
+                assert_eq!(plain.input, base.join("in"));
+                assert_eq!(plain.output, real.join("out"));
+                // A link is followed before "..", as the system does.
+                assert_eq!(odd.input, real.join("in/sub"));
+                assert_eq!(odd.output, real.join("x"));
+                assert_eq!(config.ledger, real.join("l/l"));
+            }
+        }
+    }
+
     #[test]
     fn spacing_belongs_to_tiles() {
         let sandbox = Sandbox::new();
@@ -681,6 +743,35 @@ folders:
                 ":4: watermark.marks[1].npy_path: required, but missing",
             ],
         ),
+        // Numbers that only look whole, and paths that are meant for a shell.
+        (
+            r#"
+watermark: {npy_path: $HOME/mark, output_height: 1080.5, quality: 101.0, margin: 1e300}
+folders:
+  - {input: ~/in, output: "~", after: {move_to: ""}, on_failure: {}}
+  - {input: b, output: "${OUT}", after: [keep]}
+max_memory: .inf
+workers: 0.5
+"#,
+            &[
+                ":2: watermark.npy_path: \"$HOME/mark\" would be taken literally, as ~ and $NAME \
+             are not expanded: write the path out",
+                ":2: watermark.output_height: must be a whole number 1..65500, found 1080.5",
+                ":2: watermark.quality: must be 1..100, found 101.0",
+                ":2: watermark.margin: must be pixels 0..65500 or \"0%\"..\"50%\", found 1e300",
+                ":4: folders[0].input: \"~/in\" would be taken literally, as ~ and $NAME are not \
+             expanded: write the path out",
+                ":4: folders[0].output: \"~\" would be taken literally, as ~ and $NAME are not \
+             expanded: write the path out",
+                ":4: folders[0].after.move_to: must be a path, found \"\"",
+                ":4: folders[0].on_failure: must be keep or {move_to: FOLDER}, found a mapping",
+                ":5: folders[1].output: \"${OUT}\" would be taken literally, as ~ and $NAME are not \
+             expanded: write the path out",
+                ":5: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a list",
+                ":6: max_memory: must be auto, or a size such as 512MB or 2GiB, found inf",
+                ":7: workers: must be auto or 1..1024, found 0.5",
+            ],
+        ),
         // What comes later is told apart from what is wrong.
         (
             r#"
@@ -700,9 +791,9 @@ ledger: postgres://user:secret@host/db
 status: {listen: "127.0.0.1:9470"}
 "#,
             &[
-                ":7: folders[0].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
-                ":8: folders[0].on_failure: must be keep or {move_to: FOLDER}, found a mapping",
-                ":10: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a mapping",
+                ":7: folders[0].after.move_to: must be a path, found a list",
+                ":8: folders[0].on_failure.then: unknown key, known here are move_to",
+                ":10: folders[1].after.move: unknown key, did you mean move_to?",
                 ":11: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
                 ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
                 ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",

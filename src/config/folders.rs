@@ -1,7 +1,7 @@
 //! `folders:`, or the original tool's single folder.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -12,6 +12,8 @@ use super::section::{Findings, Section};
 use super::tree::{Node, Value};
 use super::value;
 use super::{Folder, Source, Watch};
+
+const AFTER: &str = "after";
 
 /// The folders of either form.
 pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site> {
@@ -90,11 +92,8 @@ fn read_one(
         ]),
     );
     let (ignore, globs) = ignore(section.node("ignore"), findings);
-    let (mut after, mut on_failure) = (Source::Keep, Source::Keep);
-    section.set("after", &mut after, |value| read_after(value, marks.base));
-    section.set("on_failure", &mut on_failure, |value| {
-        read_on_failure(value, marks.base)
-    });
+    let after = source(AFTER, &mut section, marks.base);
+    let on_failure = source("on_failure", &mut section, marks.base);
 
     let mut own = section.section("watermark").over(watermark);
     let recipe = recipe::read(&mut own, marks, max_pixels);
@@ -104,7 +103,7 @@ fn read_one(
     let input_at = section.place_of("input");
     let output_at = section.place_of("output");
     let output_given = section.node("output").is_some();
-    let after_at = section.place_of("after");
+    let after_at = section.place_of(AFTER);
     let on_failure_at = section.place_of("on_failure");
     section.finish();
 
@@ -202,31 +201,27 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> (GlobSet, Vec<String>) {
     (set, texts)
 }
 
-fn read_after(value: &Value, base: &Path) -> Result<Source, String> {
-    match value {
-        Value::Text(text) if text == "delete" => Ok(Source::Delete),
-        other => keep_or_move(other, base, "keep, delete or {move_to: FOLDER}"),
-    }
-}
-
-/// Nothing that failed is ever deleted.
-fn read_on_failure(value: &Value, base: &Path) -> Result<Source, String> {
-    keep_or_move(value, base, "keep or {move_to: FOLDER}")
-}
-
-fn keep_or_move(value: &Value, base: &Path, choices: &str) -> Result<Source, String> {
-    let move_to = |entries: &[(String, Node)]| -> Option<PathBuf> {
-        match entries {
-            [(key, node)] if key == "move_to" => value::path(&node.value).ok(),
-            _ => None,
-        }
+/// What is to become of the files that `key` is about. Only files that have been published are ever
+/// deleted.
+fn source(key: &'static str, section: &mut Section<'_>, base: &Path) -> Source {
+    let Some(node) = section.node(key) else {
+        return Source::Keep;
     };
-    match value {
-        Value::Text(text) if text == "keep" => Some(Source::Keep),
-        Value::Map(entries) => {
-            move_to(entries).map(|path| Source::MoveTo(value::below(base, &path)))
+    let choices = match (&node.value, key) {
+        (Value::Text(text), _) if text == "keep" => return Source::Keep,
+        (Value::Text(text), AFTER) if text == "delete" => return Source::Delete,
+        (Value::Map(entries), _) if !entries.is_empty() => {
+            let mut entry = Section::of(node, section.findings);
+            let path = entry.get("move_to", value::path);
+            entry.finish();
+            return path.map_or(Source::Keep, |path| {
+                Source::MoveTo(value::below(base, &path))
+            });
         }
-        _ => None,
-    }
-    .ok_or_else(|| value::wanted(choices, value))
+        (_, AFTER) => "keep, delete or {move_to: FOLDER}",
+        _ => "keep or {move_to: FOLDER}",
+    };
+    let cause = value::wanted(choices, &node.value);
+    section.findings.add(&node.place, cause);
+    Source::Keep
 }

@@ -30,7 +30,7 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
     let workers = config.workers;
     top.set("workers", &mut config.workers, |value| match value {
         Value::Text(text) if text == "auto" => Ok(workers),
-        Value::Whole(_) => {
+        other if value::integer(other).is_some() => {
             let workers = value::whole(1..=1024)(value)?;
             Ok(NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN))
         }

@@ -108,7 +108,8 @@ impl fmt::Display for Value {
             Self::Null => f.write_str("nothing"),
             Self::Switch(on) => write!(f, "{on}"),
             Self::Whole(number) => write!(f, "{number}"),
-            Self::Fraction(number) => write!(f, "{number}"),
+            // With a point or an exponent, as it was written, and never with 300 digits.
+            Self::Fraction(number) => write!(f, "{number:?}"),
             Self::Text(text) => write!(f, "{text:?}"),
             Self::List(_) => f.write_str("a list"),
             Self::Map(_) => f.write_str("a mapping"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::{self, Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::tree::Value;
@@ -22,13 +22,22 @@ where
 {
     move |value| {
         let limits = format!("{}..{}", range.start(), range.end());
-        match value {
-            Value::Whole(number) => T::try_from(*number)
-                .ok()
-                .filter(|number| range.contains(number))
-                .ok_or_else(|| wanted(&limits, value)),
-            other => Err(wanted(&format!("a whole number {limits}"), other)),
-        }
+        let number =
+            integer(value).ok_or_else(|| wanted(&format!("a whole number {limits}"), value))?;
+        T::try_from(number)
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| wanted(&limits, value))
+    }
+}
+
+/// A whole number, also one that is written 1080.0 or 1e8.
+pub fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::Whole(number) => Some(*number),
+        // A float is shown with all its digits, and with a point only if it is not whole.
+        Value::Fraction(number) => number.to_string().parse().ok(),
+        _ => None,
     }
 }
 
@@ -62,17 +71,16 @@ pub fn number(value: &Value) -> Option<f32> {
 pub fn length(most: f32) -> impl FnOnce(&Value) -> Result<Length, String> {
     move |value| {
         match value {
-            Value::Whole(pixels) => u32::try_from(*pixels)
-                .ok()
-                .filter(|pixels| *pixels <= 65_500)
-                .map(Length::Pixels),
             Value::Text(text) => text
                 .strip_suffix('%')
                 .filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit()))
                 .and_then(|digits| digits.parse().ok())
                 .filter(|percent| (0.0..=most).contains(percent))
                 .map(Length::Percent),
-            _ => None,
+            other => integer(other)
+                .and_then(|pixels| u32::try_from(pixels).ok())
+                .filter(|pixels| *pixels <= 65_500)
+                .map(Length::Pixels),
         }
         .ok_or_else(|| wanted(&format!("pixels 0..65500 or \"0%\"..\"{most}%\""), value))
     }
@@ -89,14 +97,66 @@ pub fn text(value: &Value) -> Result<&str, String> {
 /// As written; `below` makes it absolute.
 pub fn path(value: &Value) -> Result<PathBuf, String> {
     match value {
+        Value::Text(text) if is_for_a_shell(text) => Err(format!(
+            "{value} would be taken literally, as ~ and $NAME are not expanded: write the path out"
+        )),
         Value::Text(text) if !text.is_empty() => Ok(text.into()),
         other => Err(wanted("a path", other)),
     }
 }
 
-/// `path` as seen from the absolute `base`, without "./" and a slash at the end.
+/// Whether a path begins with what a shell would put another in place of. With "./" before it, it
+/// does not.
+fn is_for_a_shell(path: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{');
+    path == "~"
+        || path.starts_with("~/")
+        || path
+            .strip_prefix('$')
+            .is_some_and(|name| name.starts_with(is_name))
+}
+
+/// `path` as seen from the absolute `base`, without "./", "..", and a slash at the end.
 pub fn below(base: &Path, path: &Path) -> PathBuf {
-    base.join(path).components().collect()
+    without_parents(base.join(path)).components().collect()
+}
+
+/// An absolute path without "..", so that what the ledger knows by its path has one, from wherever
+/// the configuration is named. Only the way up to the last ".." is resolved: what follows keeps its
+/// spelling, and whether it is there makes no difference.
+pub fn without_parents(path: PathBuf) -> PathBuf {
+    if cfg!(windows) {
+        // There ".." goes back by name alone, and a canonical path has a form that few programs take.
+        return path::absolute(&path).unwrap_or(path);
+    }
+    let components: Vec<Component<'_>> = path.components().collect();
+    let Some(last) = components.iter().rposition(|c| *c == Component::ParentDir) else {
+        return path;
+    };
+    let (way, rest) = components.split_at(last + 1);
+    let way: PathBuf = way.iter().collect();
+    resolve(&way).join(rest.iter().collect::<PathBuf>())
+}
+
+/// `way` with its links resolved as far as it exists. From what is missing ".." goes back by name,
+/// as it will once that is there.
+fn resolve(way: &Path) -> PathBuf {
+    for ancestor in way.ancestors() {
+        let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), way.strip_prefix(ancestor)) else {
+            continue;
+        };
+        let mut resolved = real;
+        for component in rest.components() {
+            match component {
+                Component::ParentDir => {
+                    resolved.pop();
+                }
+                component => resolved.push(component),
+            }
+        }
+        return resolved;
+    }
+    way.to_owned()
 }
 
 /// `None` for "auto".
@@ -148,9 +208,8 @@ pub fn duration(
 pub fn size(least: u64, what: &'static str) -> impl FnOnce(&Value) -> Result<u64, String> {
     move |value| {
         let bytes = match value {
-            Value::Whole(bytes) => u64::try_from(*bytes).ok(),
             Value::Text(text) => parse_size(text),
-            _ => None,
+            other => integer(other).and_then(|bytes| u64::try_from(bytes).ok()),
         }
         .ok_or_else(|| wanted(what, value))?;
         if bytes >= least {
