@@ -309,45 +309,7 @@ fn progress_bar() -> anyhow::Result<ProgressBar> {
 }
 
 fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = file.load()?;
-    let written_to = config.folders.iter().flat_map(|folder| {
-        let leaves = folder.after != Source::Keep || folder.on_failure != Source::Keep;
-        let input = leaves.then_some(folder.input.as_path());
-        let output = folder.output.as_path();
-        folder.moved_to().chain([output]).chain(input)
-    });
-    let state = [
-        config.ledger.parent().unwrap_or(Path::new(".")),
-        &config.log.dir,
-    ];
-    // Folders may be offline, but not their parents as well: that is rather a slip of the pen.
-    let folders = config.folders.iter().flat_map(|folder| {
-        // The default output goes with its input.
-        let with_input = folder.output.parent() == Some(folder.input.as_path());
-        let output = (!with_input).then_some(folder.output.as_path());
-        folder
-            .moved_to()
-            .chain([folder.input.as_path()])
-            .chain(output)
-    });
-    let orphans = folders.filter_map(orphaned).collect::<Vec<_>>();
-    let unfit: Vec<String> = written_to
-        .chain(state)
-        .filter_map(unfit_for_writing)
-        .chain(orphans)
-        .chain(
-            config
-                .ledger
-                .is_dir()
-                .then(|| format!("ledger {} is a folder", config.ledger.display())),
-        )
-        .collect();
-    if !unfit.is_empty() {
-        for problem in unfit {
-            complain(&anyhow::anyhow!("{}: {problem}", config.file.display()));
-        }
-        return Ok(ExitCode::from(BAD_CONFIG));
-    }
+    let config = config::load_strictly(&config::locate(file.config.as_deref())?)?;
     ledger::inspect(&config.ledger)?;
     let mut out = io::stdout().lock();
     line(&mut out, format_args!("{}: fine", config.file.display()))?;
@@ -405,34 +367,6 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         )?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Why a folder that is not there will hardly ever be.
-fn orphaned(folder: &Path) -> Option<String> {
-    if folder.is_dir() {
-        return None;
-    }
-    let parent = folder.parent()?;
-    if folder.is_symlink() {
-        Some(format!("{} is a link that leads nowhere", folder.display()))
-    } else if parent.is_dir() {
-        None
-    } else {
-        let folder = folder.display();
-        Some(format!("{folder} is missing, and so is its parent"))
-    }
-}
-
-/// Why nothing could be written in a folder, which may have to be made first.
-fn unfit_for_writing(folder: &Path) -> Option<String> {
-    let nearest = folder.ancestors().find(|path| path.exists())?;
-    if !nearest.is_dir() {
-        Some(format!("{} is not a folder", nearest.display()))
-    } else if !os::is_writable(nearest) {
-        Some(format!("folder {} is not writable", nearest.display()))
-    } else {
-        None
-    }
 }
 
 fn describe_source(source: &Source) -> String {
@@ -573,15 +507,17 @@ fn folder_of<'a>(config: &'a Config, absolute: &Path) -> anyhow::Result<&'a conf
     folder.context("the configuration has no folder")
 }
 
-/// Writes an error to standard error; with that closed there is nobody to tell.
+/// Writes an error to standard error, each of its lines with the program's name; with that closed
+/// there is nobody to tell.
 fn complain(cause: &anyhow::Error) {
     let told = format!("{cause:#}");
-    let told = if cause.is::<ConfigError>() {
-        // It has a line for each problem.
-        let lines: Vec<_> = told.lines().map(words::plain).collect();
-        lines.join("\n")
+    // What is wrong with a configuration has a line for each problem; else it is a name's line feed.
+    let lines: Vec<&str> = if cause.is::<ConfigError>() {
+        told.lines().collect()
     } else {
-        words::plain(&told).into_owned()
+        vec![&told]
     };
-    drop(writeln!(io::stderr(), "watermarkd: {told}"));
+    for line in lines {
+        drop(writeln!(io::stderr(), "watermarkd: {}", words::plain(line)));
+    }
 }

@@ -5,12 +5,14 @@
 //! reported at once, so that it is mended in one go.
 
 mod error;
+mod fitness;
 mod folders;
 mod home;
 mod layout;
 mod recipe;
 mod section;
 mod settings;
+mod state;
 mod tree;
 mod value;
 
@@ -144,17 +146,35 @@ pub enum LogFormat {
     Json,
 }
 
+/// A look at what a configuration names on disk. Of the configuration it gets all but the folders,
+/// which come with their places.
+type Look = fn(&Config, &[layout::Site], &state::Places, &Findings);
+
 /// Loads and checks `file`, its marks and its folders.
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
-    load_and(file, layout::check)
+    load_and(file, |config, sites, places, findings| {
+        layout::check(sites, findings);
+        state::check(config, sites, places, findings);
+    })
+}
+
+/// Loads `file`, and refuses as well what a start would take and then wait with.
+pub fn load_strictly(file: &Path) -> Result<Config, ConfigError> {
+    load_and(file, |config, sites, places, findings| {
+        layout::check(sites, findings);
+        state::check(config, sites, places, findings);
+        if findings.is_empty() {
+            fitness::check(config, sites, places, findings);
+        }
+    })
 }
 
 /// Loads `file` without a look at its folders, which may not even answer: for who only asks.
 pub fn load_unseen(file: &Path) -> Result<Config, ConfigError> {
-    load_and(file, |_, _| {})
+    load_and(file, |_, _, _, _| {})
 }
 
-fn load_and(file: &Path, look: fn(&[layout::Site], &Findings)) -> Result<Config, ConfigError> {
+fn load_and(file: &Path, look: Look) -> Result<Config, ConfigError> {
     let failed = |problems| ConfigError {
         file: file.to_owned(),
         problems,
@@ -165,9 +185,8 @@ fn load_and(file: &Path, look: fn(&[layout::Site], &Findings)) -> Result<Config,
     if !fs::metadata(file).map_err(io_failed)?.is_file() {
         return Err(failed(vec![Problem::of_file("not a file".to_owned())]));
     }
-    let text = fs::read_to_string(file).map_err(io_failed)?;
-    // Windows editors begin a file with a byte order mark.
-    let text = text.trim_start_matches('\u{feff}');
+    let bytes = fs::read(file).map_err(io_failed)?;
+    let text = tree::decode(&bytes).map_err(|problem| failed(vec![problem]))?;
     let absolute = value::without_parents(path::absolute(file).map_err(io_failed)?);
     let root = tree::parse(text).map_err(|problem| failed(vec![problem]))?;
 
@@ -234,19 +253,14 @@ pub fn default_log(file: &Path) -> Option<Log> {
 }
 
 /// The config that `root` means; only to be used when there are no findings.
-fn read(
-    root: &Node,
-    file: PathBuf,
-    findings: &Findings,
-    look: fn(&[layout::Site], &Findings),
-) -> Config {
+fn read(root: &Node, file: PathBuf, findings: &Findings, look: Look) -> Config {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut config = defaults(file);
     let mut top = Section::of(root, findings);
-    settings::read(&mut top, &mut config, &base, findings);
+    let places = settings::read(&mut top, &mut config, &base, findings);
     let sites = folders::read(&mut top, &base, findings);
     top.finish();
-    look(&sites, findings);
+    look(&config, &sites, &places, findings);
     config.folders = sites.into_iter().map(|site| site.folder).collect();
     config
 }
@@ -831,6 +845,74 @@ status: {listen: "127.0.0.1:9470"}
         assert!(gone.cause.contains("gone"), "{gone:?}");
         let key = "folders[1].watermark.npy_path";
         assert_eq!(at(no_mark), (Some(7), key.to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_text_or_no_single_document_is_refused_with_its_line() {
+        let sandbox = Sandbox::new();
+        let file = sandbox.path("config.yaml");
+        for (bytes, told) in [
+            (&b"a: b\nc: \xc3\xa9\xff\n"[..], ":2:5: not UTF-8"),
+            (b"\xff\xfea\0", ": is UTF-16: save it as UTF-8"),
+            (
+                b"a: 1\n---\nb: 1\n",
+                ":3: a second document begins, and there must be one only",
+            ),
+        ] {
+            fs::write(&file, bytes).unwrap();
+            let error = load(&file).unwrap_err().to_string();
+            assert_eq!(error, format!("{}{told}", file.display()));
+        }
+        let with_mark = format!("\u{feff}---\n{MINIMAL}");
+        sandbox.good(&with_mark);
+    }
+
+    #[test]
+    fn a_ledger_is_nowhere_among_pictures() {
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path("log"), "").unwrap();
+        let rest = "watermark: {npy_path: mark}\nfolders:\n\
+                    - {input: in, output: out}\n\
+                    - {input: b, output: out2, recursive: true, after: {move_to: done}}\n";
+        let in_folder = |key: &str| {
+            format!("lies in the folder of {key}, among pictures: name a file elsewhere")
+        };
+        let ends = |name: &str| {
+            format!("must not end in .{name}, as pictures, marks and configurations do")
+        };
+        for (ledger, cause) in [
+            ("in/l", in_folder("folders[0].input")),
+            ("out/l.sqlite", in_folder("folders[0].output")),
+            ("b/x/l", in_folder("folders[1].input")),
+            ("done/x/l", in_folder("folders[1].after")),
+            ("x/a.JPG", ends("jpg")),
+            ("mark.npy", ends("npy")),
+            ("config.yaml", ends("yaml")),
+            ("c", "c is a folder: name a file".to_owned()),
+        ] {
+            let found = sandbox.bad(&format!("{rest}ledger: {ledger}\n"));
+            assert_eq!(found, format!("config.yaml:5: ledger: {cause}"));
+        }
+        sandbox.good(&format!("{rest}ledger: in/sub/l\n"));
+        let found = sandbox.bad(&format!("{rest}ledger: l\nlog: {{dir: log}}\n"));
+        assert_eq!(found, "config.yaml:6: log.dir: log is not a folder");
+    }
+
+    #[test]
+    fn what_a_start_would_wait_with_is_refused_by_a_strict_look() {
+        let sandbox = Sandbox::new();
+        let text = "watermark: {npy_path: mark}\nledger: mark.npy/x/l\nfolders:\n\
+                    - input: no/in\n- input: b\n  output: no/out\n  after: {move_to: no/done}\n";
+        sandbox.good(text);
+        let error = load_strictly(&sandbox.path("config.yaml")).unwrap_err();
+        let dir = sandbox.0.path().join("").display().to_string();
+        assert_eq!(
+            error.to_string().replace(&dir, ""),
+            "config.yaml:2: ledger: mark.npy is not a folder\n\
+             config.yaml:4: folders[0].input: no/in is missing, and so is its parent\n\
+             config.yaml:6: folders[1].output: no/out is missing, and so is its parent\n\
+             config.yaml:7: folders[1].after: no/done is missing, and so is its parent"
+        );
     }
 
     #[test]

@@ -372,7 +372,15 @@ impl Machine {
             workers = config.workers,
             "configuration reloaded"
         );
-        Ok(config)
+        // What waits for the next start is not in force, and the next reload is held against what is.
+        Ok(Config {
+            ledger: old.ledger.clone(),
+            log: config::Log {
+                level: config.log.level,
+                ..old.log.clone()
+            },
+            ..config
+        })
     }
 
     /// Has the report written to the log.

@@ -34,7 +34,7 @@ impl Site {
     }
 
     /// The folders that its files are moved to, with where they stand.
-    fn moved_to(&self) -> impl Iterator<Item = (&Path, &Place)> {
+    pub fn moved_to(&self) -> impl Iterator<Item = (&Path, &Place)> {
         let Folder {
             after, on_failure, ..
         } = &self.folder;

@@ -38,6 +38,10 @@ impl Findings {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     pub fn into_inner(self) -> Vec<(Place, String)> {
         self.0.into_inner()
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::section::{Findings, Section};
-use super::tree::Value;
+use super::state::Places;
+use super::tree::{Place, Value};
 use super::value;
 use super::{Config, Log, LogFormat, Retry, Rotation, default_log_dir, default_state_dir};
 
@@ -26,7 +27,12 @@ const LEAST_LOG: u64 = 64 << 10;
 
 const NO_HOME: &str = "auto needs a home directory, and there is none: name a path";
 
-pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &Findings) {
+pub fn read(
+    top: &mut Section<'_>,
+    config: &mut Config,
+    base: &Path,
+    findings: &Findings,
+) -> Places {
     let workers = config.workers;
     top.set("workers", &mut config.workers, |value| match value {
         Value::Text(text) if text == "auto" => Ok(workers),
@@ -61,6 +67,7 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
     read_retry(top.section("retry"), &mut config.retry, findings);
 
     let ledger = top.get("ledger", ledger).flatten();
+    let ledger_given = ledger.is_some();
     match ledger.map(|path| value::below(base, &path)) {
         Some(path) => config.ledger = path,
         None => match default_state_dir(base) {
@@ -68,10 +75,15 @@ pub fn read(top: &mut Section<'_>, config: &mut Config, base: &Path, findings: &
             None => findings.add(&top.place_of("ledger"), NO_HOME),
         },
     }
-    read_log(top.section("log"), &mut config.log, base, findings);
+    let log_dir = read_log(top.section("log"), &mut config.log, base, findings);
     let mut status = top.section("status");
     status.get("listen", listen);
     status.finish();
+    Places {
+        ledger: top.place_of("ledger"),
+        ledger_given,
+        log_dir,
+    }
 }
 
 fn read_retry(mut section: Section<'_>, retry: &mut Retry, findings: &Findings) {
@@ -93,7 +105,8 @@ fn read_retry(mut section: Section<'_>, retry: &mut Retry, findings: &Findings) 
     section.finish();
 }
 
-fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Findings) {
+/// Gives back where the folder stands.
+fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Findings) -> Place {
     let dir = section.get("dir", value::path_or_auto).flatten();
     match dir
         .map(|path| value::below(base, &path))
@@ -125,7 +138,9 @@ fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Fin
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     section.set("format", &mut log.format, value::choice(&formats));
     section.set("console", &mut log.console, value::switch);
+    let dir_at = section.place_of("dir");
     section.finish();
+    dir_at
 }
 
 /// `None` for "auto".

@@ -41,11 +41,39 @@ pub enum Value {
     Map(Vec<(String, Node)>),
 }
 
+/// The text of a file, which Windows editors begin with a byte order mark.
+pub fn decode(bytes: &[u8]) -> Result<&str, Problem> {
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(Problem::of_file("is UTF-16: save it as UTF-8"));
+    }
+    match str::from_utf8(bytes) {
+        Ok(text) => Ok(text.trim_start_matches('\u{feff}')),
+        Err(error) => {
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let last = before.rsplit('\n').next().unwrap_or_default();
+            Err(Problem {
+                line: Some(before.matches('\n').count() + 1),
+                column: Some(last.chars().count() + 1),
+                ..Problem::of_file("not UTF-8")
+            })
+        }
+    }
+}
+
 /// Parses one document.
 pub fn parse(text: &str) -> Result<Node, Problem> {
     Grow(Place::default())
         .deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| {
+            if error.location().is_none()
+                && let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1)
+            {
+                let stopped = Descend(&[]).deserialize(second).err();
+                return Problem {
+                    line: stopped.and_then(|at| Some(at.location()?.line())),
+                    ..Problem::of_file("a second document begins, and there must be one only")
+                };
+            }
             let (line, column) = error.location().map(|at| (at.line(), at.column())).unzip();
             let mut cause = error.to_string();
             if let (Some(line), Some(column)) = (line, column) {

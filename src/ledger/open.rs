@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -60,6 +60,29 @@ pub fn refuse_remote(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// A picture or a mark that a slip of the pen names as the ledger is not moved aside as a corrupt
+/// one. Anything else may be what damage has made of a ledger.
+fn refuse_picture(path: &Path) -> anyhow::Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut start = Vec::new();
+    let mut read = || File::open(path)?.take(8).read_to_end(&mut start);
+    read().with_context(|| format!("cannot read {}", path.display()))?;
+    for (signature, kind) in [
+        (&b"\xff\xd8\xff"[..], "a JPEG picture"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+        (b"\x93NUMPY", "a NumPy array"),
+    ] {
+        if start.starts_with(signature) {
+            bail!(Refused(format!(
+                "it is {kind}: name another file as `ledger`"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Tells, without changing it, whether a start would take the ledger.
 pub fn inspect(path: &Path) -> anyhow::Result<()> {
     refuse_remote(path)?;
@@ -67,6 +90,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let look = || {
+        refuse_picture(path)?;
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -88,7 +112,7 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
 
 /// Opens the database; if it is corrupt, moves it aside and makes a fresh one.
 pub fn open_or_begin_anew(path: &Path) -> anyhow::Result<Connection> {
-    match open_database(path) {
+    match refuse_picture(path).and_then(|()| open_database(path)) {
         Err(cause) if is_corrupt(&cause) => begin_anew(path, &cause),
         opened => opened.with_context(|| format!("cannot open ledger {}", path.display())),
     }
@@ -271,4 +295,28 @@ pub fn lock(path: &Path) -> anyhow::Result<File> {
         .and_then(|mut pid| writeln!(pid, "{}", std::process::id()))
         .with_context(|| format!("cannot write {}", pid_path.display()))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_no_corrupt_ledger() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        for (bytes, refused) in [
+            (&b"\xff\xd8\xff\xe0 and so on"[..], true),
+            (b"\x89PNG\r\n\x1a\n and so on", true),
+            (b"\x93NUMPY and so on", true),
+            (b"garbage", false),
+            (b"", false),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(inspect(&path).is_err_and(|e| e.is::<Refused>()), refused);
+            let opened = open_or_begin_anew(&path);
+            assert_eq!(opened.is_err_and(|e| e.is::<Refused>()), refused);
+            assert_eq!(fs::read(&path).unwrap() == bytes, refused);
+        }
+    }
 }
