@@ -764,6 +764,7 @@ watermark: {npy_path: $HOME/mark, output_height: 1080.5, quality: 101.0, margin:
 folders:
   - {input: ~/in, output: "~", after: {move_to: ""}, on_failure: {}}
   - {input: b, output: "${OUT}", after: [keep]}
+  - {input: "b\0"}
 max_memory: .inf
 workers: 0.5
 "#,
@@ -782,8 +783,9 @@ workers: 0.5
                 ":5: folders[1].output: \"${OUT}\" would be taken literally, as ~ and $NAME are not \
              expanded: write the path out",
                 ":5: folders[1].after: must be keep, delete or {move_to: FOLDER}, found a list",
-                ":6: max_memory: must be auto, or a size such as 512MB or 2GiB, found inf",
-                ":7: workers: must be auto or 1..1024, found 0.5",
+                ":6: folders[2].input: must be a path, found \"b\\0\"",
+                ":7: max_memory: must be auto, or a size such as 512MB or 2GiB, found inf",
+                ":8: workers: must be auto or 1..1024, found 0.5",
             ],
         ),
         // What comes later is told apart from what is wrong.

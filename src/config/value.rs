@@ -100,7 +100,7 @@ pub fn path(value: &Value) -> Result<PathBuf, String> {
         Value::Text(text) if is_for_a_shell(text) => Err(format!(
             "{value} would be taken literally, as ~ and $NAME are not expanded: write the path out"
         )),
-        Value::Text(text) if !text.is_empty() => Ok(text.into()),
+        Value::Text(text) if !text.is_empty() && !text.contains('\0') => Ok(text.into()),
         other => Err(wanted("a path", other)),
     }
 }

@@ -230,3 +230,38 @@ fn completions_and_man_pages_name_every_command() {
     }
     assert!(!page.contains("TRIAL") && !sandbox.path("pages/watermarkd-trial.1").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_is_the_same_from_wherever_the_configuration_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    let from_in = |arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        let command = command.current_dir(sandbox.path("in"));
+        let output = command.args(["-c", "../config.yaml"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let table = from_in(&["run", "--once"]);
+    assert!(table.starts_with("0 pictures"), "{table}{}", sandbox.tail());
+    let told = from_in(&["explain", "a.jpg"]);
+    assert!(told.contains("done"), "{told}");
+    let told = from_in(&["status"]);
+    assert!(!told.contains(".."), "{told}");
+}
+
+#[test]
+fn every_problem_is_told_with_the_name_of_the_program() {
+    let sandbox = Sandbox::with("folders: [{input: no/in, output: no/out}]\n");
+    let output = sandbox.command(&["check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    for (line, key) in lines.iter().zip(["folders[0].input", "folders[0].output"]) {
+        assert!(line.starts_with("watermarkd: "), "{told}");
+        assert!(line.contains(&format!(": {key}: ")), "{told}");
+        assert!(line.ends_with("is missing, and so is its parent"), "{told}");
+    }
+}

@@ -91,3 +91,21 @@ fn reloads_good_and_bad_under_load_lose_nothing() {
     sandbox.stop();
     assert_eq!(sandbox.lines("processed").len(), 120, "{}", sandbox.tail());
 }
+
+#[test]
+fn what_waits_for_the_next_start_is_told_until_it_is_taken_back() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let elsewhere = config.replace("ledger: state", "ledger: elsewhere");
+    for (round, text) in [&elsewhere, &elsewhere, &config].into_iter().enumerate() {
+        sandbox.write("config.yaml", text.as_bytes());
+        sandbox.signal(Signal::HUP);
+        sandbox.wait_for("the answer to the signal", |sandbox| {
+            sandbox.lines("configuration reloaded").len() > round
+        });
+    }
+    sandbox.stop();
+    let told = sandbox.lines("takes effect at the next start");
+    assert_eq!(told.len(), 2, "{}", sandbox.tail());
+}
