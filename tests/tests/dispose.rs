@@ -1,4 +1,4 @@
-use std::{fs, io::Write};
+use std::fs;
 #[cfg(unix)]
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -282,6 +282,7 @@ fn a_file_that_looks_like_the_one_made_is_made_itself() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_its_writer_has_open_does_not_leave() {
+    use std::io::Write;
     let keys = "folders: [{input: in, output: out, after: delete}, {input: in2, output: out2}]\n";
     let mut sandbox = Sandbox::with(keys);
     fs::create_dir(sandbox.path("in2")).unwrap();
