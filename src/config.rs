@@ -909,7 +909,7 @@ status: {listen: "127.0.0.1:9470"}
         let error = load_strictly(&sandbox.path("config.yaml")).unwrap_err();
         let dir = sandbox.0.path().join("").display().to_string();
         assert_eq!(
-            error.to_string().replace(&dir, ""),
+            error.to_string().replace(&dir, "").replace('\\', "/"),
             "config.yaml:2: ledger: mark.npy is not a folder\n\
              config.yaml:4: folders[0].input: no/in is missing, and so is its parent\n\
              config.yaml:6: folders[1].output: no/out is missing, and so is its parent\n\

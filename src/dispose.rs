@@ -88,6 +88,7 @@ pub fn run(
     let mut plans = plans.clone();
     loop {
         work.clear_away(quit, Instant::now());
+        work.ask_for_scan(Instant::now());
         let next = work.next_try().filter(|_| !told_to_quit(quit));
         let next = next.map_or_else(never, at);
         select! {
@@ -116,6 +117,10 @@ struct Work<'a> {
     plan: Plan,
     /// Asks for a scan, since no event will tell of a file that took another one's place.
     replaced: &'a Sender<()>,
+    /// When it was last asked for, and when it is asked for next: what changes a file each time that
+    /// it is made must not drive us round in circles.
+    last_ask: Option<Instant>,
+    next_ask: Option<Instant>,
     ledger: &'a Ledger,
     trouble: BTreeMap<FolderId, Trouble>,
     /// Of the inputs, and of the folders that files are moved to.
@@ -134,6 +139,8 @@ impl<'a> Work<'a> {
         let mut work = Work {
             plan,
             replaced,
+            last_ask: None,
+            next_ask: None,
             ledger,
             trouble: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -172,7 +179,15 @@ impl<'a> Work<'a> {
     }
 
     fn next_try(&self) -> Option<Instant> {
-        self.trouble.values().map(|trouble| trouble.next).min()
+        let tries = self.trouble.values().map(|trouble| trouble.next);
+        tries.chain(self.next_ask).min()
+    }
+
+    fn ask_for_scan(&mut self, now: Instant) {
+        if self.next_ask.is_some_and(|next| next <= now) {
+            (self.last_ask, self.next_ask) = (Some(now), None);
+            wake(self.replaced);
+        }
     }
 
     fn clear_away(&mut self, quit: &Quit, now: Instant) {
@@ -238,7 +253,10 @@ impl<'a> Work<'a> {
             touched.sync()?;
             self.ledger.write_off(&left)?;
             if left.iter().any(|(_, left)| *left == Left::Replaced) {
-                wake(self.replaced);
+                let now = Instant::now();
+                let rested = self.last_ask.map(|last| last + self.plan.retry_first);
+                let next = rested.map_or(now, |rested| rested.max(now));
+                self.next_ask.get_or_insert(next);
             }
             if let Some(cause) = hopeless {
                 // How many more there are does not matter.

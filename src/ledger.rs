@@ -60,6 +60,8 @@ pub struct Ledger {
     connection: Mutex<Connection>,
     /// The folders that have been asked for: they keep their numbers in a ledger begun anew.
     folders: Mutex<BTreeMap<i64, PathBuf>>,
+    /// Mount points that were noted, for a ledger that is begun anew.
+    places: Mutex<BTreeMap<PathBuf, PathBuf>>,
     renewals: AtomicU32,
     /// The process has been told to stop.
     stopping: AtomicBool,
@@ -142,6 +144,7 @@ impl Ledger {
             path: path.to_owned(),
             connection: Mutex::new(connection),
             folders: Mutex::new(BTreeMap::new()),
+            places: Mutex::new(BTreeMap::new()),
             renewals: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
             _lock: lock,
@@ -171,12 +174,17 @@ impl Ledger {
             let sql = "SELECT mount FROM place WHERE folder = ?1";
             let mount = connection.query_row(sql, [Name(folder)], |row| row.get(0));
             let mount = mount.optional().context("cannot ask the ledger")?;
-            Ok(mount.map(owed::path_of))
+            let mount = mount.map(owed::path_of);
+            if let Some(mount) = &mount {
+                known(&self.places).insert(folder.to_owned(), mount.clone());
+            }
+            Ok(mount)
         })
     }
 
     /// Notes the mount point of a folder that has been written to.
     pub fn note_mount(&self, folder: &Path, mount: &Path) -> anyhow::Result<()> {
+        known(&self.places).insert(folder.to_owned(), mount.to_owned());
         self.guarded(|connection| {
             let sql = "INSERT INTO place (folder, mount) VALUES (?1, ?2)
                        ON CONFLICT (folder) DO UPDATE SET mount = excluded.mount";
@@ -471,6 +479,10 @@ impl Ledger {
             let sql = "INSERT OR IGNORE INTO folder (id, input) VALUES (?1, ?2)";
             fresh.execute(sql, params![id, Name(input)])?;
         }
+        for (folder, mount) in known(&self.places).iter() {
+            let sql = "INSERT OR IGNORE INTO place (folder, mount) VALUES (?1, ?2)";
+            fresh.execute(sql, [Name(folder), Name(mount)])?;
+        }
         *connection = fresh;
         Ok(())
     }
@@ -484,8 +496,8 @@ impl Ledger {
     }
 }
 
-fn known(folders: &Mutex<BTreeMap<i64, PathBuf>>) -> MutexGuard<'_, BTreeMap<i64, PathBuf>> {
-    folders.lock().unwrap_or_else(PoisonError::into_inner)
+fn known<K>(paths: &Mutex<BTreeMap<K, PathBuf>>) -> MutexGuard<'_, BTreeMap<K, PathBuf>> {
+    paths.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A path as SQLite keeps it: text where it is UTF-8, so that people can read it, else its bytes.

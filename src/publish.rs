@@ -48,6 +48,8 @@ pub struct Outcome {
     pub file: FileKey,
     pub history: History,
     pub stamp: Stamp,
+    /// What lay there was all that was to be expected.
+    pub last_try: bool,
     pub times: Times,
     pub result: Result<Published, Failure>,
 }
@@ -406,6 +408,7 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
         file: job.file,
         history: job.history,
         stamp: job.stamp,
+        last_try: job.last_try,
         times,
         result,
     }

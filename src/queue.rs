@@ -240,7 +240,9 @@ impl Queue<'_> {
                 Hint::Found { stamp, .. } => stamp != flight.stamp,
                 Hint::Changed | Hint::Written | Hint::Closed => true,
             };
-            if news {
+            // What a scan finds does not tell whether its writer has closed it.
+            let told = flight.hint.is_some() && matches!(hint, Hint::Found { .. });
+            if news && !told {
                 flight.hint = Some(hint);
             }
             return;

@@ -272,12 +272,14 @@ impl Settle {
         self.arm(file, history, due, true);
     }
 
-    /// The picture's bytes, read under `stamp`, end too early.
+    /// The picture's bytes, read under `stamp`, end too early. Only after a last try, in which it would
+    /// have been taken as it is, it is given up.
     pub fn incomplete(
         &mut self,
         file: FileKey,
         history: History,
         stamp: Stamp,
+        last_try: bool,
         now: Instant,
     ) -> Verdict {
         let last_change = match history.stamp {
@@ -285,10 +287,11 @@ impl Settle {
             _ => history.last_change,
         };
         let give_up = last_change + self.waits.patience;
-        if now >= give_up {
+        if last_try && now >= give_up {
             return Verdict::GiveUp;
         }
-        let wait = growing(INCOMPLETE_FIRST, INCOMPLETE_MAX, history.tries).min(give_up - now);
+        let wait = growing(INCOMPLETE_FIRST, INCOMPLETE_MAX, history.tries)
+            .min(give_up.saturating_duration_since(now));
         let tries = history.tries.saturating_add(1);
         let history = History {
             last_change,
@@ -642,7 +645,7 @@ mod tests {
                 last_try,
             } = settle.pop_due(now).unwrap();
             tried.push((now - start).as_millis());
-            let verdict = settle.incomplete(file, history, stamp(5), now);
+            let verdict = settle.incomplete(file, history, stamp(5), last_try, now);
             assert_eq!(last_try, verdict == Verdict::GiveUp);
             if last_try {
                 break now - start;
@@ -664,19 +667,27 @@ mod tests {
         let mut settle = Settle::new(WAITS);
         settle.observe(file("a.jpg"), Hint::Closed, start);
         let settled = settle.pop_due(at(1)).unwrap();
-        settle.incomplete(settled.file, settled.history, stamp(5), at(1));
+        settle.incomplete(settled.file, settled.history, stamp(5), false, at(1));
         settle.observe(file("a.jpg"), Hint::Closed, at(50));
         let settled = settle.pop_due(at(51)).unwrap();
-        let verdict = settle.incomplete(settled.file, settled.history, stamp(6), at(51));
+        let verdict = settle.incomplete(settled.file, settled.history, stamp(6), false, at(51));
         assert!(matches!(verdict, Verdict::Again(_)), "{verdict:?}");
         let settled = settle.pop_due(at(100)).unwrap();
         assert!(matches!(
-            settle.incomplete(settled.file, settled.history, stamp(7), at(100)),
+            settle.incomplete(settled.file, settled.history, stamp(7), false, at(100)),
             Verdict::Again(_)
         ));
-        let settled = settle.pop_due(at(160)).unwrap();
+        // Begun before its time was over, ended after: one more try is the last.
+        let settled = settle.pop_due(at(159)).unwrap();
+        assert!(!settled.last_try);
         assert_eq!(
-            settle.incomplete(settled.file, settled.history, stamp(7), at(160)),
+            settle.incomplete(settled.file, settled.history, stamp(7), false, at(160)),
+            Verdict::Again(Duration::ZERO)
+        );
+        let settled = settle.pop_due(at(160)).unwrap();
+        assert!(settled.last_try);
+        assert_eq!(
+            settle.incomplete(settled.file, settled.history, stamp(7), true, at(160)),
             Verdict::GiveUp
         );
     }

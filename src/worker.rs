@@ -256,8 +256,6 @@ fn take_in_hand(
             Some(scratch) => scratch,
             None => scratch.insert(Scratch::new()?),
         };
-        // A PNG's checksums tell.
-        let hole = hole && picture::is_jpeg(source);
         let unwritten =
             hole || job.history.open && picture::is_jpeg(source) && picture::has_zeros(source);
         // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
@@ -297,10 +295,10 @@ fn take_in_hand(
             bytes_out: treated.bytes.len() as u64,
             width: treated.width,
             height: treated.height,
-            salvaged: closed || hole || treated.warning.is_some(),
+            salvaged: closed || unwritten || treated.warning.is_some(),
             warning: treated
                 .warning
-                .or_else(|| hole.then(|| UNWRITTEN.to_owned())),
+                .or_else(|| unwritten.then(|| UNWRITTEN.to_owned())),
         };
         let staged = publish::stage_for(&job.root, &job.file.path, treated.bytes);
         Ok::<_, PictureError>((staged, made))
@@ -315,9 +313,7 @@ fn take_in_hand(
             step: step.name(),
             cause,
         }),
-        Ok(Err(PictureError::Bad { step, cause }))
-            if !job.last_try && (hole || picture::has_zeros(source)) =>
-        {
+        Ok(Err(PictureError::Bad { step, cause })) if hole || may_be_written(job, source) => {
             Err(Failure::Incomplete {
                 step: step.name(),
                 cause: format!("{cause}; {UNWRITTEN}"),
@@ -390,10 +386,9 @@ fn unreadable(job: &Job, cause: io::Error) -> Failure {
 const UNWRITTEN: &str = "parts of it are zeros, or were never written";
 
 /// Reads the whole file, which was what the job says it is, and is it still afterwards. Returns
-/// whether parts of it were never written.
+/// whether it is a JPEG of which parts were never written.
 fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
     let failed = |cause| unreadable(job, cause);
-    let hole = os::has_hole(&file, job.stamp.length);
     buffer.clear();
     // What only looks like a picture by its name may be large: its head tells.
     let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
@@ -406,7 +401,8 @@ fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure
                 cause,
             }
         })?;
-        file.take(job.stamp.length.saturating_sub(head as u64) + 1)
+        (&mut file)
+            .take(job.stamp.length.saturating_sub(head as u64) + 1)
             .read_to_end(buffer)
             .map_err(failed)?;
         if buffer.len() as u64 != job.stamp.length {
@@ -417,7 +413,18 @@ fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure
     if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }
-    Ok(hole)
+    // A hole reads as zeros; on some systems it takes long to ask for one.
+    let zeros = picture::is_jpeg(buffer) && picture::has_zeros(buffer);
+    Ok(zeros && os::has_hole(&file, job.stamp.length))
+}
+
+/// Whether a picture that cannot be decoded may have a writer who has not come to all of it.
+fn may_be_written(job: &Job, source: &[u8]) -> bool {
+    if job.last_try {
+        job.history.open
+    } else {
+        picture::has_zeros(source)
+    }
 }
 
 /// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,

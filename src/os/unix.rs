@@ -138,14 +138,12 @@ pub fn ctime_ns(metadata: &fs::Metadata) -> Option<i64> {
     Some(seconds.saturating_add(metadata.ctime_nsec()))
 }
 
-/// Whether parts of a file were never written, as far as its file system can tell.
+/// Whether parts of a file were never written, as far as its file system can tell. Moves its position.
 pub fn has_hole(file: &File, length: u64) -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{SeekFrom, seek};
-        let first = seek(file, SeekFrom::Hole(0));
-        // Who reads the file begins at its start.
-        seek(file, SeekFrom::Start(0)).is_ok() && first.is_ok_and(|first| first < length)
+        seek(file, SeekFrom::Hole(0)).is_ok_and(|first| first < length)
     }
     #[cfg(not(target_os = "linux"))]
     {

@@ -63,7 +63,7 @@ impl OutputPlace {
         let now = nearest.and_then(|nearest| os::mount_point(nearest).ok());
         let is_away = |before: &PathBuf| {
             now.as_ref()
-                .is_some_and(|now| before != now && before.starts_with(now))
+                .is_none_or(|now| before != now && before.starts_with(now))
                 && fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
         };
         OutputPlace(Arc::new(Mutex::new(Known {

@@ -42,6 +42,8 @@ impl Queue<'_> {
                     None => return None,
                 },
             };
+            // A suspect may have waited for long.
+            let last_try = last_try || self.settle.is_last_try(history, Instant::now());
             let root = self.roots.iter().find(|root| root.id == file.folder);
             let Some(root) = root.map(Arc::clone) else {
                 continue;

@@ -10,7 +10,7 @@ use crate::{
     log::text,
     publish::{Outcome, output},
     settle::{History, Verdict},
-    watch::{FileEvent, FileKey, Stamp},
+    watch::{FileEvent, FileKey, Hint, Stamp},
     worker::Failure,
 };
 
@@ -28,6 +28,7 @@ impl Queue<'_> {
             file,
             history,
             stamp,
+            last_try,
             result,
             ..
         } = outcome;
@@ -42,6 +43,12 @@ impl Queue<'_> {
             self.observe(FileEvent { file, hint });
             return;
         }
+        let open = match hint {
+            Some(Hint::Written) => true,
+            Some(Hint::Closed) => false,
+            _ => history.open,
+        };
+        let history = History { open, ..history };
         match result {
             Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone) => {}
             Err(Failure::Changed) => self.still_written(file, history, None),
@@ -52,7 +59,9 @@ impl Queue<'_> {
                     // A single run cannot wait for what may come.
                     let cause = anyhow::anyhow!("{cause}; its writer may not be done with it");
                     self.put_off(file, history, step, &cause);
-                } else if self.settle.incomplete(file.clone(), history, stamp, now)
+                } else if self
+                    .settle
+                    .incomplete(file.clone(), history, stamp, last_try, now)
                     == Verdict::GiveUp
                 {
                     self.give_up(file, history, step, &cause);
