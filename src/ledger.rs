@@ -670,7 +670,7 @@ mod tests {
         let fresh = Connection::open_in_memory().unwrap();
         fresh.execute_batch(CREATE).unwrap();
         let carried = Connection::open(&path).unwrap();
-        for table in ["folder", "file", "daemon"] {
+        for table in ["folder", "file", "daemon", "place"] {
             assert_eq!(columns(&carried, table), columns(&fresh, table), "{table}");
         }
     }

@@ -21,10 +21,11 @@ use tracing::error;
 use crate::{log::text, os, watch};
 
 /// The schema's number, kept in SQLite's `user_version`.
-pub const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 4;
 pub const CREATE: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
 const FROM_2: &str = include_str!("from_2.sql");
+const FROM_3: &str = include_str!("from_3.sql");
 
 /// How often a lock is tried that others share: they let go of it at once.
 const ASKERS: usize = 10_000;
@@ -207,7 +208,10 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
             if older < 2 {
                 transaction.execute_batch(FROM_1)?;
             }
-            transaction.execute_batch(FROM_2)?;
+            if older < 3 {
+                transaction.execute_batch(FROM_2)?;
+            }
+            transaction.execute_batch(FROM_3)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }

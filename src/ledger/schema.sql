@@ -1,4 +1,4 @@
--- Schema 3. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+-- Schema 4. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
 CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
