@@ -73,9 +73,9 @@ pub fn wake(owed: &Sender<()>) {
     let (Ok(()) | Err(_)) = owed.try_send(());
 }
 
-/// Runs the `dispose` thread until nobody is left who could owe something. `replaced` hears when a file
-/// stays because it is another one, which has to be looked for. A single run clears
-/// everything away before; a daemon that is told to quit leaves the rest to the next start.
+/// Runs the `dispose` thread until nobody is left who could owe something. `replaced` hears when a
+/// file stays because it is another one, which has to be looked for. A single run clears everything
+/// away before; a daemon that is told to quit leaves the rest to the next start.
 pub fn run(
     plan: Plan,
     plans: &Receiver<Plan>,

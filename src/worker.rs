@@ -265,31 +265,19 @@ fn take_in_hand(
             times.add(step.name(), now - last);
             last = now;
         })?;
-        match &treated.warning {
+        let lacking = match &treated.warning {
             // Half of it may be missing in the middle, where its writer has not been yet.
-            Some(cause) if !job.last_try => {
-                let cause = cause.clone();
-                return Err(PictureError::Incomplete {
-                    step: Step::Decode,
-                    cause,
-                });
-            }
-            Some(_) if closed => {
-                let cause = "premature end of data".to_owned();
-                return Err(PictureError::Incomplete {
-                    step: Step::Decode,
-                    cause,
-                });
-            }
+            Some(cause) if !job.last_try => Some(cause.as_str()),
+            Some(_) if closed => Some("premature end of data"),
             // Of what was not written yet a decoder makes a picture as well, if not the right one.
-            None if !job.last_try && unwritten => {
-                let cause = UNWRITTEN.to_owned();
-                return Err(PictureError::Incomplete {
-                    step: Step::Decode,
-                    cause,
-                });
-            }
-            _ => {}
+            None if !job.last_try && unwritten => Some(UNWRITTEN),
+            _ => None,
+        };
+        if let Some(cause) = lacking {
+            return Err(PictureError::Incomplete {
+                step: Step::Decode,
+                cause: cause.to_owned(),
+            });
         }
         let made = Made {
             bytes_out: treated.bytes.len() as u64,
