@@ -25,16 +25,12 @@ use tracing::{error, info};
 use self::{again::Verb, words::line};
 use crate::{
     config::{self, Config, ConfigError, Source},
-    daemon, ledger, log, mark, os,
+    daemon, exit, ledger, log, mark, os,
     picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
     publish,
     queue::Until,
     signal, trial, watch,
 };
-
-/// Exit codes, besides 0 for fine and clap's 2 for usage.
-pub(crate) const FAILED: u8 = 1;
-pub(crate) const BAD_CONFIG: u8 = 78;
 
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
 /// watermarked.
@@ -175,7 +171,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(code) => code,
         // Who reads the answer has had enough of it.
-        Err(cause) if is_closed(&cause) => ExitCode::from(FAILED),
+        Err(cause) if is_closed(&cause) => ExitCode::from(exit::FAILED),
         Err(cause) => {
             complain(&cause);
             ExitCode::from(exit_code(&cause))
@@ -233,9 +229,9 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
 /// What another try cannot change has a code of its own: service managers do not restart then.
 fn exit_code(cause: &anyhow::Error) -> u8 {
     if cause.is::<ConfigError>() || cause.is::<ledger::Refused>() {
-        BAD_CONFIG
+        exit::BAD_CONFIG
     } else {
-        FAILED
+        exit::FAILED
     }
 }
 
@@ -278,7 +274,7 @@ fn run_configured(config: Config, once: bool, signals: &signal::Listening) -> an
                 ));
             }
             let failed = !ending.complete || (once && ending.report.failures > 0);
-            if failed { FAILED } else { 0 }
+            if failed { exit::FAILED } else { exit::FINE }
         }
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "ended by a failure");

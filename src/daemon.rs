@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -34,13 +34,11 @@ use crate::{
     queue::{self, Control, Ends, Until},
     report::Report,
     service::{self, Word},
-    settle::Waits,
+    settle::{PATIENCE, Waits},
     signal::{STOP_AT_MOST, Signal},
     watch::{self, Quit, Root},
 };
 
-/// How long an incomplete picture may stay unchanged before it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Jobs that wait in the channel, for each worker.
 const QUEUED_PER_WORKER: usize = 2;
 /// File events between `watch` and `settle`, outcomes between `publish` and `settle`.

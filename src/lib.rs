@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod dispose;
+pub mod exit;
 pub mod ledger;
 pub mod log;
 pub mod mark;

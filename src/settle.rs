@@ -27,6 +27,8 @@ pub struct Waits {
     pub retry_max: Duration,
 }
 
+/// How long an incomplete picture may stay unchanged before it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// First and longest wait between two tries of an incomplete file.
 const INCOMPLETE_FIRST: Duration = Duration::from_secs(1);
 const INCOMPLETE_MAX: Duration = Duration::from_secs(30);

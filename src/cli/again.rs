@@ -11,9 +11,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::{FAILED, complain, words};
+use super::{complain, words};
 use crate::{
     config::{Config, Folder},
+    exit,
     ledger::{self, Entry, State, Visitor, Which},
     watch::{self, FileKey, FolderId, Stamp},
 };
@@ -134,7 +135,7 @@ fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitC
     }
     writeln!(io::stdout(), "{asked} {files} will be tried again{when}")?;
     Ok(if incomplete {
-        ExitCode::from(FAILED)
+        ExitCode::from(exit::FAILED)
     } else {
         ExitCode::SUCCESS
     })

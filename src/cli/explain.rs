@@ -21,10 +21,10 @@ use super::{
 };
 use crate::{
     config::{Config, Folder},
-    daemon::PATIENCE,
     ledger::{self, Daemon, Entry, State, Visitor},
     os,
     publish::output,
+    settle::PATIENCE,
     watch::{self, FileKey, Ignored, Mode, Stamp},
 };
 

@@ -94,9 +94,9 @@ mod windows {
 
     use super::{ConfigFile, ExitCode, Order, Write, io};
     use crate::{
-        cli::{FAILED, complain, exit_code, run_configured},
+        cli::{complain, exit_code, run_configured},
         config::{self, Config},
-        log,
+        exit, log,
         service::windows as service,
         signal::Listening,
     };
@@ -148,7 +148,7 @@ mod windows {
         };
         writeln!(io::stdout(), "{told}")?;
         let fine = order != Order::Status || matches!(state, service::State::Running { .. });
-        Ok(ExitCode::from(if fine { 0 } else { FAILED }))
+        Ok(ExitCode::from(if fine { exit::FINE } else { exit::FAILED }))
     }
 
     /// The daemon as the service manager starts it: what goes to the console goes nowhere, and the

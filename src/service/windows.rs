@@ -34,8 +34,10 @@ use windows_service::{
 };
 
 pub use self::control::{State, account, grants, install, reload, start, state, stop, uninstall};
-use crate::cli::{BAD_CONFIG, FAILED};
-use crate::signal::{self, Listening, STOP_AT_MOST, Signal};
+use crate::{
+    exit,
+    signal::{self, Listening, STOP_AT_MOST, Signal},
+};
 
 /// In the manager's database, and of the virtual account.
 pub const NAME: &str = "watermarkd";
@@ -89,10 +91,10 @@ fn serve(_arguments: Vec<OsString>) {
         .spawn(move || body(orders))
         .ok()
         .and_then(|main| main.join().ok())
-        .unwrap_or(FAILED);
+        .unwrap_or(exit::FAILED);
     let stopping = LINE.get().is_some_and(|line| *line.lock());
     // What another try cannot change, or nobody wants another try of.
-    if code == 0 || code == BAD_CONFIG || stopping {
+    if code == exit::FINE || code == exit::BAD_CONFIG || stopping {
         stopped(code);
     } else {
         end(code);
@@ -102,7 +104,7 @@ fn serve(_arguments: Vec<OsString>) {
 /// Says the last word to the manager.
 fn stopped(code: u8) {
     let code = match code {
-        0 => ServiceExitCode::NO_ERROR,
+        exit::FINE => ServiceExitCode::NO_ERROR,
         code => ServiceExitCode::ServiceSpecific(code.into()),
     };
     if let Some(line) = LINE.get() {
@@ -148,7 +150,7 @@ fn heed(control: ServiceControl) -> ServiceControlHandlerResult {
                 1,
                 STOP_AT_MOST + GRACE,
             );
-            signal::end_at_the_latest(STOP_AT_MOST + GRACE, || stopped(FAILED));
+            signal::end_at_the_latest(STOP_AT_MOST + GRACE, || stopped(exit::FAILED));
             Signal::Stop
         }
         ServiceControl::ParamChange => Signal::Reload,

@@ -1,0 +1,14 @@
+//! What the exit code of the process says. Scripts and service managers decide by it, so no code
+//! ever gets another meaning.
+
+/// All is well.
+pub const FINE: u8 = 0;
+/// A failure at run time, or pictures failed in `run --once`. Another try may succeed.
+pub const FAILED: u8 = 1;
+/// The arguments are wrong; clap ends with this by itself.
+pub const USAGE: u8 = 2;
+/// Kept for a command that needs a running daemon where there is none.
+pub const NO_DAEMON: u8 = 3;
+/// The configuration is bad, or the ledger cannot be used as it is. Another try cannot succeed, so
+/// service managers must not restart. `EX_CONFIG` of `sysexits.h`.
+pub const BAD_CONFIG: u8 = 78;
