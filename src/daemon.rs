@@ -30,13 +30,14 @@ use crate::{
     ledger::{self, Ledger},
     log::Log,
     memory::{self, Budget, Size},
-    publish, pulse,
+    publish,
     queue::{self, Control, Ends, Until},
     report::Report,
     service::{self, Word},
     settle::{PATIENCE, Waits},
     signal::{STOP_AT_MOST, Signal},
     watch::{self, Quit, Root},
+    watchdog,
 };
 
 /// Jobs that wait in the channel, for each worker.
@@ -483,7 +484,7 @@ fn spawn<T: Send + 'static>(
 ) -> anyhow::Result<JoinHandle<Option<T>>> {
     let (deaths, own_name) = (deaths.clone(), name.to_owned());
     let body = move |name: &str| {
-        pulse::begin(name);
+        watchdog::register(name);
         body()
     };
     thread::Builder::new()

@@ -30,11 +30,11 @@ use crate::{
     log::text,
     os,
     publish::output::OutputPlace,
-    pulse,
     queue::Job,
     report::Times,
     settle::History,
     watch::{FileKey, Quit, Root, Stamp, TEMP_PREFIX, told_to_quit},
+    watchdog,
     worker::{Failure, Finished, Made},
 };
 
@@ -203,7 +203,7 @@ pub fn run(
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = finished.recv() {
-        pulse::working();
+        watchdog::busy();
         group.push(first);
         group.extend(finished.try_iter().take(GROUP - 1));
         let outcomes_of_group = publish(&mut group, ledger);
@@ -213,7 +213,7 @@ pub fn run(
                 return;
             }
         }
-        pulse::idle();
+        watchdog::idle();
     }
 }
 
@@ -234,7 +234,7 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
     let mut landings: Vec<Landing> = group
         .drain(..)
         .map(|mut finished| {
-            pulse::working();
+            watchdog::busy();
             let result = finished.take_result().and_then(|(staged, made)| {
                 let target = staged.target.clone();
                 match land(staged) {

@@ -25,10 +25,10 @@ use crate::{
     ledger::{Dues, Ledger},
     log::text,
     publish::Outcome,
-    pulse,
     report::Report,
     settle::{History, NextTry, Settle, Waits},
     watch::{FileEvent, FileKey, FolderId, Hint, Root, Stamp},
+    watchdog,
 };
 
 /// A file for a worker, with everything that it was queued with: a reload does not touch it.
@@ -126,7 +126,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
     let mut next: Option<Job> = None;
     let mut events_open = true;
     loop {
-        pulse::working();
+        watchdog::busy();
         queue.try_outputs(Instant::now());
         if next.is_none() {
             next = queue.next_job();
@@ -136,7 +136,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             let (Ok(()) | Err(_)) = room.try_send(());
         }
         let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
-        pulse::waiting(waiting);
+        watchdog::waiting(waiting);
         if until == Until::AllDone {
             let done = queue.total.pictures + queue.total.failures;
             bar.set_length(done + waiting as u64);
@@ -157,7 +157,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let event_ready = (events_open && has_room).then(|| select.recv(&events));
         let job_ready = next.is_some().then(|| select.send(&jobs));
         let deadline = queue.next_deadline();
-        pulse::idle();
+        watchdog::idle();
         let ready = match deadline {
             Some(deadline) if next.is_none() => select.select_deadline(deadline),
             _ => Ok(select.select()),

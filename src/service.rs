@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crossbeam_channel::Sender;
 use tracing::warn;
 
-use crate::pulse;
+use crate::watchdog;
 
 #[cfg(unix)]
 mod systemd;
@@ -70,7 +70,7 @@ impl Line {
 
 /// The state in a line: `12 waiting, 3 folders, 1 offline`, or `idle, 3 folders`.
 #[cfg_attr(not(unix), allow(dead_code, reason = "only systemd shows a text"))]
-fn summary(state: pulse::State, folders: usize) -> String {
+fn summary(state: watchdog::Status, folders: usize) -> String {
     let mut line = match state.waiting {
         0 => "idle".to_owned(),
         waiting => format!("{waiting} waiting"),
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_summary_names_what_there_is() {
-        let state = |waiting, offline| pulse::State {
+        let state = |waiting, offline| watchdog::Status {
             waiting,
             offline,
             ready: true,

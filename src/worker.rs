@@ -22,11 +22,11 @@ use crate::{
     os,
     picture::{self, Format, PictureError, Scratch, Step},
     publish::{self, Staged, output},
-    pulse,
     queue::Job,
     report::Times,
     trial,
     watch::{FileKey, Stamp, promised_format},
+    watchdog,
 };
 
 /// A job that a worker is done with.
@@ -90,7 +90,7 @@ pub fn run(
     let mut made: Option<FileKey> = None;
     let mut account = budget.open();
     loop {
-        pulse::idle();
+        watchdog::idle();
         let job = select! {
             recv(jobs) -> job => job,
             recv(retire) -> message => {
@@ -108,11 +108,11 @@ pub fn run(
             }
         };
         let Ok(job) = job else { return };
-        pulse::working();
+        watchdog::busy();
         let mut times = Times::default();
         let admitted = admit(&job, &mut buffers, &mut account);
         times.add("wait", job.queued.elapsed());
-        pulse::working();
+        watchdog::busy();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
         let result = Some(take_in_hand(

@@ -20,7 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tracing::{error, info, warn};
 
 use super::{Word, summary};
-use crate::pulse;
+use crate::watchdog;
 
 /// Words of the main thread that wait to be sent.
 const WORDS: usize = 64;
@@ -45,7 +45,7 @@ pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
         env::var("WATCHDOG_USEC").ok().as_deref(),
         env::var("WATCHDOG_PID").ok().as_deref(),
     );
-    let Some(news) = pulse::listen() else {
+    let Some(changes) = watchdog::subscribe() else {
         return Ok(None);
     };
     let (sender, words) = bounded(WORDS);
@@ -61,7 +61,7 @@ pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
     };
     thread::Builder::new()
         .name("service".to_owned())
-        .spawn(move || telling.run(&words, &news))?;
+        .spawn(move || telling.run(&words, &changes))?;
     Ok(Some(sender))
 }
 
@@ -109,7 +109,7 @@ struct Telling {
 }
 
 impl Telling {
-    fn run(mut self, words: &Receiver<Word>, news: &Receiver<()>) {
+    fn run(mut self, words: &Receiver<Word>, changes: &Receiver<()>) {
         self.send("STATUS=starting");
         if let Some(interval) = self.watchdog {
             info!(
@@ -121,7 +121,7 @@ impl Telling {
         // Until then the status rests.
         let (mut rest, mut resting) = (never(), false);
         loop {
-            let listened = if resting { &never() } else { news };
+            let listened = if resting { &never() } else { changes };
             select! {
                 recv(words) -> word => match word {
                     Ok(word) => self.pass_on(word),
@@ -178,13 +178,13 @@ impl Telling {
     fn status(&self) -> String {
         match &self.rejected {
             Some(problem) => format!("reload rejected: {problem}"),
-            None => summary(pulse::state(), self.folders),
+            None => summary(watchdog::status(), self.folders),
         }
     }
 
     /// Tells of readiness once, and of a status that has changed.
     fn show(&mut self) {
-        let ready = pulse::state().ready;
+        let ready = watchdog::status().ready;
         if self.phase == Phase::Ending || !ready {
             return;
         }
@@ -210,7 +210,7 @@ impl Telling {
                 LONG.max(interval)
             }
         };
-        let Some((thread, still)) = pulse::stuck(bound) else {
+        let Some((thread, still)) = watchdog::stuck(bound) else {
             self.stuck = false;
             self.send("WATCHDOG=1");
             return;

@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
 use super::{FileEvent, FolderId, Plan, Quit, events::Raw, mounts, watching};
-use crate::{ledger::Ledger, log::text, pulse, service};
+use crate::{ledger::Ledger, log::text, service, watchdog};
 
 /// Raw events of a folder that wait for its thread; more collapse to a scan.
 const RAW_EVENTS: usize = 8192;
@@ -96,17 +96,17 @@ pub fn run(
         .collect();
     drop(first);
     loop {
-        pulse::idle();
+        watchdog::idle();
         select! {
             recv(first_scans) -> _ => {
                 info!(folders, "ready");
-                pulse::ready();
+                watchdog::ready();
                 service::ready();
                 (first_scans, late) = (never(), never());
             }
             recv(late) -> _ => {
                 info!(folders, "ready, while some folders are still in their first scan or do not answer");
-                pulse::ready();
+                watchdog::ready();
                 service::ready();
                 (first_scans, late) = (never(), never());
             }
@@ -191,7 +191,7 @@ impl Common {
         let own_name = format!("watch-{}", follower.id.0);
         let name = own_name.clone();
         let body = move || {
-            pulse::begin(&own_name);
+            watchdog::register(&own_name);
             let run = || watching::run(order, &orders, raws, first, &events, &quit, &ledger);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                 // One is enough to end the process.

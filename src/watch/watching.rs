@@ -27,7 +27,7 @@ use super::{
     events::{Raw, explain_watch_error, forward, watch_directory},
     scan, told_to_quit,
 };
-use crate::{ledger::Ledger, log::text, os, pulse};
+use crate::{ledger::Ledger, log::text, os, watchdog};
 
 /// Elsewhere the system's own watches cover whole trees; inotify watches single directories, and
 /// adding them ourselves keeps excluded folders out.
@@ -70,12 +70,12 @@ pub fn run(
     let raw = raws.receiver.clone();
     let mut watching = Watching::new(order, raws, events, quit, ledger);
     loop {
-        pulse::working();
+        watchdog::busy();
         let Ok(()) = watching.look_until_done() else {
             return;
         };
         drop(first.take());
-        pulse::idle();
+        watchdog::idle();
         select! {
             recv(raw) -> raw => {
                 let Ok(raw) = raw else { return };
@@ -118,7 +118,7 @@ pub struct Watching<'a> {
     poll: Duration,
     rescan: Duration,
     /// Lives while the folder is offline.
-    offline: Option<pulse::Offline>,
+    offline: Option<watchdog::Offline>,
     /// How long the last scan took.
     took: Duration,
     /// The next scan looks for files that somebody asked for.
@@ -339,7 +339,7 @@ impl<'a> Watching<'a> {
             );
         }
         self.state = State::Offline;
-        self.offline.get_or_insert_with(pulse::offline);
+        self.offline.get_or_insert_with(watchdog::offline);
         self.next_look = Instant::now() + PROBE;
     }
 
@@ -404,7 +404,7 @@ impl<'a> Watching<'a> {
                         watch_directory(watcher, &root.folder.input.join(directory));
                 }
             };
-            pulse::working();
+            watchdog::busy();
             let found = match walk.next(&mut self.seen, self.ledger, &mut enter) {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(Ok(Reach::Whole)),
@@ -415,7 +415,7 @@ impl<'a> Watching<'a> {
                 return Ok(Ok(Reach::Part));
             }
             for event in found {
-                pulse::working();
+                watchdog::busy();
                 self.events.send(event).map_err(|_gone| Stopped)?;
             }
             if told_to_quit(self.quit) {
