@@ -2,17 +2,16 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::{self, Component, Path, PathBuf},
 };
 
 #[cfg(unix)]
-#[path = "os/directory.rs"]
 mod directory;
 #[cfg(not(unix))]
 #[path = "os/directory_windows.rs"]
 mod directory;
-#[path = "os/memory.rs"]
 mod memory;
+pub mod mounts;
 #[cfg(unix)]
 #[path = "os/unix.rs"]
 mod platform;
@@ -25,11 +24,11 @@ pub use memory::memory;
 #[cfg(unix)]
 use platform::synced;
 pub use platform::{
-    create_new, ctime_ns, death, directory_identity, has_hole, inode, is_link, is_of_device,
-    is_writable, limit_access, mount_point, open_regular, space, start_writing, sync_directory,
+    create_new, ctime_ns, death, has_hole, identity, inode, is_link, is_of_device, is_writable,
+    limit_access, mount_point, open_regular, space, start_writing, sync_directory,
 };
 
-/// Tells whether a path still leads to the directory it led to before: device and inode.
+/// Device and inode: tells whether a path still leads to the directory it led to before.
 pub type Identity = (u64, u64);
 
 /// Of the file system that a path lies on, in bytes.
@@ -59,13 +58,23 @@ pub fn relative_inside(path: &Path, directory: &Path) -> io::Result<Option<PathB
         .map(Path::to_owned))
 }
 
-/// `path` with the links on the way resolved, as far as it exists.
+/// `path` with the links on the way resolved, as far as it exists. From what is missing ".." goes
+/// back by name, as it will once that is there.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
+    let path = path::absolute(path)?;
     for ancestor in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) {
-            return Ok(real.join(rest).components().collect());
+        let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), path.strip_prefix(ancestor)) else {
+            continue;
+        };
+        let mut resolved = real;
+        for component in rest.components() {
+            if component == Component::ParentDir {
+                resolved.pop();
+            } else {
+                resolved.push(component);
+            }
         }
+        return Ok(resolved);
     }
     Ok(path)
 }

@@ -27,7 +27,6 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError};
 
 pub use filter::{Ignored, TEMP_PREFIX, judge, judge_directory, judge_in, promised_format};
-pub use mounts::remote;
 pub use roots::run;
 pub use scan::scan_once;
 

@@ -50,7 +50,7 @@ impl Site {
 /// A directory, whatever it is called: symlinks are resolved, and bind mounts have an identity.
 struct Location {
     path: PathBuf,
-    identity: Option<(u64, u64)>,
+    identity: Option<os::Identity>,
 }
 
 impl Location {
@@ -193,7 +193,7 @@ fn locate_input(input: &Path) -> Result<Location, String> {
         fs::read_dir(input)?;
         Ok(Location {
             path: fs::canonicalize(input)?,
-            identity: identity(input)?,
+            identity: os::identity(&fs::metadata(input)?),
         })
     };
     located().or_else(|error: io::Error| {
@@ -216,30 +216,16 @@ fn offline(path: &Path, error: &io::Error) -> Option<Location> {
 fn locate_output(output: &Path) -> Result<Location, String> {
     let failed = |path: &Path, error: &io::Error| format!("cannot use {}: {error}", path.display());
     match fs::canonicalize(output) {
-        Ok(path) if path.is_dir() => Ok(Location {
-            identity: identity(&path).map_err(|error| failed(output, &error))?,
-            path,
-        }),
+        Ok(path) if path.is_dir() => {
+            let metadata = fs::metadata(&path).map_err(|error| failed(output, &error))?;
+            Ok(Location {
+                identity: os::identity(&metadata),
+                path,
+            })
+        }
         Ok(_) => Err(failed(output, &io::ErrorKind::NotADirectory.into())),
         Err(error) => offline(output, &error).ok_or_else(|| failed(output, &error)),
     }
-}
-
-#[cfg(unix)]
-fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
-    use std::os::unix::fs::MetadataExt;
-
-    let metadata = fs::metadata(path)?;
-    Ok(Some((metadata.dev(), metadata.ino())))
-}
-
-#[cfg(not(unix))]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the shape of the other platform's"
-)]
-fn identity(_path: &Path) -> io::Result<Option<(u64, u64)>> {
-    Ok(None)
 }
 
 #[cfg(all(test, unix))]

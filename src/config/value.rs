@@ -6,8 +6,8 @@ use std::path::{self, Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::tree::Value;
-use crate::memory::Size;
 use crate::picture::Length;
+use crate::{memory::Size, os};
 
 pub fn switch(value: &Value) -> Result<bool, String> {
     match value {
@@ -135,28 +135,8 @@ pub fn without_parents(path: PathBuf) -> PathBuf {
     };
     let (way, rest) = components.split_at(last + 1);
     let way: PathBuf = way.iter().collect();
-    resolve(&way).join(rest.iter().collect::<PathBuf>())
-}
-
-/// `way` with its links resolved as far as it exists. From what is missing ".." goes back by name,
-/// as it will once that is there.
-fn resolve(way: &Path) -> PathBuf {
-    for ancestor in way.ancestors() {
-        let (Ok(real), Ok(rest)) = (ancestor.canonicalize(), way.strip_prefix(ancestor)) else {
-            continue;
-        };
-        let mut resolved = real;
-        for component in rest.components() {
-            match component {
-                Component::ParentDir => {
-                    resolved.pop();
-                }
-                component => resolved.push(component),
-            }
-        }
-        return resolved;
-    }
-    way.to_owned()
+    let resolved = os::resolve(&way).unwrap_or(way);
+    resolved.join(rest.iter().collect::<PathBuf>())
 }
 
 /// `None` for "auto".

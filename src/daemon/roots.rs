@@ -55,8 +55,6 @@ fn place_of_output(folder: &config::Folder) -> io::Result<(Option<PathBuf>, Opti
     let excluded = os::relative_inside(&folder.output, &folder.input)?;
     let identity = fs::metadata(&folder.output)
         .ok()
-        .map(|metadata| os::directory_identity(&metadata))
-        // Windows tells all directories alike.
-        .filter(|identity| *identity != (0, 0));
+        .and_then(|metadata| os::identity(&metadata));
     Ok((excluded, identity))
 }

@@ -249,8 +249,8 @@ fn is_same_file(file: &File, to: &Directory, name: &OsStr) -> io::Result<bool> {
         return Ok(false);
     };
     let (one, two) = (file.metadata()?, other.metadata()?);
-    let known = os::inode(&one) != 0;
-    Ok(known && os::directory_identity(&one) == os::directory_identity(&two))
+    let identity = os::identity(&one);
+    Ok(identity.is_some() && identity == os::identity(&two))
 }
 
 /// What a file is, if it is not the one that was treated.

@@ -18,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 use tracing::error;
 
-use crate::{log::text, os, watch};
+use crate::{log::text, os};
 
 /// The schema's number, kept in SQLite's `user_version`.
 pub const SCHEMA: i64 = 4;
@@ -52,7 +52,7 @@ pub fn too_new(version: i64) -> Refused {
 /// SQLite relies on locks and shared memory, which file systems whose files others change unseen
 /// keep badly: there a ledger breaks sooner or later.
 pub fn refuse_remote(path: &Path) -> anyhow::Result<()> {
-    match watch::remote(path) {
+    match os::mounts::remote(path) {
         None => Ok(()),
         Some(kind) => bail!(Refused(format!(
             "ledger {} would lie on {kind}, where SQLite is not safe: name a file on a local disk as `ledger`",

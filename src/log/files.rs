@@ -116,7 +116,7 @@ impl Files {
         };
         let metadata = file.metadata()?;
         let mut current = Current {
-            identity: Some(os::directory_identity(&metadata)),
+            identity: os::identity(&metadata),
             size: metadata.len(),
             file,
             path,
@@ -210,7 +210,7 @@ impl Current {
         };
         // It may have been cut from outside, as logrotate's copytruncate does.
         self.size = metadata.len();
-        self.identity == Some(os::directory_identity(&metadata))
+        self.identity == os::identity(&metadata)
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {

@@ -7,14 +7,19 @@ pub use linux::memory;
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use crate::os::mounts::{self, Mount};
 
     /// Bytes, and what has them.
     pub fn memory() -> Option<(u64, String)> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let machine = total(&read("/proc/meminfo")).map(|bytes| (bytes, "the machine".to_owned()));
-        let groups = groups(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"));
+        let mounts = mounts::table().unwrap_or_default();
+        let groups = groups(&read("/proc/self/cgroup"), &mounts);
         let limits = groups.iter().filter_map(|group| limit(group));
         limits.chain(machine).min_by_key(|(bytes, _)| *bytes)
     }
@@ -29,44 +34,33 @@ mod linux {
 
     /// The directory of this process's control group and those around it, in each hierarchy that
     /// limits memory.
-    fn groups(own: &str, mounts: &str) -> Vec<PathBuf> {
+    fn groups(own: &str, mounts: &[Mount]) -> Vec<PathBuf> {
         let mut groups = Vec::new();
-        for line in mounts.lines() {
-            let Some((root, point, version)) = hierarchy(line) else {
+        for mount in mounts {
+            let Some(path) = version(mount).and_then(|version| path_in(own, version)) else {
                 continue;
             };
-            let Some(path) = path_in(own, version) else {
-                continue;
-            };
-            let inside = path.strip_prefix(root).ok();
+            let inside = path.strip_prefix(&mount.root).ok();
             // A path that is not below what is mounted is seen from outside of a container.
             let inside = inside
                 .filter(|inside| !inside.components().any(|part| part.as_os_str() == ".."))
                 .unwrap_or(Path::new(""));
-            let below = inside.ancestors().map(|part| Path::new(&point).join(part));
+            let below = inside.ancestors().map(|part| mount.point.join(part));
             groups.extend(below);
         }
         groups
     }
 
-    /// Root, mount point and version of a line of mountinfo (proc(5)), if it mounts control groups.
-    fn hierarchy(line: &str) -> Option<(&str, String, u8)> {
-        let (mount, system) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let (root, point) = (mount.next()?, mount.next()?);
-        let mut system = system.split(' ');
-        let version = match system.next()? {
-            "cgroup2" => 2,
+    /// The version of the control groups that a mount shows, if it shows those that limit memory.
+    fn version(mount: &Mount) -> Option<u8> {
+        match mount.kind.as_str() {
+            "cgroup2" => Some(2),
             "cgroup" => {
-                let options = system.nth(1)?;
-                options
-                    .split(',')
-                    .any(|option| option == "memory")
-                    .then_some(1)?
+                let mut options = mount.options.split(',');
+                options.any(|option| option == "memory").then_some(1)
             }
-            _ => return None,
-        };
-        Some((root, point.replace("\\040", " "), version))
+            _ => None,
+        }
     }
 
     /// The path in /proc/self/cgroup: `0::/path` for version 2, `4:memory:/path` for version 1.
@@ -140,7 +134,11 @@ mod linux {
                 ("8:pids:/\n", v1, &[]),
             ] {
                 let expected: Vec<_> = expected.iter().map(PathBuf::from).collect();
-                assert_eq!(groups(own, mounts), expected, "{own}");
+                assert_eq!(
+                    groups(own, &mounts::parse(mounts.as_bytes())),
+                    expected,
+                    "{own}"
+                );
             }
         }
 

@@ -113,8 +113,8 @@ pub fn death(status: ExitStatus) -> Option<String> {
     })
 }
 
-pub fn directory_identity(metadata: &fs::Metadata) -> Identity {
-    (metadata.dev(), metadata.ino())
+pub fn identity(metadata: &fs::Metadata) -> Option<Identity> {
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether something was not opened because it is a link.

@@ -20,8 +20,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
-use super::{FileEvent, FolderId, Plan, Quit, events::Raw, mounts, watching};
-use crate::{ledger::Ledger, log::text, service, watchdog};
+use super::{FileEvent, FolderId, Plan, Quit, events::Raw, watching};
+use crate::{ledger::Ledger, log::text, os, service, watchdog};
 
 /// Raw events of a folder that wait for its thread; more collapse to a scan.
 const RAW_EVENTS: usize = 8192;
@@ -75,7 +75,7 @@ pub fn run(
             Err(TrySendError::Disconnected(()))
         )
     };
-    if let Err(cause) = mounts::follow(passed_on) {
+    if let Err(cause) = os::mounts::follow(passed_on) {
         warn!(
             cause = cause.to_string(),
             "mounts are not followed, the rescan notices them"

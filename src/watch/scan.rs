@@ -160,7 +160,10 @@ impl Walk {
             // The output may show up under another name, through a bind mount.
             && !entry
                 .metadata()
-                .is_ok_and(|metadata| Some(os::directory_identity(&metadata)) == root.output_identity)
+                .is_ok_and(|metadata| {
+                    let identity = os::identity(&metadata);
+                    identity.is_some() && identity == root.output_identity
+                })
     }
 
     fn miss(&mut self, path: &Path, cause: &io::Error) {

@@ -95,7 +95,7 @@ pub enum State {
     New,
     /// `watched` tells whether the watch holds, `tried` when setting it was last tried.
     Online {
-        identity: os::Identity,
+        identity: Option<os::Identity>,
         watched: bool,
         tried: Option<Instant>,
     },
@@ -113,7 +113,7 @@ pub struct Watching<'a> {
     /// The mount point that the input lay on when it was last online.
     place: Option<PathBuf>,
     /// The directory that it was when it was first online, and the mount point of that.
-    first: Option<(PathBuf, os::Identity)>,
+    first: Option<(PathBuf, Option<os::Identity>)>,
     seen: Seen,
     poll: Duration,
     rescan: Duration,
@@ -205,7 +205,7 @@ impl<'a> Watching<'a> {
     /// The directory's identity, if it lies where it should: an empty mount point is no folder
     /// whose files have gone. A folder that has moved to a mount of its own is welcome, and so is the
     /// first one when what was mounted over it goes.
-    fn find(&mut self) -> anyhow::Result<os::Identity> {
+    fn find(&mut self) -> anyhow::Result<Option<os::Identity>> {
         let input = &self.root.folder.input;
         let identity = identity(input)?;
         let place = os::mount_point(input)?;
@@ -437,12 +437,12 @@ pub enum Reach {
     Part,
 }
 
-fn identity(path: &Path) -> io::Result<os::Identity> {
+fn identity(path: &Path) -> io::Result<Option<os::Identity>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    Ok(os::directory_identity(&metadata))
+    Ok(os::identity(&metadata))
 }
 
 /// `interval` ± 25 %, so that many folders, or many daemons on one NAS, do not scan in step.
