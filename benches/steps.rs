@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use watermarkd::mark;
+use watermarkd::outcome::Step;
 use watermarkd::picture::{
-    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Scratch, Step, treat,
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Scratch, treat,
 };
 
 const WIDTH: usize = 4000;

@@ -27,9 +27,8 @@ use crate::{
     config::{self, Config, ConfigError, Source},
     daemon, exit, ledger, log, mark, os,
     picture::{self, Chroma, PlacedMark, Position, Recipe, Scratch},
-    publish,
-    queue::Until,
-    signal, trial, watch,
+    scheduler::Until,
+    signal, staging, trial, watch,
 };
 
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
@@ -458,7 +457,7 @@ fn preview(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
     let mut scratch = Scratch::new()?;
     let treated = picture::treat(&bytes, wanted, &folder.recipe, &mut scratch, &mut |_| {})
         .with_context(|| file.display().to_string())?;
-    publish::write(output, treated.bytes)?;
+    staging::write(output, treated.bytes)?;
     let (width, height) = (treated.width, treated.height);
     let (output, bytes) = (output.display(), treated.bytes.len());
     line(

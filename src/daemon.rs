@@ -31,13 +31,16 @@ use crate::{
     log::Log,
     memory::{self, Budget, Size},
     publish,
-    queue::{self, Control, Ends, Until},
     report::Report,
+    retry::Backoff,
+    root::Root,
+    scheduler::{self, Control, Ends, Until},
     service::{self, Word},
     settle::{PATIENCE, Waits},
     signal::{STOP_AT_MOST, Signal},
-    watch::{self, Quit, Root},
-    watchdog,
+    staging,
+    stop::{Quit, wake},
+    watch, watchdog,
 };
 
 /// Jobs that wait in the channel, for each worker.
@@ -256,7 +259,7 @@ impl Machine {
             dispose::run(plan, &dispose_plans, &owed, &replaced, &own_quit, &shared);
         })?;
 
-        let plan = queue::Plan {
+        let plan = scheduler::Plan {
             roots: roots.clone(),
             waits: waits(config),
             config: Arc::from(config.file.as_path()),
@@ -270,7 +273,7 @@ impl Machine {
         };
         let (shared, bar) = (Arc::clone(ledger), bar.clone());
         let settle = spawn("settle", &death_sender, move || {
-            queue::run(plan, until, ends, &shared, &bar)
+            scheduler::run(plan, until, ends, &shared, &bar)
         })?;
 
         sweep(&roots, &[], &quit, &death_sender)?;
@@ -281,10 +284,20 @@ impl Machine {
         };
         let shared = Arc::clone(ledger);
         let waiting_plans = plans.clone();
+        let ends = watch::Ends {
+            plans,
+            room,
+            asked,
+            events: event_sender,
+            quit,
+        };
         let watch = spawn("watch", &death_sender, move || match until {
-            Until::AllDone => watch::scan_once(&plan.roots, &event_sender, &quit, &shared),
+            Until::AllDone => watch::scan_once(&plan.roots, &ends.events, &ends.quit, &shared),
             Until::Stopped => {
-                watch::run(plan, &plans, &room, &asked, &event_sender, &quit, &shared);
+                watch::run(plan, ends, &shared, || {
+                    watchdog::ready();
+                    service::ready();
+                });
                 Ok(())
             }
         })?;
@@ -326,7 +339,7 @@ impl Machine {
             bail!("a single run keeps its configuration");
         };
         pool.grow(config.workers)?;
-        let plan = queue::Plan {
+        let plan = scheduler::Plan {
             roots: roots.clone(),
             waits: waits(&config),
             config: Arc::from(config.file.as_path()),
@@ -395,8 +408,7 @@ impl Machine {
     fn ask_again(&self) {
         let Some(inputs) = &self.inputs else { return };
         info!("told that files are to be tried again");
-        // If a word waits there already, it says the same.
-        let (Ok(()) | Err(_)) = inputs.asked.try_send(());
+        wake(&inputs.asked);
         if inputs.control.try_send(Control::Asked).is_err() {
             warn!(
                 "waiting files keep their schedule: the last orders are still waiting for a folder"
@@ -470,7 +482,7 @@ fn sweep(
     let quit = quit.clone();
     spawn("sweep", deaths, move || {
         for (output, recursive) in outputs {
-            publish::sweep(&output, recursive, &quit);
+            staging::sweep(&output, recursive, &quit);
         }
     })?;
     Ok(())
@@ -512,8 +524,14 @@ fn max_memory(config: &Config) -> u64 {
 fn dispose_plan(config: &Config, roots: &[Arc<Root>]) -> dispose::Plan {
     dispose::Plan {
         roots: roots.to_vec(),
-        retry_first: config.retry.first,
-        retry_max: config.retry.max,
+        retry: backoff(config),
+    }
+}
+
+fn backoff(config: &Config) -> Backoff {
+    Backoff {
+        first: config.retry.first,
+        max: config.retry.max,
     }
 }
 
@@ -522,7 +540,6 @@ fn waits(config: &Config) -> Waits {
         settle: config.settle,
         settle_closed: config.settle_closed,
         patience: PATIENCE,
-        retry_first: config.retry.first,
-        retry_max: config.retry.max,
+        retry: backoff(config),
     }
 }

@@ -23,7 +23,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context;
@@ -31,46 +31,26 @@ use crossbeam_channel::{Receiver, Sender, at, never, select};
 use tracing::{debug, info, warn};
 
 use crate::{
+    arrival::{FolderId, Stamp},
     config::{Folder, Source},
-    ledger::{Dues, Ledger, Left, Owed},
+    ledger::{Ledger, Left, Owed},
     log::text,
     os::{self, Directory},
-    publish::output::{self, OutputPlace},
-    watch::{FolderId, Quit, Root, Stamp, told_to_quit},
+    output::Place,
+    retry::{Backoff, is_to_be_told},
+    root::Root,
+    stop::{Quit, told_to_quit, wake},
 };
 
 /// Sources that are cleared away between two notes in the ledger.
 const PIECE: usize = 256;
 /// With more files than this that cannot be cleared away, news of others wait for the schedule.
 const FEW: usize = 64;
-const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What the thread works on; a reload replaces it whole.
 pub struct Plan {
     pub roots: Vec<Arc<Root>>,
-    pub retry_first: Duration,
-    pub retry_max: Duration,
-}
-
-/// Whether a file, as it is now, is to leave its folder.
-pub fn dues(folder: &Folder, metadata: &fs::Metadata) -> Dues {
-    let (once_done, once_failed) = (
-        folder.after != Source::Keep,
-        folder.on_failure != Source::Keep,
-    );
-    let leaves = once_done || once_failed;
-    Dues {
-        once_done,
-        once_failed,
-        inode: leaves.then(|| os::inode(metadata)),
-        ctime_ns: os::ctime_ns(metadata).filter(|_| leaves),
-    }
-}
-
-/// Tells a thread that there may be something for it.
-pub fn wake(owed: &Sender<()>) {
-    // If a word waits there already, it says the same; without a receiver the process is ending.
-    let (Ok(()) | Err(_)) = owed.try_send(());
+    pub retry: Backoff,
 }
 
 /// Runs the `dispose` thread until nobody is left who could owe something. `replaced` hears when a
@@ -108,7 +88,8 @@ pub fn run(
 /// How a folder's last round went, if not everything could be cleared away.
 struct Trouble {
     files: usize,
-    wait: Duration,
+    /// Rounds before this one that failed.
+    rounds: u32,
     next: Instant,
     told: Option<Instant>,
 }
@@ -124,7 +105,7 @@ struct Work<'a> {
     ledger: &'a Ledger,
     trouble: BTreeMap<FolderId, Trouble>,
     /// Of the inputs, and of the folders that files are moved to.
-    places: BTreeMap<PathBuf, OutputPlace>,
+    places: BTreeMap<PathBuf, Place>,
 }
 
 /// Why a file is still there.
@@ -172,7 +153,7 @@ impl<'a> Work<'a> {
                 known.or_insert_with(|| {
                     // Without what the ledger says it is as it is now.
                     let before = self.ledger.mount_of(path).unwrap_or_default();
-                    OutputPlace::of(path, before.filter(|_| path != input))
+                    Place::of(path, before.filter(|_| path != input))
                 });
             }
         }
@@ -254,7 +235,7 @@ impl<'a> Work<'a> {
             self.ledger.write_off(&left)?;
             if left.iter().any(|(_, left)| *left == Left::Replaced) {
                 let now = Instant::now();
-                let rested = self.last_ask.map(|last| last + self.plan.retry_first);
+                let rested = self.last_ask.map(|last| last + self.plan.retry.first);
                 let next = rested.map_or(now, |rested| rested.max(now));
                 self.next_ask.get_or_insert(next);
             }
@@ -292,12 +273,11 @@ impl<'a> Work<'a> {
             });
             return;
         }
-        let wait = before.map_or(self.plan.retry_first, |before| {
-            before.wait.saturating_mul(2).min(self.plan.retry_max)
-        });
+        let rounds = before.map_or(0, |before| before.rounds.saturating_add(1));
+        let wait = self.plan.retry.wait(rounds);
         let told = before.and_then(|before| before.told);
         // Whoever takes the last file out of a folder himself need not be told of it.
-        let tell = !cause.is::<NothingThere>() && told.is_none_or(|told| now - told >= TELL_AGAIN);
+        let tell = !cause.is::<NothingThere>() && is_to_be_told(told, now);
         let (path, cause) = (text(&path), format!("{cause:#}"));
         if tell {
             let next_try_s = wait.as_secs_f64();
@@ -312,7 +292,7 @@ impl<'a> Work<'a> {
         }
         let trouble = Trouble {
             files: failed,
-            wait,
+            rounds,
             next: now + wait,
             told: if tell { Some(now) } else { told },
         };
@@ -414,7 +394,7 @@ impl<'a> Work<'a> {
         let confirmed = os::mount_point(folder)
             .map_err(anyhow::Error::new)
             .and_then(|now| match self.places.get(folder) {
-                Some(place) => place.confirm(folder, now),
+                Some(place) => place.confirm(now),
                 None => Ok(()),
             });
         confirmed.map_err(|cause| Failure { cause, all: true })
@@ -423,8 +403,18 @@ impl<'a> Work<'a> {
     fn make_sure(&self, to: &Path) -> Result<(), Failure> {
         match self.places.get(to) {
             Some(place) => {
-                output::make_sure(to, place).map_err(|cause| Failure { cause, all: true })?;
-                place.note(to, self.ledger);
+                place
+                    .make_sure()
+                    .map_err(|cause| Failure { cause, all: true })?;
+                if let Some(mount) = place.mount_to_record()
+                    && let Err(cause) = self.ledger.note_mount(to, &mount)
+                {
+                    let (path, cause) = (text(to), format!("{cause:#}"));
+                    warn!(
+                        path,
+                        cause, "a start without its mount would not be noticed"
+                    );
+                }
                 Ok(())
             }
             None => Ok(()),

@@ -45,9 +45,9 @@ pub use self::{
 };
 
 use crate::{
-    publish::output,
-    settle::NextTry,
-    watch::{FileKey, FolderId, Stamp},
+    arrival::{FileKey, FolderId, Stamp},
+    outcome::Step,
+    retry::NextTry,
 };
 
 /// Rows that are read in one go: some milliseconds.
@@ -76,33 +76,23 @@ pub enum Fate<'a> {
         output: &'a Path,
         bytes: u64,
         took: Duration,
-    },
-    /// Done with what there was, since no more came: its source stays, it may still be written to.
-    Salvaged {
-        output: &'a Path,
-        bytes: u64,
-        took: Duration,
+        /// The picture was made of what there was, since no more came: more may still be written.
+        source_stays: bool,
     },
     Failed {
-        step: &'a str,
+        step: Step,
         reason: &'a str,
-    },
-    /// Failed since no more came: its source stays as well.
-    GivenUp {
-        step: &'a str,
-        reason: &'a str,
+        /// No more came: more may still be written.
+        source_stays: bool,
     },
     /// It failed for what may pass.
     Waiting {
-        step: &'a str,
+        step: Step,
         reason: &'a str,
         next: NextTry,
     },
     /// It ends too early, and is given back until more of it has come.
-    Incomplete {
-        step: &'a str,
-        reason: &'a str,
-    },
+    Incomplete { step: Step, reason: &'a str },
     /// Nothing was decided: the file is given back.
     Released,
 }
@@ -215,7 +205,7 @@ impl Ledger {
                 Name(&file.path),
                 length(stamp),
                 stamp.mtime_ns,
-                output::STEP
+                Step::Output.name()
             ];
             let standing = select.query_row(row, |row| {
                 if row.get(0)? {
@@ -387,17 +377,22 @@ impl Ledger {
                         Fate::Waiting { next, .. } => Some(*next),
                         _ => None,
                     };
-                    let may_leave = !matches!(fate, Fate::Salvaged { .. } | Fate::GivenUp { .. });
+                    let may_leave = !matches!(
+                        fate,
+                        Fate::Done {
+                            source_stays: true,
+                            ..
+                        } | Fate::Failed {
+                            source_stays: true,
+                            ..
+                        }
+                    );
                     let (state, step, reason, output, bytes, took) = match fate {
                         Fate::Done {
                             output,
                             bytes,
                             took,
-                        }
-                        | Fate::Salvaged {
-                            output,
-                            bytes,
-                            took,
+                            ..
                         } => (
                             "done",
                             None,
@@ -406,7 +401,7 @@ impl Ledger {
                             Some(bytes),
                             Some(took),
                         ),
-                        Fate::Failed { step, reason } | Fate::GivenUp { step, reason } => {
+                        Fate::Failed { step, reason, .. } => {
                             ("failed", Some(step), Some(reason), None, None, None)
                         }
                         Fate::Waiting { step, reason, .. } => {
@@ -425,7 +420,7 @@ impl Ledger {
                             file.folder.0,
                             Name(&file.path),
                             state,
-                            step,
+                            step.map(Step::name),
                             reason,
                             output,
                             bytes,
@@ -572,10 +567,12 @@ mod tests {
             output: Path::new("/out/good.jpg"),
             bytes: 9,
             took: Duration::ZERO,
+            source_stays: false,
         };
         let failed = Fate::Failed {
-            step: "decode",
+            step: Step::Decode,
             reason: "no picture",
+            source_stays: false,
         };
         ledger.finish([(&good, done), (&bad, failed)]).unwrap();
         drop(ledger);
@@ -609,7 +606,7 @@ mod tests {
             wait: minutes(2),
             told: minutes(10),
         };
-        let (step, reason) = ("publish", "no space left");
+        let (step, reason) = (Step::Publish, "no space left");
         ledger
             .finish([(&file, Fate::Waiting { step, reason, next })])
             .unwrap();
@@ -769,8 +766,9 @@ mod tests {
             .finish([(
                 &one,
                 Fate::Failed {
-                    step: "read",
+                    step: Step::Read,
                     reason: "x",
+                    source_stays: false,
                 },
             )])
             .unwrap();

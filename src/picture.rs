@@ -36,10 +36,10 @@ mod strip;
 mod transpose;
 mod turbo;
 
+use std::io;
 use std::sync::Arc;
-use std::{fmt, io};
 
-use crate::mark::Mark;
+use crate::{mark::Mark, outcome::Step};
 use planes::Sampling;
 
 pub use ending::close;
@@ -141,38 +141,6 @@ pub enum Length {
 pub enum Format {
     Jpeg,
     Png,
-}
-
-/// The steps of the path, in order; `Read` and `Publish` belong to the worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    Decode,
-    Orient,
-    Resize,
-    Recompress,
-    Overlay,
-    Encode,
-}
-
-impl Step {
-    /// The step's name in reports and messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Decode => "decode",
-            Self::Orient => "orient",
-            Self::Resize => "resize",
-            Self::Recompress => "recompress",
-            Self::Overlay => "overlay",
-            Self::Encode => "encode",
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
 }
 
 /// Why a picture was not treated.

@@ -4,195 +4,33 @@
 //! takes what is ready as one group: it syncs each file, renames it, syncs every directory once,
 //! and writes the ledger in one transaction. Only then does a picture count as done.
 
-pub mod output;
-
 use std::{
-    collections::{BTreeMap, HashSet, hash_map::RandomState},
-    ffi::OsStr,
-    fs::{self, File},
-    hash::{BuildHasher, Hasher},
-    io::{self, Write},
+    collections::{BTreeMap, HashSet},
+    io,
     path::{Path, PathBuf},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Instant,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    dispose,
     ledger::{Fate, Ledger},
     log::text,
     os,
-    publish::output::OutputPlace,
-    queue::Job,
-    report::Times,
-    settle::History,
-    watch::{FileKey, Quit, Root, Stamp, TEMP_PREFIX, told_to_quit},
-    watchdog,
-    worker::{Failure, Finished, Made},
+    outcome::{Failure, Made, Outcome, Published, Step},
+    output,
+    root::Root,
+    scheduler::Job,
+    staging::land,
+    stop, watchdog,
+    worker::Finished,
 };
 
 /// Pictures that share one round of syncs at most; each holds a file open. While one group is being
 /// synced the next one gathers.
 pub const GROUP: usize = 256;
-
-/// What became of a job; its file is no longer in flight.
-#[derive(Debug)]
-pub struct Outcome {
-    pub file: FileKey,
-    pub history: History,
-    pub stamp: Stamp,
-    /// What lay there was all that was to be expected.
-    pub last_try: bool,
-    pub times: Times,
-    pub result: Result<Published, Failure>,
-}
-
-#[derive(Debug)]
-pub struct Published {
-    /// Bytes of the source and of the written picture.
-    pub bytes_in: u64,
-    pub bytes_out: u64,
-}
-
-/// A picture under its temporary name, removed again unless it lands.
-#[derive(Debug)]
-pub struct Staged {
-    file: Option<File>,
-    temp: PathBuf,
-    target: PathBuf,
-    output: Option<OutputPlace>,
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.take() {
-            drop(file);
-            if let Err(cause) = fs::remove_file(&self.temp) {
-                // The sweep at the next start gets it, if not this process before.
-                if let Some(output) = &self.output {
-                    output.leave_behind(&self.temp);
-                }
-                debug!(
-                    path = text(&self.temp),
-                    cause = cause.to_string(),
-                    "temporary file stays behind"
-                );
-            }
-        }
-    }
-}
-
-/// Writes a picture of a folder under a temporary name in its output, if that is there and has
-/// room.
-pub fn stage_for(root: &Root, relative: &Path, bytes: &[u8]) -> anyhow::Result<Staged> {
-    output::target(root, relative)
-        .and_then(|target| {
-            output::has_room(root, bytes.len() as u64)?;
-            let context = format!("cannot write {}", target.display());
-            stage(target, bytes, Some(&root.output))
-                .map_err(|cause| output::explain(cause, context))
-        })
-        .map_err(|cause| output::note(root, relative, cause))
-}
-
-/// Writes a picture under a temporary name beside its target.
-pub fn stage(target: PathBuf, bytes: &[u8], output: Option<&OutputPlace>) -> io::Result<Staged> {
-    let directory = target.parent().unwrap_or(Path::new("."));
-    let temp = directory.join(temp_name());
-    let mut file = os::create_new(&temp)?;
-    let written = file.write_all(bytes);
-    os::start_writing(&file);
-    let staged = Staged {
-        file: Some(file),
-        temp,
-        target,
-        output: output.cloned(),
-    };
-    written.map(|()| staged)
-}
-
-/// What a source is called while it is being deleted: no leftover, it may turn out to be another file.
-pub const LEAVING_PREFIX: &str = ".watermarkd-leaving-";
-
-/// The name of another temporary file.
-pub fn temp_name() -> String {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("{}{number}", own_prefix())
-}
-
-/// What the temporary files of this process are called: other than those of any before it, also
-/// where every process has the same pid, as in a container.
-fn own_prefix() -> &'static str {
-    static PREFIX: OnceLock<String> = OnceLock::new();
-    PREFIX.get_or_init(|| {
-        let run = RandomState::new().build_hasher().finish();
-        format!("{TEMP_PREFIX}{run:016x}-")
-    })
-}
-
-/// Publishes one picture on its own, durably: for commands outside the daemon.
-pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let attempt = || {
-        let directory = land(stage(std::path::absolute(target)?, bytes, None)?)?;
-        os::sync_directory(&directory)
-    };
-    attempt().with_context(|| format!("cannot write {}", target.display()))
-}
-
-/// Removes what a crash left in an output folder, beside the work that goes on there.
-pub fn sweep(output: &Path, recursive: bool, quit: &Quit) {
-    let mut directories = vec![output.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(cause) => {
-                warn!(
-                    path = text(&directory),
-                    cause = cause.to_string(),
-                    "cannot look for leftovers"
-                );
-                continue;
-            }
-        };
-        for entry in entries.flatten() {
-            if told_to_quit(quit) {
-                return;
-            }
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            if kind.is_dir() && recursive {
-                directories.push(entry.path());
-            } else if kind.is_file() && is_leftover(&entry.file_name()) {
-                match fs::remove_file(entry.path()) {
-                    Ok(()) => info!(path = text(&entry.path()), "leftover removed"),
-                    Err(cause) => {
-                        warn!(
-                            path = text(&entry.path()),
-                            cause = cause.to_string(),
-                            "leftover stays"
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn is_leftover(name: &OsStr) -> bool {
-    let name = name.as_encoded_bytes();
-    name.starts_with(TEMP_PREFIX.as_bytes())
-        && !name.starts_with(own_prefix().as_bytes())
-        && !name.starts_with(LEAVING_PREFIX.as_bytes())
-}
 
 /// Runs the `publish` thread until all workers are gone.
 pub fn run(
@@ -207,7 +45,7 @@ pub fn run(
         group.push(first);
         group.extend(finished.try_iter().take(GROUP - 1));
         let outcomes_of_group = publish(&mut group, ledger);
-        dispose::wake(owed);
+        stop::wake(owed);
         for outcome in outcomes_of_group {
             if outcomes.send(outcome).is_err() {
                 return;
@@ -236,7 +74,7 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
         .map(|mut finished| {
             watchdog::busy();
             let result = finished.take_result().and_then(|(staged, made)| {
-                let target = staged.target.clone();
+                let target = staged.target().to_owned();
                 match land(staged) {
                     Ok(directory) => Ok(Landed {
                         made,
@@ -252,13 +90,13 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
     sync_directories(&mut landings);
     for landing in landings.iter().filter(|landing| landing.result.is_ok()) {
         let root = &landing.finished.job.root;
-        output::note_success(root);
-        root.output.note(&root.folder.output, ledger);
+        root.output.note_success();
+        record_mount(root, ledger);
     }
     if let Err(cause) = write_fates(&landings, ledger) {
         for landing in &mut landings {
             landing.result = Err(Failure::Transient {
-                step: "ledger",
+                step: Step::Ledger,
                 cause: anyhow!("{cause:#}"),
             });
         }
@@ -271,21 +109,25 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
                  mut finished,
                  result,
              }| {
-                finished.times.add("publish", took);
+                finished.times.add(Step::Publish, took);
                 conclude(finished, result)
             },
         )
         .collect()
 }
 
-/// Syncs a staged picture and gives it its name. Returns the directory that is to be synced.
-fn land(mut staged: Staged) -> io::Result<PathBuf> {
-    if let Some(file) = &staged.file {
-        file.sync_all()?;
+/// Has the ledger record the mount of an output that has been written to.
+fn record_mount(root: &Root, ledger: &Ledger) {
+    let folder = &root.folder.output;
+    if let Some(mount) = root.output.mount_to_record()
+        && let Err(cause) = ledger.note_mount(folder, &mount)
+    {
+        let (path, cause) = (text(folder), format!("{cause:#}"));
+        warn!(
+            path,
+            cause, "a start without its mount would not be noticed"
+        );
     }
-    fs::rename(&staged.temp, &staged.target)?;
-    staged.file = None;
-    Ok(staged.target.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
 fn sync_directories(landings: &mut [Landing]) {
@@ -314,7 +156,7 @@ fn sync_directories(landings: &mut [Landing]) {
 
 fn failed_to_publish(job: &Job, target: &Path, cause: io::Error) -> Failure {
     let cause = output::explain(cause, format!("cannot publish {}", target.display()));
-    output::failure(output::note(&job.root, &job.file.path, cause))
+    output::failure(job.root.output.note_failure(&job.source(), cause))
 }
 
 fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
@@ -330,23 +172,26 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
         .collect();
     ledger.finish(landings.iter().zip(&reasons).map(|(landing, reason)| {
         let fate = match &landing.result {
-            Ok(landed) if landed.made.salvaged => Fate::Salvaged {
-                output: &landed.target,
-                bytes: landed.made.bytes_out,
-                took: landing.finished.claimed.elapsed(),
-            },
             Ok(landed) => Fate::Done {
                 output: &landed.target,
                 bytes: landed.made.bytes_out,
                 took: landing.finished.claimed.elapsed(),
+                source_stays: landed.made.source_stays,
             },
-            Err(Failure::Permanent { step, .. }) => Fate::Failed { step, reason },
+            Err(Failure::Permanent { step, .. }) => Fate::Failed {
+                step: *step,
+                reason,
+                source_stays: false,
+            },
             Err(Failure::Transient { step, .. }) => Fate::Waiting {
-                step,
+                step: *step,
                 reason,
                 next: landing.finished.job.next_try,
             },
-            Err(Failure::Incomplete { step, .. }) => Fate::Incomplete { step, reason },
+            Err(Failure::Incomplete { step, .. }) => Fate::Incomplete {
+                step: *step,
+                reason,
+            },
             Err(Failure::Gone | Failure::Changed) => Fate::Released,
         };
         (&landing.finished.job.file, fate)
@@ -395,10 +240,15 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
                 Failure::Changed => debug!(path, "still being written"),
                 Failure::Incomplete { cause, .. } => debug!(path, cause, "not yet complete"),
                 Failure::Transient { step, cause } => {
-                    debug!(path, step, cause = format!("{cause:#}"), "failed for now");
+                    debug!(
+                        path,
+                        step = step.name(),
+                        cause = format!("{cause:#}"),
+                        "failed for now"
+                    );
                 }
                 Failure::Permanent { step, cause } => {
-                    error!(path, step, cause, worker, "failed");
+                    error!(path, step = step.name(), cause, worker, "failed");
                 }
             }
             Err(failure)

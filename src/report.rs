@@ -7,36 +7,7 @@ use std::{
 
 use tracing::info;
 
-use crate::{publish::Outcome, worker::Failure};
-
-/// The steps in the order of the data.
-const STEPS: [&str; 9] = [
-    "wait",
-    "read",
-    "decode",
-    "orient",
-    "resize",
-    "recompress",
-    "overlay",
-    "encode",
-    "publish",
-];
-
-/// How long each step of one picture took; a step may not have run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Times([Option<Duration>; STEPS.len()]);
-
-impl Times {
-    /// Adds to a step's time. A name that is not a step's is a mistake of ours and is not counted.
-    pub fn add(&mut self, step: &str, took: Duration) {
-        let slot = STEPS.iter().position(|name| *name == step);
-        debug_assert!(slot.is_some(), "no step {step}");
-        if let Some(slot) = slot {
-            let before = self.0[slot].unwrap_or_default();
-            self.0[slot] = Some(before + took);
-        }
-    }
-}
+use crate::outcome::{Failure, Outcome, Step};
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Column {
@@ -54,7 +25,7 @@ pub struct Report {
     bytes_out: u64,
     started: Option<Instant>,
     ended: Option<Instant>,
-    steps: [Column; STEPS.len()],
+    steps: [Column; Step::TIMED.len()],
 }
 
 impl Report {
@@ -118,13 +89,17 @@ impl Report {
 
     /// Writes the report as one record.
     pub fn log(&self, message: &str) {
-        let step = |name: &str| {
-            let slot = STEPS
-                .iter()
-                .position(|step| *step == name)
-                .unwrap_or_default();
-            self.steps[slot].summary()
-        };
+        let [
+            wait,
+            read,
+            decode,
+            orient,
+            resize,
+            recompress,
+            overlay,
+            encode,
+            publish,
+        ] = self.steps.map(Column::summary);
         info!(
             pictures = self.pictures,
             failures = self.failures,
@@ -132,15 +107,15 @@ impl Report {
             bytes_out = self.bytes_out,
             wall_ms = round(self.wall().as_secs_f64() * 1000.0),
             pictures_per_s = round(self.rate()),
-            wait = step("wait"),
-            read = step("read"),
-            decode = step("decode"),
-            orient = step("orient"),
-            resize = step("resize"),
-            recompress = step("recompress"),
-            overlay = step("overlay"),
-            encode = step("encode"),
-            publish = step("publish"),
+            wait,
+            read,
+            decode,
+            orient,
+            resize,
+            recompress,
+            overlay,
+            encode,
+            publish,
             "{message}"
         );
     }
@@ -160,7 +135,7 @@ impl Report {
         if self.steps.iter().any(|column| column.count > 0) {
             table.push_str("step           count   mean ms    max ms\n");
         }
-        for (name, column) in STEPS
+        for (step, column) in Step::TIMED
             .iter()
             .zip(&self.steps)
             .filter(|(_, column)| column.count > 0)
@@ -171,7 +146,13 @@ impl Report {
             );
             let count = column.count;
             // Writing to a string cannot fail.
-            if writeln!(table, "{name:<12}{count:>8}{mean:>10.1}{max:>10.1}").is_err() {
+            if writeln!(
+                table,
+                "{:<12}{count:>8}{mean:>10.1}{max:>10.1}",
+                step.name()
+            )
+            .is_err()
+            {
                 break;
             }
         }
@@ -180,11 +161,11 @@ impl Report {
 }
 
 impl Column {
-    fn mean(&self) -> Duration {
+    fn mean(self) -> Duration {
         self.sum.checked_div(self.count).unwrap_or_default()
     }
 
-    fn summary(&self) -> String {
+    fn summary(self) -> String {
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         format!(
             "count={} mean={:.1}ms max={:.1}ms",

@@ -11,7 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::watch::{FileKey, FolderId, Hint, Stamp};
+use crate::{
+    arrival::{FileKey, FolderId, Hint, History, Stamp},
+    retry::{Backoff, NextTry, REMIND_AFTER},
+};
+
+/// How long an incomplete picture may stay unchanged before it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The waits of a running daemon.
 #[derive(Debug, Clone, Copy)]
@@ -22,20 +28,17 @@ pub struct Waits {
     pub settle_closed: Duration,
     /// How long an incomplete file may stay unchanged before it is reported as failed.
     pub patience: Duration,
-    /// First and longest wait after a failure that may pass.
-    pub retry_first: Duration,
-    pub retry_max: Duration,
+    /// After a failure that may pass.
+    pub retry: Backoff,
 }
 
-/// How long an incomplete picture may stay unchanged before it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-/// First and longest wait between two tries of an incomplete file.
-const INCOMPLETE_FIRST: Duration = Duration::from_secs(1);
-const INCOMPLETE_MAX: Duration = Duration::from_secs(30);
+/// Between two tries of an incomplete file.
+const INCOMPLETE: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    max: Duration::from_secs(30),
+};
 /// How long a file may go on changing before the operator is told, once.
 const ENDLESS: Duration = Duration::from_secs(600);
-/// How long a failure that does not pass goes on without a reminder.
-const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Files that are kept in mind at most, at about 300 bytes each: the folders themselves
 /// remember the rest.
@@ -43,72 +46,6 @@ const KEPT_IN_MIND: usize = 100_000;
 /// A folder that was full takes files up again when it has less than this part of what it may have,
 /// so that the scan that finds them is worth its while.
 const ROOM_PART: usize = 4;
-
-/// What is remembered of a file from its first sight to its fate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct History {
-    pub first_seen: Instant,
-    pub last_change: Instant,
-    /// Length and mtime at the last look, if there was one.
-    pub stamp: Option<Stamp>,
-    /// Tries since the last change that found it incomplete.
-    pub tries: u32,
-    /// Tries since the last change that failed for what may pass.
-    pub retries: u32,
-    /// When the operator was last told of such a failure.
-    pub told: Option<Instant>,
-    /// The operator has been told that its writer does not end.
-    pub endless: bool,
-    /// Its writer was heard writing, and not closing it since.
-    pub open: bool,
-}
-
-impl History {
-    fn new(now: Instant, stamp: Option<Stamp>) -> History {
-        History {
-            first_seen: now,
-            last_change: now,
-            stamp,
-            tries: 0,
-            retries: 0,
-            told: None,
-            endless: false,
-            open: false,
-        }
-    }
-
-    /// The file changed at `now`, and what was tried before says nothing about it any more.
-    fn changed(self, now: Instant, stamp: Option<Stamp>) -> History {
-        History {
-            last_change: now,
-            stamp,
-            tries: 0,
-            retries: 0,
-            ..self
-        }
-    }
-
-    /// With the schedule that it is on. What was told before the machine started is told again.
-    #[must_use]
-    pub fn scheduled(self, next: NextTry, now: Instant) -> History {
-        History {
-            retries: next.tries,
-            told: now.checked_sub(next.told),
-            ..self
-        }
-    }
-}
-
-/// The schedule of a file that failed for what may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NextTry {
-    /// Failures so far.
-    pub tries: u32,
-    /// From now until it is tried again.
-    pub wait: Duration,
-    /// How long ago the operator was told.
-    pub told: Duration,
-}
 
 #[derive(Debug)]
 struct Pending {
@@ -292,7 +229,8 @@ impl Settle {
         if last_try && now >= give_up {
             return Verdict::GiveUp;
         }
-        let wait = growing(INCOMPLETE_FIRST, INCOMPLETE_MAX, history.tries)
+        let wait = INCOMPLETE
+            .wait(history.tries)
             .min(give_up.saturating_duration_since(now));
         let tries = history.tries.saturating_add(1);
         let history = History {
@@ -309,16 +247,12 @@ impl Settle {
     /// and then once an hour.
     #[must_use]
     pub fn next_try(&self, history: History, now: Instant) -> NextTry {
-        let wait = growing(
-            self.waits.retry_first,
-            self.waits.retry_max,
-            history.retries,
-        );
+        let wait = self.waits.retry.wait(history.retries);
         let told = history.told.map(|told| now.saturating_duration_since(told));
         NextTry {
             tries: history.retries.saturating_add(1),
             wait,
-            told: told.filter(|ago| *ago < TELL_AGAIN).unwrap_or_default(),
+            told: told.filter(|ago| *ago < REMIND_AFTER).unwrap_or_default(),
         }
     }
 
@@ -333,7 +267,7 @@ impl Settle {
     /// Goes on with the schedule that an earlier process left. A wait longer than any that this one
     /// would set comes from a clock that was set back, and is cut.
     pub fn resume(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
-        let wait = next.wait.min(self.waits.retry_max);
+        let wait = next.wait.min(self.waits.retry.max);
         self.wait_for(file, history, NextTry { wait, ..next }, now);
     }
 
@@ -515,13 +449,6 @@ impl Settle {
     }
 }
 
-/// Doubles from `first` with every try, up to `max`.
-fn growing(first: Duration, max: Duration, tries: u32) -> Duration {
-    first
-        .saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX))
-        .min(max)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{path::Path, sync::Arc};
@@ -532,8 +459,10 @@ mod tests {
         settle: Duration::from_secs(2),
         settle_closed: Duration::from_millis(100),
         patience: Duration::from_secs(60),
-        retry_first: Duration::from_secs(5),
-        retry_max: Duration::from_secs(300),
+        retry: Backoff {
+            first: Duration::from_secs(5),
+            max: Duration::from_secs(300),
+        },
     };
 
     fn file(name: &str) -> FileKey {

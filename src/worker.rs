@@ -16,16 +16,18 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use tracing::warn;
 
 use crate::{
+    arrival::{FileKey, Stamp},
     ledger::{CRASHES, Ledger},
     log::text,
     memory::{Account, Budget, Size},
     os,
-    picture::{self, Format, PictureError, Scratch, Step},
-    publish::{self, Staged, output},
-    queue::Job,
-    report::Times,
+    outcome::{Failure, Made, Step, Times},
+    output,
+    picture::{self, Format, PictureError, Scratch},
+    scheduler::Job,
+    staging::{self, Staged},
     trial,
-    watch::{FileKey, Stamp, promised_format},
+    watch::promised_format,
     watchdog,
 };
 
@@ -45,36 +47,6 @@ impl Finished {
     pub fn take_result(&mut self) -> Result<(Staged, Made), Failure> {
         self.result.take().unwrap_or(Err(Failure::Gone))
     }
-}
-
-/// What is told of a picture that was made.
-#[derive(Debug)]
-pub struct Made {
-    pub bytes_out: u64,
-    /// Pixels.
-    pub width: u32,
-    pub height: u32,
-    pub warning: Option<String>,
-    /// It was taken as it is since no more came, though more may have been meant to.
-    pub salvaged: bool,
-}
-
-/// Why there is no picture.
-#[derive(Debug)]
-pub enum Failure {
-    /// The file is no longer there, or no longer a file.
-    Gone,
-    /// It is being written to.
-    Changed,
-    /// It ends too early.
-    Incomplete { step: &'static str, cause: String },
-    /// Something that may pass: a full disk, a vanished folder, a ledger that is away.
-    Transient {
-        step: &'static str,
-        cause: anyhow::Error,
-    },
-    /// It will fail again until the file changes.
-    Permanent { step: &'static str, cause: String },
 }
 
 /// Runs a worker until the queue ends or it is sent home.
@@ -111,7 +83,7 @@ pub fn run(
         watchdog::busy();
         let mut times = Times::default();
         let admitted = admit(&job, &mut buffers, &mut account);
-        times.add("wait", job.queued.elapsed());
+        times.add(Step::Wait, job.queued.elapsed());
         watchdog::busy();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
@@ -179,8 +151,8 @@ struct Admitted {
 /// Opens the file, learns from its header what it will take, and waits until that is free.
 fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admitted, Failure> {
     let failed = |cause| unreadable(job, cause);
-    output::look_again(&job.root, &job.file.path).map_err(output::failure)?;
     let path = job.source();
+    job.root.output.look_again(&path).map_err(output::failure)?;
     let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
     let mut file = os::open_regular(&path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -192,7 +164,7 @@ fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admi
     }
     let recipe = &job.root.folder.recipe;
     let permanent = |cause| Failure::Permanent {
-        step: "read",
+        step: Step::Read,
         cause,
     };
     let (length, limit) = (job.stamp.length, longest_source(recipe.max_pixels));
@@ -239,7 +211,7 @@ fn take_in_hand(
             job.dues,
         )
         .map_err(|cause| Failure::Transient {
-            step: "claim",
+            step: Step::Claim,
             cause,
         })?;
     let Admitted { file, wanted } = admitted?;
@@ -247,7 +219,7 @@ fn take_in_hand(
         stand_trial(job, config, ledger)?;
     }
     let hole = read(job, file, &mut buffers.source)?;
-    times.add("read", started.elapsed());
+    times.add(Step::Read, started.elapsed());
 
     let Buffers { source, scratch } = buffers;
     let mut last = Instant::now();
@@ -262,7 +234,7 @@ fn take_in_hand(
         let closed = job.last_try && picture::close(source);
         let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
             let now = Instant::now();
-            times.add(step.name(), now - last);
+            times.add(step, now - last);
             last = now;
         })?;
         let lacking = match &treated.warning {
@@ -283,34 +255,30 @@ fn take_in_hand(
             bytes_out: treated.bytes.len() as u64,
             width: treated.width,
             height: treated.height,
-            salvaged: closed || unwritten || treated.warning.is_some(),
+            source_stays: closed || unwritten || treated.warning.is_some(),
             warning: treated
                 .warning
                 .or_else(|| unwritten.then(|| UNWRITTEN.to_owned())),
         };
-        let staged = publish::stage_for(&job.root, &job.file.path, treated.bytes);
+        let staged = staging::stage_for(&job.root, &job.file.path, treated.bytes);
         Ok::<_, PictureError>((staged, made))
     }));
     match treated {
         Ok(Ok((Ok(staged), made))) => {
-            times.add("publish", last.elapsed());
+            times.add(Step::Publish, last.elapsed());
             Ok((staged, made))
         }
         Ok(Ok((Err(cause), _))) => Err(output::failure(cause)),
-        Ok(Err(PictureError::Incomplete { step, cause })) => Err(Failure::Incomplete {
-            step: step.name(),
-            cause,
-        }),
+        Ok(Err(PictureError::Incomplete { step, cause })) => {
+            Err(Failure::Incomplete { step, cause })
+        }
         Ok(Err(PictureError::Bad { step, cause })) if hole || may_be_written(job, source) => {
             Err(Failure::Incomplete {
-                step: step.name(),
+                step,
                 cause: format!("{cause}; {UNWRITTEN}"),
             })
         }
-        Ok(Err(PictureError::Bad { step, cause })) => Err(Failure::Permanent {
-            step: step.name(),
-            cause,
-        }),
+        Ok(Err(PictureError::Bad { step, cause })) => Err(Failure::Permanent { step, cause }),
         Err(panic) => {
             // The buffers may be in any state.
             *scratch = None;
@@ -337,7 +305,7 @@ fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure>
     let crashes = ledger
         .note_crash(&job.file)
         .map_err(|cause| Failure::Transient {
-            step: "ledger",
+            step: Step::Ledger,
             cause,
         })?;
     let cause = format!(
@@ -345,12 +313,12 @@ fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure>
     );
     if crashes < CRASHES {
         return Err(Failure::Transient {
-            step: "picture",
+            step: Step::Picture,
             cause: anyhow::Error::msg(cause),
         });
     }
     Err(Failure::Permanent {
-        step: "picture",
+        step: Step::Picture,
         cause,
     })
 }
@@ -363,7 +331,7 @@ fn unreadable(job: &Job, cause: io::Error) -> Failure {
             let cause =
                 anyhow::Error::new(cause).context(format!("cannot read {}", path.display()));
             Failure::Transient {
-                step: "read",
+                step: Step::Read,
                 cause,
             }
         }
@@ -385,7 +353,7 @@ fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure
         buffer.try_reserve_exact(length).map_err(|cause| {
             let cause = anyhow::Error::new(cause).context("no memory for the file");
             Failure::Transient {
-                step: "read",
+                step: Step::Read,
                 cause,
             }
         })?;
@@ -428,7 +396,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Failure {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     Failure::Permanent {
-        step: "picture",
+        step: Step::Picture,
         cause: format!("the program panicked on it: {message}"),
     }
 }

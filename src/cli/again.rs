@@ -13,10 +13,11 @@ use anyhow::Context;
 
 use super::{complain, words};
 use crate::{
+    arrival::{FileKey, FolderId, Stamp},
     config::{Config, Folder},
     exit,
     ledger::{self, Entry, State, Visitor, Which},
-    watch::{self, FileKey, FolderId, Stamp},
+    watch,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,12 +20,13 @@ use super::{
     words::{self, Place, cause, line, quoted, span, time, when},
 };
 use crate::{
+    arrival::{FileKey, Stamp},
     config::{Config, Folder},
     ledger::{self, Daemon, Entry, State, Visitor},
     os,
-    publish::output,
+    outcome::Step,
     settle::PATIENCE,
-    watch::{self, FileKey, Ignored, Mode, Stamp},
+    watch::{self, Ignored, Mode},
 };
 
 /// What is told of a file.
@@ -321,7 +322,7 @@ impl Now<'_> {
             None => self.turn(),
         };
         Answer::new("queued", reason, next)
-            .with("step", entry.step.clone())
+            .with("step", entry.step.map(Step::name))
             .with("cause", entry.reason.clone())
     }
 
@@ -355,7 +356,7 @@ impl Now<'_> {
         // As the daemon cuts it: the clock may have been set.
         let latest = self.at + self.about.config.retry.max;
         let at = entry.next.unwrap_or(self.at).min(latest);
-        let for_output = entry.step.as_deref() == Some(output::STEP);
+        let for_output = entry.step == Some(Step::Output);
         let next = match self.about.daemon {
             Some(_) if at > self.at && for_output => {
                 format!(
@@ -368,7 +369,7 @@ impl Now<'_> {
             None => "when the daemon runs".to_owned(),
         };
         Answer::new("waiting", reason, next)
-            .with("step", entry.step.clone())
+            .with("step", entry.step.map(Step::name))
             .with("cause", entry.reason.clone())
             .with("tries", tries)
             .with("next_try", time(at))
@@ -421,7 +422,7 @@ impl Now<'_> {
             )
         };
         Answer::new("failed", reason, next)
-            .with("step", entry.step.clone())
+            .with("step", entry.step.map(Step::name))
             .with("cause", entry.reason.clone())
             .with("stale", entry.recipe != self.folder.recipe.fingerprint())
     }

@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use crate::{
     mark::{self, Mark, text},
-    publish,
+    staging,
 };
 
 /// Bytes of a font's file: collections of Chinese, Japanese and Korean fonts have about a hundred
@@ -104,7 +104,7 @@ fn write(mark: &Mark, output: &Path) -> anyhow::Result<ExitCode> {
     if output.extension().is_none_or(|end| end != "npy") {
         bail!("{}: the name must end in .npy", output.display());
     }
-    publish::write(output, &mark::to_npy(mark)?)?;
+    staging::write(output, &mark::to_npy(mark)?)?;
     writeln!(
         io::stdout(),
         "{}: {}x{}",

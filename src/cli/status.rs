@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Folder},
     ledger::{self, Daemon, Entry, Tally, Visitor},
     memory::Size,
-    publish::output,
+    outcome::Step,
 };
 
 /// Failed files that are listed.
@@ -126,7 +126,7 @@ impl All<'_> {
                 json!({
                     "file": words::path_json(&folder.input.join(&entry.path)),
                     "at": time(entry.since),
-                    "step": entry.step,
+                    "step": entry.step.map(Step::name),
                     "cause": entry.reason,
                 })
             })
@@ -208,7 +208,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
         json!({
             "file": words::path_json(&folder.input.join(&entry.path)),
             "at": entry.next.map(time),
-            "step": entry.step,
+            "step": entry.step.map(Step::name),
             "cause": entry.reason,
         })
     });
@@ -240,5 +240,5 @@ fn folder_json(seen: &Seen<'_>) -> Value {
 /// Why pictures cannot get out, as far as the ledger knows.
 fn held_up(tally: &Tally) -> Option<&str> {
     let next = tally.next.as_ref()?;
-    (next.step.as_deref() == Some(output::STEP)).then(|| next.reason.as_deref().unwrap_or("?"))
+    (next.step == Some(Step::Output)).then(|| next.reason.as_deref().unwrap_or("?"))
 }

@@ -15,6 +15,7 @@ use crate::{
     config::{Config, Folder},
     ledger::{Daemon, Entry},
     os,
+    outcome::Step,
 };
 
 /// Writes one line for people.
@@ -133,8 +134,8 @@ pub fn path_json(path: &Path) -> Value {
 
 /// In which step a file failed or was put off, and why.
 pub fn cause(entry: &Entry) -> String {
-    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-    format!("{}: {}", word(&entry.step), word(&entry.reason))
+    let step = entry.step.map_or("?", Step::name);
+    format!("{step}: {}", entry.reason.as_deref().unwrap_or("?"))
 }
 
 /// Where a file lies.

@@ -8,7 +8,7 @@ use super::spawn;
 use crate::{
     ledger::Ledger,
     memory::Budget,
-    queue::Job,
+    scheduler::Job,
     worker::{self, Finished},
 };
 

@@ -7,8 +7,9 @@ use anyhow::Context;
 use crate::{
     config::{self, Config},
     ledger::Ledger,
-    os, publish,
-    watch::Root,
+    os,
+    output::Place,
+    root::Root,
 };
 
 /// Resolves the configured folders to roots, making output folders that are missing. What is known
@@ -27,7 +28,7 @@ pub(super) fn prepare(
             root.output.clone()
         } else {
             let before = ledger.mount_of(&folder.output)?;
-            publish::output::prepare(&folder.output, before)
+            Place::prepare(&folder.output, before)
         };
         let same_input = known.filter(|root| root.folder.input == folder.input);
         let (excluded, output_identity) = match same_input {

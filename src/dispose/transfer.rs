@@ -19,7 +19,7 @@ use crate::{
     ledger::{Left, Owed},
     log::text,
     os::{self, Directory},
-    publish,
+    staging::{LEAVING_PREFIX, temp_name},
 };
 
 /// Names that are tried.
@@ -113,7 +113,7 @@ fn put_back(
 
 /// The name of a file that is being deleted, beside its own and hidden from all who look for files.
 fn leaving(name: &OsStr) -> OsString {
-    let mut leaving = OsString::from(publish::LEAVING_PREFIX);
+    let mut leaving = OsString::from(LEAVING_PREFIX);
     leaving.push(name);
     leaving
 }
@@ -165,7 +165,7 @@ fn copy_over(
     owed: &Owed,
     to: &Directory,
 ) -> io::Result<Result<OsString, Left>> {
-    let temp = OsString::from(publish::temp_name());
+    let temp = OsString::from(temp_name());
     let copied = copy(&mut file, to, &temp).and_then(|()| match look_over(from, name, owed)? {
         None => give_name(&mut file, name, to, &temp).map(Ok),
         Some(left) => {
@@ -310,7 +310,7 @@ mod tests {
     use std::{fs, sync::Arc};
 
     use super::*;
-    use crate::watch::{FileKey, FolderId, Stamp};
+    use crate::arrival::{FileKey, FolderId, Stamp};
 
     #[test]
     fn only_what_was_treated_is_deleted_and_what_was_being_deleted_comes_back() {

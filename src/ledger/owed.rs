@@ -5,13 +5,17 @@
 //! Only what was claimed while the folder said so is owed. Pictures done before stay where they are,
 //! whatever the configuration says later.
 
-use std::{path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::Context;
 use rusqlite::{params, types::Value};
 
 use super::{Ledger, Name, length};
-use crate::watch::{FileKey, FolderId, Stamp};
+use crate::{
+    arrival::{FileKey, FolderId, Stamp},
+    config::{Folder, Source},
+    os,
+};
 
 /// Whether the source of a claimed file is to leave its folder.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +29,22 @@ pub struct Dues {
 }
 
 impl Dues {
+    /// What a folder says of a file as it is now.
+    #[must_use]
+    pub fn of(folder: &Folder, metadata: &fs::Metadata) -> Dues {
+        let (once_done, once_failed) = (
+            folder.after != Source::Keep,
+            folder.on_failure != Source::Keep,
+        );
+        let leaves = once_done || once_failed;
+        Dues {
+            once_done,
+            once_failed,
+            inode: leaves.then(|| os::inode(metadata)),
+            ctime_ns: os::ctime_ns(metadata).filter(|_| leaves),
+        }
+    }
+
     pub const NONE: Dues = Dues {
         once_done: false,
         once_failed: false,
@@ -155,7 +175,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ledger::{Fate, Standing};
+    use crate::{
+        ledger::{Fate, Standing},
+        outcome::Step,
+    };
 
     const STAMP: Stamp = Stamp {
         length: 3,
@@ -178,34 +201,27 @@ mod tests {
             inode: Some(u64::MAX),
             ctime_ns: None,
         };
-        let done = || Fate::Done {
+        let done = |source_stays| Fate::Done {
             output: Path::new("/out/x.jpg"),
             bytes: 1,
             took: Duration::ZERO,
+            source_stays,
         };
-        let failed = || Fate::Failed {
-            step: "decode",
+        let failed = |source_stays| Fate::Failed {
+            step: Step::Decode,
             reason: "no picture",
-        };
-        let salvaged = || Fate::Salvaged {
-            output: Path::new("/out/x.jpg"),
-            bytes: 1,
-            took: Duration::ZERO,
-        };
-        let given_up = || Fate::GivenUp {
-            step: "decode",
-            reason: "premature end",
+            source_stays,
         };
         for (name, dues, fate) in [
-            ("a done", dues(true, false), done()),
-            ("b done, kept", dues(false, true), done()),
-            ("c failed", dues(false, true), failed()),
-            ("d failed, kept", dues(true, false), failed()),
+            ("a done", dues(true, false), done(false)),
+            ("b done, kept", dues(false, true), done(false)),
+            ("c failed", dues(false, true), failed(false)),
+            ("d failed, kept", dues(true, false), failed(false)),
             ("e released", dues(true, true), Fate::Released),
-            ("e salvaged", dues(true, true), salvaged()),
-            ("e given up", dues(true, true), given_up()),
-            ("f done", dues(true, true), done()),
-            ("g done", dues(true, true), done()),
+            ("e done, stays", dues(true, true), done(true)),
+            ("e failed, stays", dues(true, true), failed(true)),
+            ("f done", dues(true, true), done(false)),
+            ("g done", dues(true, true), done(false)),
         ] {
             ledger
                 .claim(&key(name), STAMP, 1, false, None, dues)
@@ -224,7 +240,7 @@ mod tests {
         assert_eq!(names(Some("a done"), 2), ["c failed", "f done"]);
         let standing = |name: &str| ledger.standing(&key(name), STAMP).unwrap();
         assert_eq!(standing("a done"), Standing::Owed);
-        for name in ["b done, kept", "e salvaged", "e given up"] {
+        for name in ["b done, kept", "e done, stays", "e failed, stays"] {
             assert_eq!(standing(name), Standing::Decided, "{name}");
         }
 

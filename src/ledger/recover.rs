@@ -21,7 +21,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params, type
 use tracing::{error, info, warn};
 
 use super::{Ledger, Name, in_ms, now_ms, open::is_corrupt};
-use crate::{log::text, watch::FileKey};
+use crate::{arrival::FileKey, log::text, outcome::Step};
 
 /// Deaths with a file in hand that fail it: the first in the daemon, the others in trials.
 pub const CRASHES: u32 = 3;
@@ -45,7 +45,7 @@ impl Recovered {
         if let Some((path, ends, failed)) = &self.alone {
             let (path, cause) = (text(path), reason(*ends));
             if *failed {
-                error!(path, step = "picture", cause, "failed");
+                error!(path, step = Step::Picture.name(), cause, "failed");
             } else {
                 warn!(path, cause, "suspect, tried again later");
             }
@@ -191,7 +191,7 @@ fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Reco
                 claim.path,
                 state,
                 now,
-                (failed || waits).then_some("picture"),
+                (failed || waits).then_some(Step::Picture.name()),
                 (failed || waits).then(|| reason(ends)),
                 ends,
                 u32::from(suspect),
@@ -222,8 +222,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        arrival::{FolderId, Stamp},
         ledger::{Dues, Fate, Standing},
-        watch::{FolderId, Stamp},
     };
 
     const STAMP: Stamp = Stamp {

@@ -22,7 +22,10 @@ use super::{
     open::{SCHEMA, beside, is_corrupt, refuse_remote, too_new},
     owed::path_of,
 };
-use crate::watch::{FileKey, FolderId, Stamp};
+use crate::{
+    arrival::{FileKey, FolderId, Stamp},
+    outcome::Step,
+};
 
 /// The daemon that has a ledger open.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ pub struct Entry {
     pub since: SystemTime,
     /// Processes have died with it in hand.
     pub suspect: bool,
-    pub step: Option<String>,
+    pub step: Option<Step>,
     pub reason: Option<String>,
     pub output: Option<PathBuf>,
     pub took: Option<Duration>,
@@ -188,7 +191,7 @@ impl Visitor {
                     state: state(row.get_ref(3)?.as_bytes()?),
                     since: time(row.get(4)?),
                     suspect: row.get::<_, i64>(5)? > 0,
-                    step: row.get(6)?,
+                    step: row.get_ref(6)?.as_str_or_null()?.and_then(Step::named),
                     reason: row.get(7)?,
                     output: row.get::<_, Option<Value>>(8)?.map(path_of),
                     took: row.get::<_, Option<i64>>(9)?.map(super::milliseconds),

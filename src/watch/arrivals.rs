@@ -12,12 +12,15 @@ use notify::ErrorKind;
 use tracing::{debug, warn};
 
 use super::{
-    FileEvent, FileKey,
     events::{Raw, explain_watch_error},
     filter,
     watching::{ONE_WATCH_A_DIRECTORY, State, Stopped, Watching},
 };
-use crate::{log::text, os};
+use crate::{
+    arrival::{FileEvent, FileKey},
+    log::text,
+    os,
+};
 
 impl Watching<'_> {
     /// Takes what waits now, but not for ever: reloads and rescans have their turn.

@@ -16,8 +16,8 @@ use notify::{
 };
 use tracing::warn;
 
-use super::{Hint, filter::promised_format};
-use crate::log::text;
+use super::filter::promised_format;
+use crate::{arrival::Hint, log::text};
 
 /// What the callback passes on of an event.
 pub enum Raw {

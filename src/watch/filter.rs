@@ -7,9 +7,6 @@ use globset::GlobSet;
 
 use crate::{config::Folder, picture::Format};
 
-/// What every temporary file of ours is called, in every output folder.
-pub const TEMP_PREFIX: &str = ".watermarkd-";
-
 /// Why a path is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {

@@ -20,8 +20,15 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
-use super::{FileEvent, FolderId, Plan, Quit, events::Raw, watching};
-use crate::{ledger::Ledger, log::text, os, service, watchdog};
+use super::{Plan, events::Raw, watching};
+use crate::{
+    arrival::{FileEvent, FolderId},
+    ledger::Ledger,
+    log::text,
+    os,
+    stop::Quit,
+    watchdog,
+};
 
 /// Raw events of a folder that wait for its thread; more collapse to a scan.
 const RAW_EVENTS: usize = 8192;
@@ -56,18 +63,28 @@ impl Follower {
     }
 }
 
-/// Runs the `watch` thread until `plans` is disconnected. `room` tells that a folder that was left
-/// half scanned may go on, `asked` that somebody wants files to be tried again.
-pub fn run(
-    plan: Plan,
-    plans: &Receiver<Plan>,
-    room: &Receiver<()>,
-    asked: &Receiver<()>,
-    events: &Sender<FileEvent>,
-    quit: &Quit,
-    ledger: &Arc<Ledger>,
-) {
-    let mut asked = asked.clone();
+/// The channels of the `watch` thread.
+pub struct Ends {
+    /// Its end is the order to stop.
+    pub plans: Receiver<Plan>,
+    /// A folder that was left half scanned may go on.
+    pub room: Receiver<()>,
+    /// Somebody wants files to be tried again.
+    pub asked: Receiver<()>,
+    pub events: Sender<FileEvent>,
+    pub quit: Quit,
+}
+
+/// Runs the `watch` thread until it is told to stop. `ready` is called once, when the folders are
+/// watched and have been scanned.
+pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
+    let Ends {
+        plans,
+        room,
+        mut asked,
+        events,
+        quit,
+    } = ends;
     let (mounts_sender, mut mounts) = bounded(1);
     let passed_on = move || {
         !matches!(
@@ -85,8 +102,8 @@ pub fn run(
     let mut late = crossbeam_channel::after(FIRST_SCAN_AT_MOST);
     let (death_sender, deaths) = bounded::<Box<dyn Any + Send>>(1);
     let common = Common {
-        events: events.clone(),
-        quit: quit.clone(),
+        events,
+        quit,
         ledger: Arc::clone(ledger),
         deaths: death_sender,
     };
@@ -100,14 +117,12 @@ pub fn run(
         select! {
             recv(first_scans) -> _ => {
                 info!(folders, "ready");
-                watchdog::ready();
-                service::ready();
+                ready();
                 (first_scans, late) = (never(), never());
             }
             recv(late) -> _ => {
                 info!(folders, "ready, while some folders are still in their first scan or do not answer");
-                watchdog::ready();
-                service::ready();
+                ready();
                 (first_scans, late) = (never(), never());
             }
             recv(room) -> _ => for follower in &followers {

@@ -15,8 +15,15 @@ use anyhow::{Context, bail};
 use crossbeam_channel::Sender;
 use tracing::{debug, warn};
 
-use super::{FileEvent, FileKey, Hint, Quit, Root, Seen, Stamp, filter, told_to_quit};
-use crate::{ledger::Ledger, log::text, os};
+use super::{Seen, filter};
+use crate::{
+    arrival::{FileEvent, FileKey, Hint, Stamp},
+    ledger::Ledger,
+    log::text,
+    os,
+    root::Root,
+    stop::{Quit, told_to_quit},
+};
 
 /// Entries that are looked at between two looks at what else there is to do.
 const STRIDE: usize = 512;

@@ -14,8 +14,10 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::{FileKey, FolderId, Stamp};
-use crate::ledger::{Ledger, Standing};
+use crate::{
+    arrival::{FileKey, FolderId, Stamp},
+    ledger::{Ledger, Standing},
+};
 
 /// After so many answers in one scan, and a quarter of what is known, the folder's fates are read
 /// from the ledger in one go: that is one question for thousands, but also reads the fates of files
@@ -161,7 +163,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ledger::{Dues, Fate};
+    use crate::{
+        ledger::{Dues, Fate},
+        outcome::Step,
+    };
+
+    const FAILED: Fate<'static> = Fate::Failed {
+        step: Step::Decode,
+        reason: "no picture",
+        source_stays: false,
+    };
 
     fn stamp(length: u64) -> Stamp {
         Stamp {
@@ -181,10 +192,7 @@ mod tests {
         ledger
             .claim(file, stamp(1), 0, false, None, Dues::NONE)
             .unwrap();
-        let (step, reason) = ("decode", "no picture");
-        ledger
-            .finish([(file, Fate::Failed { step, reason })])
-            .unwrap();
+        ledger.finish([(file, FAILED)]).unwrap();
     }
 
     /// Whether the ledger has to be asked, and what is known then.
@@ -233,10 +241,7 @@ mod tests {
         let folder = ledger.folder(Path::new("/in")).unwrap();
         let other = ledger.folder(Path::new("/other")).unwrap();
         let files: Vec<FileKey> = (0..25_000).map(|n| key(folder, &n.to_string())).collect();
-        let fates = files.iter().map(|file| {
-            let (step, reason) = ("decode", "no picture");
-            (file, Fate::Failed { step, reason })
-        });
+        let fates = files.iter().map(|file| (file, FAILED));
         for file in &files {
             ledger
                 .claim(file, stamp(1), 0, false, None, Dues::NONE)

@@ -23,11 +23,19 @@ use notify::{RecursiveMode, Watcher};
 use tracing::{debug, info, trace, warn};
 
 use super::{
-    FileEvent, Mode, Quit, Root, Seen, choose_mode,
+    Mode, Seen, choose_mode,
     events::{Raw, explain_watch_error, forward, watch_directory},
-    scan, told_to_quit,
+    scan,
 };
-use crate::{ledger::Ledger, log::text, os, watchdog};
+use crate::{
+    arrival::FileEvent,
+    ledger::Ledger,
+    log::text,
+    os,
+    root::Root,
+    stop::{Quit, told_to_quit},
+    watchdog,
+};
 
 /// Elsewhere the system's own watches cover whole trees; inotify watches single directories, and
 /// adding them ourselves keeps excluded folders out.

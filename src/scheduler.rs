@@ -22,12 +22,15 @@ use tracing::{info, warn};
 
 use self::quarantine::Quarantine;
 use crate::{
+    arrival::{FileEvent, FileKey, FolderId, Hint, History, Stamp},
     ledger::{Dues, Ledger},
     log::text,
-    publish::Outcome,
+    outcome::Outcome,
     report::Report,
-    settle::{History, NextTry, Settle, Waits},
-    watch::{FileEvent, FileKey, FolderId, Hint, Root, Stamp},
+    retry::NextTry,
+    root::Root,
+    settle::{Settle, Waits},
+    stop::wake,
     watchdog,
 };
 
@@ -132,8 +135,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             next = queue.next_job();
         }
         if queue.make_room() {
-            // If a word waits there already, it says the same.
-            let (Ok(()) | Err(_)) = room.try_send(());
+            wake(&room);
         }
         let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
         watchdog::waiting(waiting);

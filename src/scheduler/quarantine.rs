@@ -11,8 +11,8 @@ use std::{
 };
 
 use crate::{
-    settle::{History, Settled},
-    watch::{FileKey, FolderId},
+    arrival::{FileKey, FolderId, History},
+    settle::Settled,
 };
 
 /// How long other files go before a suspect.
@@ -113,16 +113,19 @@ mod tests {
 
     use super::*;
     use crate::{
+        arrival::Hint,
+        retry::Backoff,
         settle::{Settle, Waits},
-        watch::Hint,
     };
 
     const WAITS: Waits = Waits {
         settle: Duration::ZERO,
         settle_closed: Duration::ZERO,
         patience: Duration::from_secs(60),
-        retry_first: Duration::from_secs(5),
-        retry_max: Duration::from_secs(300),
+        retry: Backoff {
+            first: Duration::from_secs(5),
+            max: Duration::from_secs(300),
+        },
     };
 
     fn settled(name: &str, now: Instant) -> Settled {

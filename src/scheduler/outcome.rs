@@ -6,12 +6,12 @@ use tracing::{debug, error, warn};
 
 use super::{Queue, Until, tell_endless};
 use crate::{
+    arrival::{FileEvent, FileKey, Hint, History, Stamp},
     ledger::Fate,
     log::text,
-    publish::{Outcome, output},
-    settle::{History, Verdict},
-    watch::{FileEvent, FileKey, Hint, Stamp},
-    worker::Failure,
+    outcome::{Failure, Outcome, Step},
+    output,
+    settle::Verdict,
 };
 
 /// A burst that does not end is reported in between.
@@ -82,7 +82,7 @@ impl Queue<'_> {
         let now = Instant::now();
         if self.until == Until::AllDone && now - history.first_seen >= LONGEST_WRITE {
             let cause = anyhow::anyhow!("it is still being written to");
-            self.put_off(file, history, "read", &cause);
+            self.put_off(file, history, Step::Read, &cause);
             return;
         }
         let path = self.path(&file);
@@ -91,19 +91,20 @@ impl Queue<'_> {
     }
 
     /// A file that stayed incomplete has failed, until it changes.
-    fn give_up(&mut self, file: FileKey, history: History, step: &'static str, cause: &str) {
+    fn give_up(&mut self, file: FileKey, history: History, step: Step, cause: &str) {
         let reason = format!("{cause}; the file has not changed since");
-        let fate = Fate::GivenUp {
+        let fate = Fate::Failed {
             step,
             reason: &reason,
+            source_stays: true,
         };
         if let Err(cause) = self.ledger.finish([(&file, fate)]) {
-            self.put_off(file, history, "ledger", &cause);
+            self.put_off(file, history, Step::Ledger, &cause);
             return;
         }
         error!(
             path = text(&self.path(&file)),
-            step,
+            step = step.name(),
             cause = reason,
             "failed"
         );
@@ -115,7 +116,7 @@ impl Queue<'_> {
         &mut self,
         file: FileKey,
         history: History,
-        step: &str,
+        step: Step,
         cause: &anyhow::Error,
     ) {
         let path = self.path(&file);
@@ -125,7 +126,7 @@ impl Queue<'_> {
         if told {
             self.wait_for_output(file.folder, Instant::now());
         }
-        let cause = format!("{cause:#}");
+        let (step, cause) = (step.name(), format!("{cause:#}"));
         if self.until == Until::AllDone {
             let message = "failed for now, the next run tries again";
             if told {

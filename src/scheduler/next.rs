@@ -7,12 +7,12 @@ use tracing::debug;
 
 use super::{Flight, Job, Queue, Until};
 use crate::{
-    dispose,
-    ledger::Standing,
+    arrival::{FileKey, History, Stamp},
+    ledger::{Dues, Standing},
     log::text,
-    publish::output,
-    settle::{History, NextTry, Settled},
-    watch::{FileKey, Stamp},
+    outcome::Step,
+    retry::NextTry,
+    settle::Settled,
 };
 
 /// Looks at due files in a row before events are attended to again.
@@ -57,7 +57,7 @@ impl Queue<'_> {
                 stamp: Some(stamp),
                 ..history
             };
-            let dues = dispose::dues(&root.folder, &metadata);
+            let dues = Dues::of(&root.folder, &metadata);
             if history.open && !last_try && (dues.once_done || dues.once_failed) {
                 self.settle.wait_for_close(file, history);
                 continue;
@@ -71,7 +71,7 @@ impl Queue<'_> {
                     for_output,
                     ..
                 }) if self.goes_on(history, next)
-                    && !(for_output && output::looks_usable(&root)) =>
+                    && !(for_output && root.output.looks_usable()) =>
                 {
                     let now = Instant::now();
                     if for_output {
@@ -114,7 +114,7 @@ impl Queue<'_> {
                         queued,
                     });
                 }
-                Err(cause) => self.put_off(file, history, "ledger", &cause),
+                Err(cause) => self.put_off(file, history, Step::Ledger, &cause),
             }
         }
         None
@@ -134,7 +134,12 @@ impl Queue<'_> {
                 return None;
             }
             Err(cause) => {
-                self.put_off(file.clone(), history, "look", &anyhow::Error::new(cause));
+                self.put_off(
+                    file.clone(),
+                    history,
+                    Step::Look,
+                    &anyhow::Error::new(cause),
+                );
                 return None;
             }
         };
