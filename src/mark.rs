@@ -1,5 +1,5 @@
-//! A watermark: an RGBA picture read once from a `.npy` array (or a PNG or JPEG) and shared by
-//! all workers.
+//! Makes marks: reads them from `.npy` arrays, PNG or JPEG, draws them from a text, and writes them
+//! as arrays. A mark is made once and shared by all workers.
 
 mod npy;
 mod sample;
@@ -14,24 +14,11 @@ use ndarray_npy::WriteNpyExt;
 
 use crate::picture::open_rgba;
 
+pub use crate::picture::Mark;
 pub use sample::sample;
 
-/// Pixels that a mark may have: far more than any picture's mark needs, little enough to hold.
-const MAX_PIXELS: u64 = 32_000_000;
-
 /// Bytes that a mark's file may have: the largest mark in 64-bit floats.
-const MAX_BYTES: u64 = MAX_PIXELS * 4 * 8 + 65_536;
-
-/// A watermark ready for blending: 8-bit sRGB with straight (not premultiplied) alpha.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// Pixels, at least 1.
-    pub width: u32,
-    /// Pixels, at least 1.
-    pub height: u32,
-    /// `width × height × 4` bytes, rows top to bottom, R G B A.
-    pub rgba: Vec<u8>,
-}
+const MAX_BYTES: u64 = Mark::MAX_PIXELS * 4 * 8 + 65_536;
 
 /// Why a mark could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +76,7 @@ fn parse(bytes: &[u8]) -> Result<Mark, String> {
     if bytes.is_empty() {
         return Err("the file is empty, a .npy array, PNG or JPEG is wanted".to_owned());
     }
-    let (width, height, rgba) = open_rgba(bytes, MAX_PIXELS)
+    let (width, height, rgba) = open_rgba(bytes, Mark::MAX_PIXELS)
         .map_err(|error| format!("{error}; a .npy array, PNG or JPEG is wanted"))?;
     Ok(Mark {
         width,

@@ -6,162 +6,75 @@
 //! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
 //! worker allocates nothing for a picture that is not larger than those before.
 
-mod cause;
-mod colour;
-mod convert;
-mod decode;
-mod encode;
-mod ending;
-mod exif;
+// What all others speak of.
+mod error;
+mod mark;
+mod recipe;
+
 mod fingerprint;
-mod geometry;
-mod head;
-mod kept;
-#[cfg(test)]
-mod kinds;
-mod metadata;
-mod need;
-mod orient;
-mod overlay;
+
+// The two forms of a picture, and how JPEG is coded.
 mod pixels;
-mod placement;
 mod planes;
-mod probe;
-mod recompress;
-mod resize;
-mod scratch;
-mod shape;
-mod stamp;
-mod strip;
 mod transpose;
 mod turbo;
 
-use std::io;
-use std::sync::Arc;
+// What a file says of itself.
+mod cause;
+mod exif;
+mod profile;
 
-use crate::{mark::Mark, outcome::Step};
+mod probe;
+
+mod head;
+
+mod colour;
+mod metadata;
+
+// Sizes, decided before anything is allocated.
+mod orient;
+mod placement;
+
+mod geometry;
+
+// The other steps.
+mod convert;
+mod decode;
+mod resize;
+
+mod strip;
+
+mod recompress;
+
+mod kept;
+
+mod shape;
+mod stamp;
+
+mod overlay;
+
+mod encode;
+
+// What a picture takes, and what it is treated with.
+mod need;
+
+mod scratch;
+
+mod ending;
+#[cfg(test)]
+mod kinds;
+
+use std::io;
+
+use crate::outcome::Step;
+use error::bad;
 use planes::Sampling;
 
 pub use ending::close;
+pub use error::PictureError;
+pub use mark::Mark;
+pub use recipe::{Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe};
 pub use scratch::Scratch;
-
-/// How pictures are treated. Every field is validated by whoever builds it.
-#[derive(Debug, Clone)]
-pub struct Recipe {
-    /// Laid on in this order.
-    pub marks: Vec<PlacedMark>,
-    /// Height of the written picture in pixels, 1..=65500.
-    pub output_height: u32,
-    /// JPEG quality 1..=100 that the picture is reduced to before the mark is laid on; 100 leaves
-    /// it as it is. For PNG the compression effort: 100 fastest, low smallest.
-    pub quality: u8,
-    /// JPEG quality 1..=100 of the written file.
-    pub output_quality: u8,
-    pub chroma: Chroma,
-    /// Whether pictures smaller than `output_height` are enlarged.
-    pub upscale: bool,
-    pub metadata: Metadata,
-    /// Pictures with more pixels, before or after scaling, are refused before they are decoded.
-    pub max_pixels: u64,
-}
-
-/// A mark and how it lies on pictures.
-#[derive(Debug, Clone)]
-pub struct PlacedMark {
-    pub mark: Arc<Mark>,
-    /// Percent, 0..=100; multiplies the mark's alpha.
-    pub opacity: f32,
-    /// The mark's width in percent of the picture's shorter side, above 0; `None` leaves the mark
-    /// its own pixels.
-    pub scale: Option<f32>,
-    /// Degrees counter-clockwise, any finite number.
-    pub rotate: f32,
-    pub position: Position,
-    pub margin: Length,
-    /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
-    pub min_picture: u32,
-}
-
-/// Chroma sampling of a written JPEG.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chroma {
-    /// 4:2:0, one chroma sample for 2×2 pixels.
-    Half,
-    /// 4:4:4, one chroma sample a pixel.
-    Full,
-}
-
-/// What is kept of EXIF, XMP and IPTC. The colour profile always is, since it is what the samples
-/// mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metadata {
-    /// All of it, made upright and without thumbnails of the unmarked picture.
-    Keep,
-    /// Who made the picture, whose it is, and its resolution.
-    Copyright,
-    /// Nothing.
-    Strip,
-}
-
-/// Where a mark stands on the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Position {
-    At(Anchor),
-    /// Again and again over the whole picture, from the margin on.
-    Tile {
-        /// Between a tile and the next, across and down.
-        spacing: Length,
-    },
-}
-
-/// A place for a single mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Anchor {
-    TopLeft,
-    Top,
-    TopRight,
-    Left,
-    Center,
-    Right,
-    BottomLeft,
-    Bottom,
-    BottomRight,
-}
-
-/// A length on the written picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Length {
-    Pixels(u32),
-    /// Percent of the picture's shorter side.
-    Percent(f32),
-}
-
-/// The two formats that are read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Jpeg,
-    Png,
-}
-
-/// Why a picture was not treated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PictureError {
-    /// The data ends too early: it may be whole later.
-    #[error("{step}: {cause}")]
-    Incomplete { step: Step, cause: String },
-    /// The same bytes will never become a picture.
-    #[error("{step}: {cause}")]
-    Bad { step: Step, cause: String },
-}
-
-impl PictureError {
-    #[must_use]
-    pub fn step(&self) -> Step {
-        match self {
-            Self::Incomplete { step, .. } | Self::Bad { step, .. } => *step,
-        }
-    }
-}
 
 /// A finished picture, in the worker's buffer.
 #[derive(Debug)]
@@ -314,13 +227,10 @@ fn samples(
     Ok((geometry.width, geometry.height, rgba))
 }
 
-/// Makes a cause a permanent failure of a step.
-fn bad(step: Step) -> impl Fn(String) -> PictureError {
-    move |cause| PictureError::Bad { step, cause }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::pixels::Pixels;
     use super::*;
 

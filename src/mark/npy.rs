@@ -8,7 +8,9 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::ReadNpyExt;
 use ndarray_npy::npy::header::Header;
 
-use super::{MAX_PIXELS, Mark};
+use crate::picture::Mark;
+
+const MAX_PIXELS: u64 = Mark::MAX_PIXELS;
 
 pub const SIGNATURE: &[u8] = b"\x93NUMPY";
 

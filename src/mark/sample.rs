@@ -1,6 +1,6 @@
 //! The mark that a fresh installation starts with: a drop and two waves on a translucent badge.
 
-use super::Mark;
+use crate::picture::Mark;
 
 const WIDTH: u16 = 240;
 const HEIGHT: u16 = 80;

@@ -12,7 +12,9 @@ use swash::text::{Codepoint, Script};
 use swash::zeno::{Format, Join, Stroke, Vector};
 use unicode_bidi::{BidiInfo, Level};
 
-use super::{MAX_PIXELS, Mark};
+use crate::picture::Mark;
+
+const MAX_PIXELS: u64 = Mark::MAX_PIXELS;
 
 /// `DejaVu` Sans Bold; its licence lies beside it.
 pub const FONT: &[u8] = include_bytes!("DejaVuSans-Bold.ttf");

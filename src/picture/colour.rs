@@ -10,7 +10,8 @@ use std::sync::Arc;
 use moxcms::{ColorProfile, Layout, Transform8BitExecutor, TransformOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::mark::Mark;
+use super::mark::Mark;
+use super::profile::colour_space;
 
 pub use chunks::PngColour;
 
@@ -109,11 +110,6 @@ impl Colours {
         }
         find(&mut self.greys, icc, || greys(icc)).as_deref()
     }
-}
-
-/// The data colour space of a profile (ICC.1 7.2.6).
-pub fn colour_space(icc: &[u8]) -> Option<&[u8; 4]> {
-    icc.get(16..20)?.try_into().ok()
 }
 
 fn push<T>(kept: &mut Vec<T>, entry: T) {

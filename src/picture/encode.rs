@@ -1,13 +1,11 @@
 //! Samples → bytes of the wanted format, with the colour profile that they came with.
 
-use super::colour::{PngColour, colour_space};
+use super::colour::PngColour;
 use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
+use super::profile::fitting;
 use super::turbo::Compressor;
-
-/// The longest side that libjpeg-turbo writes.
-pub const JPEG_SIDE: u32 = 65_500;
 
 /// What libjpeg starts with: SOI and an APP0 segment.
 const JFIF: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
@@ -111,17 +109,6 @@ fn effort(quality: u8) -> u8 {
         20.. => 4,
         10.. => 6,
         _ => 9,
-    }
-}
-
-/// The profile if it describes this kind of picture (ICC.1 7.2.6, data colour space): a CMYK
-/// profile does not describe the RGB that became of it, nor a grey one a picture that took colour.
-pub fn fitting(icc: &[u8], grey: bool) -> &[u8] {
-    let wanted = if grey { b"GRAY" } else { b"RGB " };
-    if colour_space(icc) == Some(wanted) {
-        icc
-    } else {
-        &[]
     }
 }
 

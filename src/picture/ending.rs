@@ -51,8 +51,9 @@ fn breaks_off_in_its_only_scan(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recipe::Format;
     use super::super::tests::{jpeg, recipe};
-    use super::super::{Format, Scratch, treat};
+    use super::super::{Scratch, treat};
     use super::*;
 
     const PROGRESSIVE: &[u8] = include_bytes!("../../tests/reference/photo-422-progressive.jpg");

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
+use super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and

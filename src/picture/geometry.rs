@@ -1,9 +1,12 @@
 //! All sizes of a picture's way, decided from the header before anything is allocated.
 
-use super::encode::JPEG_SIDE;
+use super::error::{PictureError, bad};
+use super::orient;
 use super::placement::gets;
 use super::probe::Probe;
-use super::{Format, PictureError, Recipe, Step, bad, orient};
+use super::recipe::{Format, Recipe};
+use super::turbo::JPEG_SIDE;
+use crate::outcome::Step;
 
 /// What will happen to a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,9 +95,9 @@ fn upright(source: &Probe, max_pixels: u64) -> Result<(u32, u32), PictureError> 
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Anchor, Chroma, Length, Metadata, PlacedMark, Position};
+    use super::super::mark::Mark;
+    use super::super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position};
     use super::*;
-    use crate::mark::Mark;
 
     fn recipe() -> Recipe {
         Recipe {

@@ -4,8 +4,9 @@
 
 use std::io::{self, BufRead, Read, Seek};
 
+use super::exif;
 use super::probe::{Probe, sniff};
-use super::{Format, exif};
+use super::recipe::Format;
 
 /// A picture's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

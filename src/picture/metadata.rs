@@ -12,7 +12,8 @@ use std::io::Read;
 use png::chunk::{self, ChunkType};
 
 use super::exif::{self, Rights};
-use super::{Format, Metadata, probe};
+use super::probe;
+use super::recipe::{Format, Metadata};
 
 const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";

@@ -4,14 +4,15 @@
 //! bound holds for every content, so it is well above what friendly content takes where the size
 //! of a written file is in it.
 
+use super::decode;
 use super::geometry::{self, Geometry};
 use super::head::{Coding, Head};
 use super::metadata;
 use super::orient::exchanges_sides;
 use super::placement::{gets, place};
 use super::probe::Probe;
+use super::recipe::{Chroma, Format, Position, Recipe};
 use super::strip::Cut;
-use super::{Chroma, Format, Position, Recipe};
 
 /// Codecs, tables, and the allocator's rounding.
 const BASE: u64 = 3 << 20;
@@ -91,7 +92,7 @@ fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: 
     let eighths = if lossless {
         8
     } else {
-        super::decode::eighths(geometry.source_height, geometry.height)
+        decode::eighths(geometry.source_height, geometry.height)
     };
     let scaled = |side: u32| (u64::from(side) * u64::from(eighths)).div_ceil(8);
     let (width, height) = (scaled(source.width), scaled(source.height));

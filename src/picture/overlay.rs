@@ -5,13 +5,12 @@
 
 use fast_image_resize::Resizer;
 
-use crate::mark::Mark;
-
-use super::PlacedMark;
 use super::convert::saturated;
+use super::mark::Mark;
 use super::pixels::Pixels;
 use super::placement::place;
 use super::planes::{Planes, Sampling};
+use super::recipe::PlacedMark;
 use super::shape::Shape;
 use super::stamp::{Ground, Stamp, StampKey, StampPlane, Stamps, brightness};
 
@@ -272,7 +271,7 @@ fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Anchor, Length, Position};
+    use super::super::recipe::{Anchor, Length, Position};
     use super::*;
 
     fn mark(width: u32, height: u32, pixel: [u8; 4]) -> Arc<Mark> {

@@ -3,7 +3,7 @@
 
 use std::iter::successors;
 
-use super::{Anchor, Length, PlacedMark, Position};
+use super::recipe::{Anchor, Length, PlacedMark, Position};
 
 /// A mark on a picture, in pixels of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,8 +197,8 @@ fn float(pixels: i64) -> f64 {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::mark::Mark;
     use super::*;
-    use crate::mark::Mark;
 
     fn placed(width: u32, height: u32) -> PlacedMark {
         PlacedMark {

@@ -6,7 +6,10 @@
 //! chunks to IEND. Thumbnails inside of segments do not confuse the walk. What is merely cut short
 //! is `Incomplete`, since more may come; what is something else is `Bad`.
 
-use super::{Format, PictureError, Step, exif};
+use super::error::PictureError;
+use super::recipe::Format;
+use super::{exif, profile};
+use crate::outcome::Step;
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const JPEG_SIGNATURE: &[u8] = b"\xff\xd8\xff";
@@ -160,7 +163,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
             _ => {}
         }
     }
-    join_profile(&mut profile, icc);
+    profile::join(&mut profile, icc);
     Ok(found)
 }
 
@@ -211,22 +214,6 @@ fn skip_entropy_coded(bytes: &[u8], start: usize) -> Result<usize, PictureError>
         }
     }
     Err(premature())
-}
-
-/// Puts a profile together from its numbered parts (ICC.1 annex B.4).
-fn join_profile(parts: &mut [(u8, u8, &[u8])], icc: &mut Vec<u8>) {
-    parts.sort_by_key(|(number, ..)| *number);
-    let whole = parts
-        .iter()
-        .zip(1..)
-        .all(|(&(number, count, _), expected)| {
-            i32::from(number) == expected && usize::from(count) == parts.len()
-        });
-    if whole {
-        for (.., part) in parts {
-            icc.extend_from_slice(part);
-        }
-    }
 }
 
 fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {

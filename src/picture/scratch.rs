@@ -7,18 +7,19 @@ use std::mem::swap;
 use fast_image_resize::Resizer;
 
 use super::colour::{Colours, PngColour};
+use super::error::{PictureError, bad};
 use super::geometry::Geometry;
 use super::metadata::Kept;
 use super::pixels::Pixels;
 use super::placement::gets;
 use super::planes::{Planes, Sampling};
 use super::probe::Probe;
+use super::profile::fitting;
+use super::recipe::{Chroma, Format, PlacedMark, Recipe};
 use super::stamp::Stamps;
 use super::turbo::{Compressor, Decompressor};
-use super::{
-    Chroma, Format, PictureError, PlacedMark, Recipe, Step, bad, convert, decode, encode, head,
-    need, orient, overlay, recompress, resize, strip,
-};
+use super::{convert, decode, encode, head, need, orient, overlay, recompress, resize, strip};
+use crate::outcome::Step;
 
 /// A worker's buffers and codecs, used for one picture after another.
 pub struct Scratch {
@@ -274,7 +275,7 @@ pub(super) fn overlay(
         if grey && coloured {
             take_colour(wanted, recipe.chroma, size, scratch);
         }
-        let icc = encode::fitting(&scratch.icc, grey && !coloured);
+        let icc = fitting(&scratch.icc, grey && !coloured);
         let mark = scratch.colours.mark(&placed.mark, icc);
         let placed = &PlacedMark {
             mark,

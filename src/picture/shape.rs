@@ -5,12 +5,12 @@ use std::sync::Arc;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
-use super::PlacedMark;
 use super::convert::saturated;
 use super::kept::Kept;
+use super::mark::Mark;
 use super::placement::{Placement, Window, turn};
+use super::recipe::PlacedMark;
 use super::resize::BICUBIC;
-use crate::mark::Mark;
 
 /// Bytes of shaped marks that a worker keeps.
 const BUDGET: usize = 16 << 20;
@@ -208,7 +208,7 @@ fn pixel(mark: &Mark, x: i64, y: i64) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::super::placement::place;
-    use super::super::{Anchor, Length, Position};
+    use super::super::recipe::{Anchor, Length, Position};
     use super::*;
 
     fn shape(mark: &Arc<Mark>, size: (u32, u32), window: (u32, u32, u32, u32)) -> Shape {

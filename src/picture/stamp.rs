@@ -6,9 +6,9 @@ use fast_image_resize::Resizer;
 
 use super::convert::saturated;
 use super::kept::Kept;
+use super::mark::Mark;
 use super::planes::Sampling;
 use super::shape::{Shape, Shapes};
-use crate::mark::Mark;
 
 /// Bytes of stamps that a worker keeps: several that cover a picture of 4 megapixels.
 const BUDGET: usize = 48 << 20;

@@ -11,9 +11,10 @@ use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
 use super::colour::PngColour;
 use super::decode::{Form, PngSource};
+use super::error::{PictureError, bad};
 use super::pixels::Pixels;
 use super::resize::BICUBIC;
-use super::{PictureError, Step, bad};
+use crate::outcome::Step;
 
 /// Source bytes of a strip, if not more are needed for it to be worth its overlap.
 const BYTES: u64 = 4 << 20;

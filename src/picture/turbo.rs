@@ -18,6 +18,9 @@ use turbojpeg::raw;
 
 use super::planes::{Area, Planes, Sampling};
 
+/// The longest side that libjpeg-turbo writes.
+pub const JPEG_SIDE: u32 = 65_500;
+
 /// Scans of a progressive JPEG; real encoders write about ten, a bomb writes thousands. A scan
 /// costs time for each pixel even where it says nothing, so large pictures may have fewer: as many
 /// as make `SCANNED` pixels, but not less than `FEWEST_SCANS`.

@@ -10,7 +10,7 @@ use moxcms::{
 };
 use png::chunk::ChunkType;
 
-use super::colour_space;
+use super::super::profile::colour_space;
 
 /// Nits of the white that marks and all that is not HDR are shown at (ITU-R BT.2408).
 const WHITE: f64 = 203.0;
@@ -274,9 +274,9 @@ fn float(value: u32) -> f32 {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::super::mark::Mark;
     use super::super::Colours;
     use super::*;
-    use crate::mark::Mark;
 
     const WIDE: [u32; 8] = [
         31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000,
