@@ -22,6 +22,7 @@ mod turbo;
 // What a file says of itself.
 mod cause;
 mod exif;
+mod markers;
 mod profile;
 
 mod probe;
@@ -70,7 +71,7 @@ use crate::outcome::Step;
 use error::bad;
 use planes::Sampling;
 
-pub use ending::close;
+pub use ending::{close, has_zeros, is_jpeg};
 pub use error::PictureError;
 pub use mark::Mark;
 pub use recipe::{Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe};
@@ -94,18 +95,6 @@ pub struct Treated<'a> {
 /// Whether a file with this beginning, of 8 bytes or more, can be a picture at all.
 pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
-}
-
-/// Whether it is a JPEG, of which only what is missing at its end is told by the decoder.
-pub fn is_jpeg(source: &[u8]) -> bool {
-    probe::sniff(source) == Some(Format::Jpeg)
-}
-
-/// Whether there are so many zeros in a row, 511 at most, that a writer may have left them out. Few
-/// coded pictures have as many.
-pub fn has_zeros(source: &[u8]) -> bool {
-    let mut blocks = source.chunks_exact(256);
-    blocks.any(|block| block.iter().all(|&byte| byte == 0))
 }
 
 /// Bytes that a picture will take at most, from reading its file on: told by the start of the file,
@@ -573,7 +562,7 @@ mod tests {
                 // Turned once, and never again.
                 assert_eq!((found.width, found.height, found.orientation), (33, 40, 1));
                 let block = match wanted {
-                    Format::Jpeg => probe::segments(&bytes)
+                    Format::Jpeg => markers::before_scan(&bytes)
                         .find(|(marker, _)| *marker == 0xe1)
                         .map(|(_, body)| &body[6..]),
                     Format::Png => probe::chunks(&bytes)

@@ -4,12 +4,24 @@
 //! That the end is missing says "still growing" as well, so only the caller can decide to do
 //! without it, when the file has not changed for long.
 
+use super::markers::{EOI, Frame, Process, SOS, Walk};
 use super::probe;
+use super::recipe::Format;
 
 /// Zeros at the end that a file has whose space was allocated but not yet written.
 const UNWRITTEN: usize = 8;
 
-const END: u8 = 0xd9;
+/// Whether it is a JPEG, of which only what is missing at its end is told by the decoder.
+pub fn is_jpeg(source: &[u8]) -> bool {
+    probe::sniff(source) == Some(Format::Jpeg)
+}
+
+/// Whether there are so many zeros in a row, 511 at most, that a writer may have left them out. Few
+/// coded pictures have as many.
+pub fn has_zeros(source: &[u8]) -> bool {
+    let mut blocks = source.chunks_exact(256);
+    blocks.any(|block| block.iter().all(|&byte| byte == 0))
+}
 
 /// Appends the EOI marker to a JPEG of one sequential scan that breaks off within it; false, and
 /// nothing changed, for everything else. Whether all of the picture was there shows when it is
@@ -24,29 +36,27 @@ pub fn close(bytes: &mut Vec<u8>) -> bool {
     if bytes.last() != Some(&0xff) {
         bytes.push(0xff);
     }
-    bytes.push(END);
+    bytes.push(EOI);
     true
 }
 
 fn breaks_off_in_its_only_scan(bytes: &[u8]) -> bool {
     let mut components = None;
-    for (marker, body) in probe::segments(bytes) {
-        match marker {
-            // Sequential, Huffman or arithmetic. A progressive picture without its last scans
-            // decodes without a warning, only blurred.
-            0xc0 | 0xc1 | 0xc9 => components = body.get(5).copied(),
-            0xc2..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return false,
-            _ => {}
+    let mut walk = Walk::new(bytes);
+    while let Ok(Some((marker, body))) = walk.segment() {
+        match Frame::of(marker, body) {
+            Some(frame) if frame.process == Process::Sequential => components = frame.components(),
+            // A progressive picture without its last scans decodes without a warning, only blurred.
+            Some(_) => return false,
+            None => {}
+        }
+        if marker == SOS {
+            let started = !walk.rest().is_empty();
+            let all_in_one = components.is_some() && components == body.first().copied();
+            return started && all_in_one && walk.pass_scan().is_err();
         }
     }
-    let Some((scan, data)) = probe::first_scan(bytes) else {
-        return false;
-    };
-    let inside = memchr::memchr_iter(0xff, data).all(|at| {
-        // A stuffed zero, a restart marker, a fill byte, or the very end.
-        matches!(data.get(at + 1), None | Some(0 | 0xd0..=0xd7 | 0xff))
-    });
-    inside && !data.is_empty() && components.is_some() && components == scan.first().copied()
+    false
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::io::{self, BufRead, Read, Seek};
 
 use super::exif;
+use super::markers::{self, APP1, APP2, Frame, Process, SOS, Segment, array};
 use super::probe::{Probe, sniff};
 use super::recipe::Format;
 
@@ -22,24 +23,30 @@ pub struct Head {
 /// How the samples are coded, as far as it costs memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    Jpeg {
-        /// 1..=4.
-        components: usize,
-        /// Sampling factors across and down, 1..=4; those beyond `components` mean nothing.
-        factors: [(u8, u8); 4],
-        /// Whether all coefficients are held before the first row comes out: progressive ones, and
-        /// those whose components come in scans of their own.
-        whole: bool,
-        /// Coded without a DCT, so that nothing can be scaled while it is decoded.
-        lossless: bool,
-    },
-    Png {
-        /// 1..=4 once palette and transparency are expanded.
-        channels: u8,
-        /// 16 bits.
-        deep: bool,
-        interlaced: bool,
-    },
+    Jpeg(JpegCoding),
+    Png(PngCoding),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JpegCoding {
+    /// 1..=4.
+    pub components: usize,
+    /// Sampling factors across and down, 1..=4; those beyond `components` mean nothing.
+    pub factors: [(u8, u8); 4],
+    /// Whether all coefficients are held before the first row comes out: progressive ones, and
+    /// those whose components come in scans of their own.
+    pub whole: bool,
+    /// Coded without a DCT, so that nothing can be scaled while it is decoded.
+    pub lossless: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PngCoding {
+    /// 1..=4 once palette and transparency are expanded.
+    pub channels: u8,
+    /// 16 bits.
+    pub deep: bool,
+    pub interlaced: bool,
 }
 
 /// The longest profile that a PNG may inflate.
@@ -63,7 +70,7 @@ pub fn read(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     }
 }
 
-/// Leaves the source behind the signature.
+/// Leaves the source behind the signature, of a JPEG behind SOI.
 fn start(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Format>> {
     let mut signature = [0; 8];
     source.read_exact(&mut signature)?;
@@ -76,109 +83,77 @@ fn start(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Format>> {
 }
 
 fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
+    let mut probe = Probe::new(Format::Jpeg);
     let (mut around, mut profile) = (0, 0);
-    let mut orientation = None;
-    let mut frame = None;
-    loop {
-        let marker = next_marker(source)?;
-        match marker {
-            0xd9 => return Ok(None),
-            0x01 | 0xd0..=0xd8 => continue,
-            _ => {}
-        }
-        let length = u64::from(u16::from_be_bytes(array(source)?));
-        let Some(length) = length.checked_sub(2) else {
-            continue;
+    let mut coding: Option<JpegCoding> = None;
+    let mut upright = false;
+    let mut body = Vec::new();
+    while let Some(Segment { marker, length }) = markers::next(source)? {
+        let length = u64::from(length);
+        let awaited = match marker {
+            SOS => true,
+            APP1 => !upright,
+            _ => markers::process(marker).is_some() && coding.is_none(),
         };
-        let mut body = source.take(length);
+        body.clear();
+        if awaited {
+            source.take(length).read_to_end(&mut body)?;
+        } else {
+            source.seek_relative(i64::try_from(length).unwrap_or(0))?;
+        }
         match marker {
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) && frame.is_none() => {
-                frame = frame_of(marker, &mut body)?;
-            }
-            0xda => {
-                let Some((width, height, components, factors, whole, lossless)) = frame else {
+            SOS => {
+                let (Some(mut coding), Some(&in_scan)) = (coding, body.first()) else {
                     return Ok(None);
                 };
-                let [in_scan] = array(&mut body)?;
-                let probe = Probe {
-                    format: Format::Jpeg,
-                    width,
-                    height,
-                    orientation: orientation.unwrap_or(1),
-                    damaged: false,
-                };
-                let whole = whole || usize::from(in_scan) < components;
-                let coding = Coding::Jpeg {
-                    components,
-                    factors,
-                    whole,
-                    lossless,
-                };
+                coding.whole |= usize::from(in_scan) < coding.components;
                 return Ok(Some(Head {
                     probe,
-                    coding,
+                    coding: Coding::Jpeg(coding),
                     around,
                     profile,
                 }));
             }
-            0xe1 if orientation.is_none() => {
-                let mut exif = Vec::new();
-                body.read_to_end(&mut exif)?;
-                if exif.starts_with(b"Exif\0") && exif.len() > 6 {
-                    orientation = Some(exif::orientation(&exif[6..]));
+            APP1 => {
+                if let Some(tiff) = markers::exif(&body) {
+                    probe.orientation = exif::orientation(tiff);
+                    upright = true;
                 }
             }
-            0xe2 => profile += length,
-            _ => {}
+            APP2 => profile += length,
+            _ => {
+                if let Some(frame) = Frame::of(marker, &body)
+                    && let Some((size, found)) = frame.size().zip(coding_of(frame))
+                {
+                    (probe.width, probe.height) = size;
+                    coding = Some(found);
+                }
+            }
         }
         around += length;
-        let rest = i64::try_from(body.limit()).unwrap_or(0);
-        source.seek_relative(rest)?;
     }
+    Ok(None)
 }
 
-type Frame = (u32, u32, usize, [(u8, u8); 4], bool, bool);
-
-fn frame_of(marker: u8, body: &mut impl Read) -> io::Result<Option<Frame>> {
-    let [_precision, h1, h0, w1, w0, components] = array(body)?;
-    let components = usize::from(components);
+fn coding_of(frame: Frame<'_>) -> Option<JpegCoding> {
+    let components = usize::from(frame.components()?);
     let mut factors = [(1, 1); 4];
-    if !(1..=factors.len()).contains(&components) {
-        return Ok(None);
-    }
-    for factor in &mut factors[..components] {
-        let [_id, sampling, _table] = array(body)?;
-        *factor = (sampling >> 4, sampling & 15);
+    let mut described = frame.factors();
+    for factor in factors
+        .get_mut(..components)
+        .filter(|used| !used.is_empty())?
+    {
+        *factor = described.next()?;
         if !(1..=4).contains(&factor.0) || !(1..=4).contains(&factor.1) {
-            return Ok(None);
+            return None;
         }
     }
-    let width = u32::from(u16::from_be_bytes([w1, w0]));
-    let height = u32::from(u16::from_be_bytes([h1, h0]));
-    let progressive = matches!(marker & 3, 2);
-    let lossless = matches!(marker & 3, 3);
-    Ok(Some((
-        width,
-        height,
+    Some(JpegCoding {
         components,
         factors,
-        progressive,
-        lossless,
-    )))
-}
-
-/// The next marker's code; bytes in between are passed over, as libjpeg does.
-fn next_marker(source: &mut impl BufRead) -> io::Result<u8> {
-    loop {
-        source.skip_until(0xff)?;
-        let mut code = 0xff;
-        while code == 0xff {
-            [code] = array(source)?;
-        }
-        if code != 0 {
-            return Ok(code);
-        }
-    }
+        whole: frame.process == Process::Progressive,
+        lossless: frame.process == Process::Lossless,
+    })
 }
 
 fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
@@ -216,29 +191,21 @@ fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     };
     let added = transparent && matches!(colour, 0 | 2 | 3);
     let probe = Probe {
-        format: Format::Png,
         width,
         height,
-        orientation: 1,
-        damaged: false,
+        ..Probe::new(Format::Png)
     };
-    let coding = Coding::Png {
+    let coding = Coding::Png(PngCoding {
         channels: channels + u8::from(added),
         deep: depth == 16,
         interlaced: interlace != 0,
-    };
+    });
     Ok(Some(Head {
         probe,
         coding,
         around,
         profile,
     }))
-}
-
-fn array<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    source.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -264,12 +231,12 @@ mod tests {
             let bytes = jpeg(131, 97, sampling);
             let head = head(&bytes);
             assert_eq!(head.probe, probe(&bytes, &mut Vec::new()).unwrap());
-            let Coding::Jpeg {
+            let Coding::Jpeg(JpegCoding {
                 components: 3,
                 factors,
                 whole: false,
                 lossless: false,
-            } = head.coding
+            }) = head.coding
             else {
                 panic!("{head:?}");
             };
@@ -283,11 +250,11 @@ mod tests {
         );
         let head = head(&bytes);
         assert_eq!(head.probe, probe(&bytes, &mut Vec::new()).unwrap());
-        let expected = Coding::Png {
+        let expected = Coding::Png(PngCoding {
             channels: 2,
             deep: true,
             interlaced: false,
-        };
+        });
         assert_eq!(head.coding, expected);
     }
 

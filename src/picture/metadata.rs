@@ -12,6 +12,7 @@ use std::io::Read;
 use png::chunk::{self, ChunkType};
 
 use super::exif::{self, Rights};
+use super::markers::{self, APP0, APP1, APP13};
 use super::probe;
 use super::recipe::{Format, Metadata};
 
@@ -83,19 +84,19 @@ pub fn collect(bytes: &[u8], format: Format, policy: Metadata, size: (u32, u32),
 
 fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
     let mut tiff: &[u8] = &[];
-    for (marker, body) in probe::segments(bytes) {
-        if let (0xe1, Some(block)) = (marker, body.strip_prefix(EXIF)) {
+    for (marker, body) in markers::before_scan(bytes) {
+        if let (APP1, Some(block)) = (marker, body.strip_prefix(EXIF)) {
             // The first counts, as for the orientation.
             tiff = if tiff.is_empty() { block } else { tiff };
-        } else if let (0xe1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
+        } else if let (APP1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
             if kept.xmp.is_empty() {
                 keep_xmp(packet, policy, &mut kept.xmp);
             }
-        } else if let (0xed, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
+        } else if let (APP13, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
             // A resource may go on in the next segment.
             kept.joined.extend_from_slice(part);
         } else if let (
-            0xe0,
+            APP0,
             [
                 b'J',
                 b'F',
@@ -257,11 +258,11 @@ impl Kept {
     pub fn segments(&self, out: &mut Vec<u8>) {
         for (head, block) in [(EXIF, &self.exif), (XMP, &self.xmp)] {
             if !block.is_empty() && head.len() + block.len() <= SEGMENT {
-                segment(0xe1, head, block, out);
+                markers::write(APP1, head, block, out);
             }
         }
         for part in self.resources.chunks(SEGMENT - iptc::SIGNATURE.len()) {
-            segment(0xed, iptc::SIGNATURE, part, out);
+            markers::write(APP13, iptc::SIGNATURE, part, out);
         }
     }
 
@@ -296,14 +297,6 @@ impl Kept {
     }
 }
 
-fn segment(marker: u8, head: &[u8], body: &[u8], out: &mut Vec<u8>) {
-    let length = u16::try_from(2 + head.len() + body.len()).unwrap_or(u16::MAX);
-    out.extend([0xff, marker]);
-    out.extend(length.to_be_bytes());
-    out.extend(head);
-    out.extend(body);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,7 +306,7 @@ mod tests {
     /// A JPEG's segments up to its scan: JFIF at 300 per inch, EXIF, XMP, IPTC.
     fn jpeg() -> Vec<u8> {
         let mut bytes = b"\xff\xd8".to_vec();
-        segment(
+        markers::write(
             0xe0,
             b"JFIF\0\x01\x02",
             b"\x01\x01\x2c\x01\x2c\0\0",
@@ -326,12 +319,12 @@ mod tests {
             ..Rights::default()
         };
         exif::write(&rights, &mut tiff);
-        segment(0xe1, EXIF, &tiff, &mut bytes);
-        segment(0xe1, XMP, PACKET, &mut bytes);
+        markers::write(0xe1, EXIF, &tiff, &mut bytes);
+        markers::write(0xe1, XMP, PACKET, &mut bytes);
         let resources =
             b"8BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x50\0\x03Ann8BIM\x04\x0c\0\0\0\0\0\x02TH";
-        segment(0xed, iptc::SIGNATURE, &resources[..9], &mut bytes);
-        segment(0xed, iptc::SIGNATURE, &resources[9..], &mut bytes);
+        markers::write(APP13, iptc::SIGNATURE, &resources[..9], &mut bytes);
+        markers::write(APP13, iptc::SIGNATURE, &resources[9..], &mut bytes);
         bytes.extend(b"\xff\xda\0\x02");
         bytes
     }

@@ -6,7 +6,7 @@
 
 use super::decode;
 use super::geometry::{self, Geometry};
-use super::head::{Coding, Head};
+use super::head::{Coding, Head, JpegCoding, PngCoding};
 use super::metadata;
 use super::orient::exchanges_sides;
 use super::placement::{gets, place};
@@ -26,15 +26,15 @@ pub fn need(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     // Metadata are collected, mended and written, the profile is copied into the codecs.
     let around = match head.coding {
         // A PNG's may stand behind its samples.
-        Coding::Png { .. } => head.around.max(length.min(3 * metadata::LONGEST as u64)),
-        Coding::Jpeg { .. } => head.around,
+        Coding::Png(_) => head.around.max(length.min(3 * metadata::LONGEST as u64)),
+        Coding::Jpeg(_) => head.around,
     };
     let around = times(around, 3).saturating_add(times(head.profile, 3));
     let fixed = sum([BASE, length, around]);
     // A PNG may say which way up it is behind its samples.
     let orientations: &[u8] = match head.coding {
-        Coding::Png { .. } => &[1, 6],
-        Coding::Jpeg { .. } => &[head.probe.orientation],
+        Coding::Png(_) => &[1, 6],
+        Coding::Jpeg(_) => &[head.probe.orientation],
     };
     let ways = orientations.iter().filter_map(|&orientation| {
         let source = Probe {
@@ -44,8 +44,8 @@ pub fn need(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
         // What is refused is refused before it is decoded.
         let geometry = geometry::plan(&source, wanted, recipe).ok()?;
         let decoded = match head.coding {
-            Coding::Jpeg { .. } => jpeg(head, &source, wanted, recipe, &geometry),
-            Coding::Png { .. } => png(head, &source, wanted, recipe, &geometry),
+            Coding::Jpeg(_) => jpeg(head, &source, wanted, recipe, &geometry),
+            Coding::Png(_) => png(head, &source, wanted, recipe, &geometry),
         };
         Some(sum([decoded, marks(recipe, &geometry)]))
     });
@@ -54,12 +54,12 @@ pub fn need(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
 
 /// Bytes that libjpeg holds itself while it decodes: all coefficients, or a few rows.
 pub fn decoder(head: &Head) -> u64 {
-    let Coding::Jpeg {
+    let Coding::Jpeg(JpegCoding {
         components,
         factors,
         whole,
         ..
-    } = head.coding
+    }) = head.coding
     else {
         return 0;
     };
@@ -80,12 +80,12 @@ pub fn decoder(head: &Head) -> u64 {
 }
 
 fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: &Geometry) -> u64 {
-    let Coding::Jpeg {
+    let Coding::Jpeg(JpegCoding {
         components,
         factors,
         lossless,
         ..
-    } = head.coding
+    }) = head.coding
     else {
         return 0;
     };
@@ -149,11 +149,11 @@ fn jpeg(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: 
 }
 
 fn png(head: &Head, source: &Probe, wanted: Format, recipe: &Recipe, geometry: &Geometry) -> u64 {
-    let Coding::Png {
+    let Coding::Png(PngCoding {
         channels,
         deep,
         interlaced,
-    } = head.coding
+    }) = head.coding
     else {
         return 0;
     };

@@ -3,16 +3,16 @@
 //!
 //! Decoders are forgiving about missing ends, so completeness is proved here: a JPEG by walking
 //! its segments and entropy-coded data to the EOI marker (ITU T.81 annex B), a PNG by walking its
-//! chunks to IEND. Thumbnails inside of segments do not confuse the walk. What is merely cut short
-//! is `Incomplete`, since more may come; what is something else is `Bad`.
+//! chunks to IEND. What is merely cut short is `Incomplete`, since more may come; what is something
+//! else is `Bad`.
 
 use super::error::PictureError;
+use super::markers::{self, APP1, APP2, Frame, SOS, Walk};
 use super::recipe::Format;
 use super::{exif, profile};
 use crate::outcome::Step;
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-const JPEG_SIGNATURE: &[u8] = b"\xff\xd8\xff";
 const ICC_TAG: &[u8] = b"ICC_PROFILE\0";
 
 /// What the bytes say about themselves.
@@ -29,9 +29,22 @@ pub struct Probe {
     pub damaged: bool,
 }
 
+impl Probe {
+    /// Of a picture of which nothing but its format is known yet.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            width: 0,
+            height: 0,
+            orientation: 1,
+            damaged: false,
+        }
+    }
+}
+
 /// The format that the signature tells.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    if bytes.starts_with(JPEG_SIGNATURE) {
+    if bytes.starts_with(markers::SIGNATURE) {
         Some(Format::Jpeg)
     } else if bytes.starts_with(PNG_SIGNATURE) {
         Some(Format::Png)
@@ -44,11 +57,11 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
 /// is none or a part of it is missing.
 pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     icc.clear();
-    if bytes.starts_with(JPEG_SIGNATURE) {
+    if bytes.starts_with(markers::SIGNATURE) {
         walk_jpeg(bytes, icc)
     } else if bytes.starts_with(PNG_SIGNATURE) {
         walk_png(bytes)
-    } else if JPEG_SIGNATURE.starts_with(bytes) || PNG_SIGNATURE.starts_with(bytes) {
+    } else if markers::SIGNATURE.starts_with(bytes) || PNG_SIGNATURE.starts_with(bytes) {
         Err(incomplete("the file is empty or ends within its signature"))
     } else if bytes.iter().take(16).all(|&byte| byte == 0) {
         Err(incomplete(
@@ -56,45 +69,6 @@ pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
         ))
     } else {
         Err(bad(format!("neither JPEG nor PNG: {}", resemblance(bytes))))
-    }
-}
-
-/// Marker and body of each segment before the first scan of a JPEG.
-pub fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let mut at = 2;
-    std::iter::from_fn(move || {
-        loop {
-            let marker;
-            (marker, at) = next_marker(bytes, at).ok()?;
-            match marker {
-                0xd9 | 0xda => return None,
-                0x01 | 0xd0..=0xd8 => continue,
-                _ => {}
-            }
-            if let Some(body) = segment(bytes, at).ok()? {
-                at += 2 + body.len();
-                return Some((marker, body));
-            }
-        }
-    })
-}
-
-/// The header of a JPEG's first scan, and all that follows it.
-pub fn first_scan(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut at = 2;
-    loop {
-        let marker;
-        (marker, at) = next_marker(bytes, at).ok()?;
-        if matches!(marker, 0x01 | 0xd0..=0xd8) {
-            continue;
-        }
-        let body = segment(bytes, at).ok()??;
-        at += 2 + body.len();
-        match marker {
-            0xd9 => return None,
-            0xda => return Some((body, bytes.get(at..)?)),
-            _ => {}
-        }
     }
 }
 
@@ -115,115 +89,45 @@ pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
 const ICC_PARTS: usize = 255;
 
 fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
-    let mut found = Probe {
-        format: Format::Jpeg,
-        width: 0,
-        height: 0,
-        orientation: 1,
-        damaged: false,
-    };
+    let mut found = Probe::new(Format::Jpeg);
     let mut profile: Vec<(u8, u8, &[u8])> = Vec::new();
     // What is reserved for a picture is told by what stands before its first scan: nothing behind
     // may change that.
     let (mut upright, mut scanned) = (false, false);
-    let mut at = 2;
-    loop {
-        let marker;
-        (marker, at) = next_marker(bytes, at)?;
+    let cut_short = |_end_of_data| premature();
+    let mut walk = Walk::new(bytes);
+    while let Some((marker, body)) = walk.segment().map_err(cut_short)? {
         match marker {
-            0xd9 => break,
-            0x01 | 0xd0..=0xd8 => continue,
-            _ => {}
-        }
-        let Some(body) = segment(bytes, at)? else {
-            continue;
-        };
-        at += 2 + body.len();
-        match marker {
-            // Every SOFn; 0xc4, 0xc8 and 0xcc are DHT, JPG and DAC.
-            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) && found.width == 0 => {
-                if let &[_, h1, h0, w1, w0, ..] = body {
-                    found.height = u32::from(u16::from_be_bytes([h1, h0]));
-                    found.width = u32::from(u16::from_be_bytes([w1, w0]));
+            APP1 if !upright && !scanned => {
+                if let Some(tiff) = markers::exif(body) {
+                    found.orientation = exif::orientation(tiff);
+                    upright = true;
                 }
             }
-            0xe1 if !upright && !scanned && body.starts_with(b"Exif\0") && body.len() > 6 => {
-                found.orientation = exif::orientation(&body[6..]);
-                upright = true;
-            }
-            0xe2 if !scanned && profile.len() < ICC_PARTS && body.starts_with(ICC_TAG) => {
+            APP2 if !scanned && profile.len() < ICC_PARTS && body.starts_with(ICC_TAG) => {
                 if let [number, count, part @ ..] = &body[ICC_TAG.len()..] {
                     profile.push((*number, *count, part));
                 }
             }
-            0xda => {
+            SOS => {
                 scanned = true;
-                at = skip_entropy_coded(bytes, at)?;
+                walk.pass_scan().map_err(cut_short)?;
             }
-            _ => {}
+            _ => {
+                if let Some(size) = Frame::of(marker, body).and_then(Frame::size)
+                    && found.width == 0
+                {
+                    (found.width, found.height) = size;
+                }
+            }
         }
     }
     profile::join(&mut profile, icc);
     Ok(found)
 }
 
-/// The next marker's code and the position after it; bytes in between are passed over, as
-/// libjpeg does.
-fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize), PictureError> {
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let Some(offset) = memchr::memchr(0xff, rest) else {
-            return Err(premature());
-        };
-        at += offset;
-        while bytes.get(at) == Some(&0xff) {
-            at += 1;
-        }
-        match bytes.get(at) {
-            None => return Err(premature()),
-            Some(0) => at += 1,
-            Some(&marker) => return Ok((marker, at + 1)),
-        }
-    }
-}
-
-/// The body of the segment whose length field stands at `at`, none if its length is impossible:
-/// what to make of that is for the decoder to say, as long as an end can be found.
-fn segment(bytes: &[u8], at: usize) -> Result<Option<&[u8]>, PictureError> {
-    let Some(&[high, low]) = bytes.get(at..at + 2) else {
-        return Err(premature());
-    };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    if length < 2 {
-        return Ok(None);
-    }
-    bytes
-        .get(at + 2..at + length)
-        .map(Some)
-        .ok_or_else(premature)
-}
-
-/// The position of the first marker after entropy-coded data.
-fn skip_entropy_coded(bytes: &[u8], start: usize) -> Result<usize, PictureError> {
-    for offset in memchr::memchr_iter(0xff, &bytes[start..]) {
-        match bytes.get(start + offset + 1) {
-            None => return Err(premature()),
-            // A stuffed zero, a restart marker, a fill byte: the data goes on.
-            Some(0 | 0xd0..=0xd7 | 0xff) => {}
-            Some(_) => return Ok(start + offset),
-        }
-    }
-    Err(premature())
-}
-
 fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
-    let mut found = Probe {
-        format: Format::Png,
-        width: 0,
-        height: 0,
-        orientation: 1,
-        damaged: false,
-    };
+    let mut found = Probe::new(Format::Png);
     let mut at = PNG_SIGNATURE.len();
     loop {
         let Some((length, kind)) = bytes
