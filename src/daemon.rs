@@ -75,7 +75,7 @@ pub fn run(
     let roots = prepare(&config, &ledger, &[])?;
     let mut machine = Machine::build(&config, roots, until, &ledger, bar)?;
     // Bound, for as long as it is to be heard.
-    let (_bell, rings) = match until {
+    let (_listener, notices) = match until {
         Until::Stopped => listen(&config.ledger),
         Until::AllDone => (None, never()),
     };
@@ -112,7 +112,7 @@ pub fn run(
                     break;
                 }
             },
-            recv(rings) -> _ => machine.ask_again(),
+            recv(notices) -> _ => machine.ask_again(),
             recv(machine.deaths) -> death => match death {
                 Ok(thread) => bail!("thread {thread} panicked"),
                 // All threads have ended: everything is done.
@@ -151,10 +151,10 @@ pub fn run(
 }
 
 /// Listens to commands that change the ledger.
-fn listen(ledger: &Path) -> (Option<ledger::Bell>, Receiver<()>) {
-    let (ring, rings) = bounded(1);
-    match ledger::hang_bell(ledger, ring) {
-        Ok(bell) => (Some(bell), rings),
+fn listen(ledger: &Path) -> (Option<ledger::Listener>, Receiver<()>) {
+    let (sender, notices) = bounded(1);
+    match ledger::listen(ledger, sender) {
+        Ok(listener) => (Some(listener), notices),
         Err(cause) => {
             let cause = format!("{cause:#}");
             warn!(cause, "commands are not noticed before the next scan");

@@ -13,525 +13,55 @@
 //! process; a power cut may take back the last ones, which repeats work and loses none, because
 //! "done" is only written once the picture itself is on the disk.
 
-mod bell;
+mod row;
+
+mod value;
+
 mod open;
+
+mod connection;
+
+mod notify;
+
+mod dues;
+
+mod claim;
+
+mod finish;
+
+mod standing;
+
 mod owed;
+
 mod recover;
+
 mod visit;
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
-
-use anyhow::{Context, ensure};
-use rusqlite::{
-    Connection, OptionalExtension, ToSql, params,
-    types::{ToSqlOutput, Value},
-};
-
 pub use self::{
-    bell::{Bell, hang_bell, ring},
+    connection::Ledger,
+    dues::Dues,
+    finish::Fate,
+    notify::{Listener, listen, notify},
     open::{Refused, inspect, lock},
-    owed::{Dues, Left, Owed},
+    owed::{Left, Owed},
     recover::{CRASHES, Recovered},
-    visit::{Daemon, Entry, State, Tally, Visitor, Which, daemon},
+    row::State,
+    standing::Standing,
+    visit::{Daemon, Entry, Tally, Visitor, Which, daemon},
 };
-
-use crate::{
-    arrival::{FileKey, FolderId, Stamp},
-    outcome::Step,
-    retry::NextTry,
-};
-
-/// Rows that are read in one go: some milliseconds.
-const PIECE: i64 = 4096;
-/// How often a process begins a corrupt ledger anew: after that it is not the ledger, but the disk.
-const RENEWALS: u32 = 3;
-
-pub struct Ledger {
-    path: PathBuf,
-    connection: Mutex<Connection>,
-    /// The folders that have been asked for: they keep their numbers in a ledger begun anew.
-    folders: Mutex<BTreeMap<i64, PathBuf>>,
-    /// Mount points that were noted, for a ledger that is begun anew.
-    places: Mutex<BTreeMap<PathBuf, PathBuf>>,
-    renewals: AtomicU32,
-    /// The process has been told to stop.
-    stopping: AtomicBool,
-    /// Held for as long as the ledger is open: one daemon a ledger.
-    _lock: File,
-}
-
-/// A file's fate, as it is written.
-#[derive(Debug)]
-pub enum Fate<'a> {
-    Done {
-        output: &'a Path,
-        bytes: u64,
-        took: Duration,
-        /// The picture was made of what there was, since no more came: more may still be written.
-        source_stays: bool,
-    },
-    Failed {
-        step: Step,
-        reason: &'a str,
-        /// No more came: more may still be written.
-        source_stays: bool,
-    },
-    /// It failed for what may pass.
-    Waiting {
-        step: Step,
-        reason: &'a str,
-        next: NextTry,
-    },
-    /// It ends too early, and is given back until more of it has come.
-    Incomplete { step: Step, reason: &'a str },
-    /// Nothing was decided: the file is given back.
-    Released,
-}
-
-/// Where a file stands, as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It has its fate.
-    Decided,
-    /// It has its fate, and its source is still to leave the folder.
-    Owed,
-    Open {
-        /// Where it failed for what may pass; the wait is zero when it is due.
-        waiting: Option<NextTry>,
-        /// It waits for its output folder.
-        for_output: bool,
-        /// Deaths of processes that may have been its doing.
-        suspicion: u32,
-    },
-}
-
-const NEW: Standing = Standing::Open {
-    waiting: None,
-    for_output: false,
-    suspicion: 0,
-};
-
-impl Ledger {
-    /// Opens the ledger, making it if it is missing, and keeps other processes out.
-    pub fn open(path: &Path) -> anyhow::Result<Ledger> {
-        open::refuse_remote(path)?;
-        let directory = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory).with_context(|| {
-            format!("cannot create the ledger's folder {}", directory.display())
-        })?;
-        let lock = open::lock(path)?;
-        let connection = open::open_or_begin_anew(path)?;
-        Ok(Ledger {
-            path: path.to_owned(),
-            connection: Mutex::new(connection),
-            folders: Mutex::new(BTreeMap::new()),
-            places: Mutex::new(BTreeMap::new()),
-            renewals: AtomicU32::new(0),
-            stopping: AtomicBool::new(false),
-            _lock: lock,
-        })
-    }
-
-    /// The lasting number of a folder.
-    pub fn folder(&self, input: &Path) -> anyhow::Result<FolderId> {
-        self.guarded(|connection| {
-            connection.execute(
-                "INSERT OR IGNORE INTO folder (input) VALUES (?1)",
-                [Name(input)],
-            )?;
-            let id = connection.query_row(
-                "SELECT id FROM folder WHERE input = ?1",
-                [Name(input)],
-                |row| row.get(0),
-            )?;
-            known(&self.folders).insert(id, input.to_owned());
-            Ok(FolderId(id))
-        })
-    }
-
-    /// The mount point that a folder lay on when it was last written to.
-    pub fn mount_of(&self, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
-        self.guarded(|connection| {
-            let sql = "SELECT mount FROM place WHERE folder = ?1";
-            let mount = connection.query_row(sql, [Name(folder)], |row| row.get(0));
-            let mount = mount.optional().context("cannot ask the ledger")?;
-            let mount = mount.map(owed::path_of);
-            if let Some(mount) = &mount {
-                known(&self.places).insert(folder.to_owned(), mount.clone());
-            }
-            Ok(mount)
-        })
-    }
-
-    /// Notes the mount point of a folder that has been written to.
-    pub fn note_mount(&self, folder: &Path, mount: &Path) -> anyhow::Result<()> {
-        known(&self.places).insert(folder.to_owned(), mount.to_owned());
-        self.guarded(|connection| {
-            let sql = "INSERT INTO place (folder, mount) VALUES (?1, ?2)
-                       ON CONFLICT (folder) DO UPDATE SET mount = excluded.mount";
-            connection
-                .execute(sql, [Name(folder), Name(mount)])
-                .context("cannot write to the ledger")?;
-            Ok(())
-        })
-    }
-
-    /// Whether the file, as it is now, has been dealt with.
-    pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
-        Ok(!matches!(
-            self.standing(file, stamp)?,
-            Standing::Open { .. }
-        ))
-    }
-
-    pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
-        self.guarded(|connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT state IN ('done', 'failed') AND source IS NOT 'gone', state = 'waiting',
-             tries, next_ms, told_ms, crashes + ends, source IS 'owed', step IS ?5 FROM file
-             WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
-            )?;
-            let row = params![
-                file.folder.0,
-                Name(&file.path),
-                length(stamp),
-                stamp.mtime_ns,
-                Step::Output.name()
-            ];
-            let standing = select.query_row(row, |row| {
-                if row.get(0)? {
-                    let owed = row.get(6)?;
-                    return Ok(if owed {
-                        Standing::Owed
-                    } else {
-                        Standing::Decided
-                    });
-                }
-                let suspicion = row.get(5)?;
-                if !row.get(1)? {
-                    return Ok(Standing::Open {
-                        waiting: None,
-                        for_output: false,
-                        suspicion,
-                    });
-                }
-                let now = now_ms();
-                let (next, told): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
-                let waiting = Some(NextTry {
-                    tries: row.get::<_, Option<u32>>(2)?.unwrap_or_default(),
-                    wait: milliseconds(next.unwrap_or(now).saturating_sub(now)),
-                    told: milliseconds(now.saturating_sub(told.unwrap_or_default())),
-                });
-                Ok(Standing::Open {
-                    waiting,
-                    for_output: row.get(7)?,
-                    suspicion,
-                })
-            });
-            let standing = standing.optional().context("cannot ask the ledger")?;
-            Ok(standing.unwrap_or(NEW))
-        })
-    }
-
-    /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
-    /// with and stays, for as long as it says so. Reads in pieces, so that workers do not wait for long.
-    pub fn each_fate(
-        &self,
-        folder: FolderId,
-        mut take: impl FnMut(&[u8], Stamp) -> bool,
-    ) -> anyhow::Result<()> {
-        let mut after = Some(Value::Text(String::new()));
-        while let Some(first) = after {
-            after = self.guarded(|connection| {
-                let mut select = connection.prepare_cached(
-                    "SELECT path, length, mtime_ns, state IN ('done', 'failed') AND source IS NULL
-                     FROM file
-                     WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
-                )?;
-                let mut rows = select
-                    .query(params![folder.0, first, PIECE])
-                    .context("cannot ask the ledger")?;
-                let mut count = 0;
-                while let Some(row) = rows.next().context("cannot ask the ledger")? {
-                    let path = row.get_ref(0)?;
-                    let stamp = Stamp {
-                        length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
-                        mtime_ns: row.get(2)?,
-                    };
-                    if row.get(3)? && !take(path.as_bytes()?, stamp) {
-                        return Ok(None);
-                    }
-                    count += 1;
-                    if count == PIECE {
-                        return Ok(Some(row.get(0)?));
-                    }
-                }
-                Ok(None)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// A number that changes whenever another process has written to the ledger.
-    pub fn version_of_others(&self) -> anyhow::Result<i64> {
-        self.guarded(|connection| {
-            let mut select = connection.prepare_cached("PRAGMA data_version")?;
-            select
-                .query_row([], |row| row.get(0))
-                .context("cannot ask the ledger")
-        })
-    }
-
-    /// Notes that a worker takes the file in hand, `alone` or beside others, and that what it had
-    /// in hand before is `made`.
-    pub fn claim(
-        &self,
-        file: &FileKey,
-        stamp: Stamp,
-        recipe: u64,
-        alone: bool,
-        made: Option<&FileKey>,
-        dues: Dues,
-    ) -> anyhow::Result<()> {
-        self.guarded(|connection| {
-            let transaction = connection
-                .transaction()
-                .context("cannot claim the file in the ledger")?;
-            if let Some(made) = made {
-                let sql = "UPDATE file SET state = 'made'
-                       WHERE folder = ?1 AND path = ?2 AND state = 'claimed'";
-                transaction
-                    .prepare_cached(sql)?
-                    .execute(params![made.folder.0, Name(&made.path)])
-                    .context("cannot claim the file in the ledger")?;
-            }
-            let mut insert = transaction.prepare_cached(
-            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone,
-               dues, inode, ctime_ns)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'claimed', ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (folder, path) DO UPDATE SET
-               length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
-               state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
-               crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
-                         THEN crashes ELSE 0 END,
-               ends = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
-                      THEN ends ELSE 0 END,
-               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
-               tries = NULL, next_ms = NULL, told_ms = NULL,
-               dues = excluded.dues, inode = excluded.inode, ctime_ns = excluded.ctime_ns,
-               source = NULL",
-        )?;
-            let row = params![
-                file.folder.0,
-                Name(&file.path),
-                length(stamp),
-                stamp.mtime_ns,
-                recipe.cast_signed(),
-                now_ms(),
-                alone,
-                dues.as_row(),
-                dues.inode.map(u64::cast_signed),
-                dues.ctime_ns
-            ];
-            insert
-                .execute(row)
-                .context("cannot claim the file in the ledger")?;
-            drop(insert);
-            transaction
-                .commit()
-                .context("cannot claim the file in the ledger")
-        })
-    }
-
-    /// Writes the fates of a group of files in one transaction.
-    pub fn finish<'a>(
-        &self,
-        fates: impl IntoIterator<Item = (&'a FileKey, Fate<'a>)>,
-    ) -> anyhow::Result<()> {
-        self.guarded(|connection| {
-            let transaction = connection
-                .transaction()
-                .context("cannot write to the ledger")?;
-            {
-                let mut update = transaction.prepare_cached(
-                    "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
-                 took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
-                 crashes = CASE WHEN ?3 IN ('released', 'waiting') THEN crashes ELSE 0 END,
-                 ends = CASE WHEN ?3 IN ('released', 'waiting') THEN ends ELSE 0 END,
-                 source = CASE WHEN ?13 AND (?3 = 'done' AND dues & 1 OR ?3 = 'failed' AND dues & 2)
-                          THEN 'owed' END
-                 WHERE folder = ?1 AND path = ?2",
-                )?;
-                for (file, fate) in fates {
-                    let now = now_ms();
-                    let next = match &fate {
-                        Fate::Waiting { next, .. } => Some(*next),
-                        _ => None,
-                    };
-                    let may_leave = !matches!(
-                        fate,
-                        Fate::Done {
-                            source_stays: true,
-                            ..
-                        } | Fate::Failed {
-                            source_stays: true,
-                            ..
-                        }
-                    );
-                    let (state, step, reason, output, bytes, took) = match fate {
-                        Fate::Done {
-                            output,
-                            bytes,
-                            took,
-                            ..
-                        } => (
-                            "done",
-                            None,
-                            None,
-                            Some(Name(output)),
-                            Some(bytes),
-                            Some(took),
-                        ),
-                        Fate::Failed { step, reason, .. } => {
-                            ("failed", Some(step), Some(reason), None, None, None)
-                        }
-                        Fate::Waiting { step, reason, .. } => {
-                            ("waiting", Some(step), Some(reason), None, None, None)
-                        }
-                        Fate::Incomplete { step, reason } => {
-                            ("released", Some(step), Some(reason), None, None, None)
-                        }
-                        Fate::Released => ("released", None, None, None, None, None),
-                    };
-                    let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-                    let took = took.map(in_ms);
-                    let is_done = state == "done";
-                    let rows = update
-                        .execute(params![
-                            file.folder.0,
-                            Name(&file.path),
-                            state,
-                            step.map(Step::name),
-                            reason,
-                            output,
-                            bytes,
-                            took,
-                            now,
-                            next.map(|next| next.tries),
-                            next.map(|next| now.saturating_add(in_ms(next.wait))),
-                            next.map(|next| now.saturating_sub(in_ms(next.told))),
-                            may_leave,
-                        ])
-                        .context("cannot write to the ledger")?;
-                    // The ledger was begun anew meanwhile: what it does not know is not done.
-                    ensure!(rows > 0 || !is_done, "the ledger has lost the file");
-                }
-            }
-            transaction.commit().context("cannot write to the ledger")
-        })
-    }
-
-    /// Does something with the database. If it turns out to be corrupt, it is moved aside and begun
-    /// anew; what was to be done has failed and is tried again like everything that may pass.
-    fn guarded<T>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let mut connection = self.connection();
-        if connection.path().is_none_or(str::is_empty) {
-            // It could not be begun anew the last time.
-            self.renew(&mut connection, open::open_or_begin_anew)?;
-        }
-        let result = work(&mut connection);
-        if let Err(cause) = &result
-            && open::is_corrupt(cause)
-            && self.renewals.fetch_add(1, Ordering::Relaxed) < RENEWALS
-        {
-            // Windows moves no open file.
-            *connection = Connection::open_in_memory()?;
-            self.renew(&mut connection, |path| open::begin_anew(path, cause))?;
-        }
-        result
-    }
-
-    /// Takes over a fresh database, in which the folders keep their numbers.
-    fn renew(
-        &self,
-        connection: &mut Connection,
-        open: impl FnOnce(&Path) -> anyhow::Result<Connection>,
-    ) -> anyhow::Result<()> {
-        let fresh = open(&self.path)?;
-        for (id, input) in known(&self.folders).iter() {
-            let sql = "INSERT OR IGNORE INTO folder (id, input) VALUES (?1, ?2)";
-            fresh.execute(sql, params![id, Name(input)])?;
-        }
-        for (folder, mount) in known(&self.places).iter() {
-            let sql = "INSERT OR IGNORE INTO place (folder, mount) VALUES (?1, ?2)";
-            fresh.execute(sql, [Name(folder), Name(mount)])?;
-        }
-        *connection = fresh;
-        Ok(())
-    }
-
-    /// A poisoned lock means that a thread panicked between two statements; SQLite has rolled its
-    /// transaction back, so the connection is sound.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn known<K>(paths: &Mutex<BTreeMap<K, PathBuf>>) -> MutexGuard<'_, BTreeMap<K, PathBuf>> {
-    paths.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A path as SQLite keeps it: text where it is UTF-8, so that people can read it, else its bytes.
-struct Name<'a>(&'a Path);
-
-impl ToSql for Name<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self.0.to_str() {
-            Some(text) => Ok(ToSqlOutput::from(text)),
-            None => Ok(ToSqlOutput::from(self.0.as_os_str().as_encoded_bytes())),
-        }
-    }
-}
-
-fn length(stamp: Stamp) -> i64 {
-    i64::try_from(stamp.length).unwrap_or(i64::MAX)
-}
-
-fn in_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Nothing for a negative number.
-fn milliseconds(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{fs, path::Path, sync::Arc, time::Duration};
 
-    use super::{open::CREATE, *};
+    use rusqlite::Connection;
+
+    use super::{open::CREATE, standing::NEW, *};
+    use crate::{
+        arrival::{FileKey, FolderId, Stamp},
+        outcome::Step,
+        retry::NextTry,
+    };
 
     fn stamp(length: u64) -> Stamp {
         Stamp {
@@ -588,6 +118,128 @@ mod tests {
             .claim(&good, stamp(7), 5, false, None, Dues::NONE)
             .unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
+    }
+
+    /// Every arrow of the state diagram, by the calls that the daemon and the commands make.
+    #[test]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "an arrow of the diagram after the other"
+    )]
+    fn a_file_goes_every_way_of_the_diagram() {
+        const BOTH: Dues = Dues {
+            once_done: true,
+            once_failed: true,
+            ..Dues::NONE
+        };
+        type Call = fn(&Ledger, &FileKey);
+        let claim: Call = |ledger, file| {
+            ledger.claim(file, stamp(1), 5, false, None, BOTH).unwrap();
+        };
+        let move_on: Call = |ledger, file| {
+            let other = key(file.folder, "other");
+            let before = Some(file);
+            ledger
+                .claim(&other, stamp(2), 5, false, before, Dues::NONE)
+                .unwrap();
+        };
+        let finish = |ledger: &Ledger, file: &FileKey, fate| ledger.finish([(file, fate)]).unwrap();
+        let write_off = |ledger: &Ledger, file: &FileKey, left| {
+            let owed = ledger.owed(file.folder, None, 1).unwrap().remove(0);
+            ledger.write_off(&[(owed, left)]).unwrap();
+        };
+        let retry = |ledger: &Ledger, file: &FileKey, done: bool| {
+            let mut visitor = Visitor::write(&ledger.path).unwrap().unwrap();
+            let files = [(file.path.to_path_buf(), stamp(1))];
+            assert_eq!(visitor.ask_for(file.folder, &files, done).unwrap(), 1);
+        };
+        let done = |source_stays| Fate::Done {
+            output: Path::new("/out/a.jpg"),
+            bytes: 9,
+            took: Duration::ZERO,
+            source_stays,
+        };
+        let failed = |source_stays| Fate::Failed {
+            step: Step::Decode,
+            reason: "no picture",
+            source_stays,
+        };
+        let waiting = || Fate::Waiting {
+            step: Step::Publish,
+            reason: "no space left",
+            next: NextTry {
+                tries: 1,
+                wait: Duration::from_secs(60),
+                told: Duration::ZERO,
+            },
+        };
+        let incomplete = || Fate::Incomplete {
+            step: Step::Decode,
+            reason: "premature end",
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&directory.path().join("ledger.sqlite")).unwrap();
+        ledger.recover().unwrap();
+        let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
+        let see = |state, owed, gone, what: &str| {
+            let visitor = Visitor::read(&ledger.path).unwrap().unwrap();
+            let entry = visitor.entry(&file).unwrap().unwrap();
+            assert_eq!(
+                (entry.state, entry.owed, entry.gone),
+                (state, owed, gone),
+                "{what}"
+            );
+        };
+        claim(&ledger, &file);
+        see(State::Claimed, false, false, "claim");
+        move_on(&ledger, &file);
+        see(State::Made, false, false, "its worker has moved on");
+        finish(&ledger, &file, done(false));
+        see(State::Done, true, false, "done, and its source leaves");
+        write_off(&ledger, &file, Left::Gone);
+        see(State::Done, false, true, "it has left");
+        claim(&ledger, &file);
+        see(State::Claimed, false, false, "another file of that name");
+        finish(&ledger, &file, done(false));
+        write_off(&ledger, &file, Left::Replaced);
+        see(State::Released, false, false, "another one took its place");
+        claim(&ledger, &file);
+        finish(&ledger, &file, done(false));
+        write_off(&ledger, &file, Left::Kept);
+        see(State::Done, false, false, "it stays");
+        retry(&ledger, &file, true);
+        see(State::Asked, false, false, "reprocess");
+        claim(&ledger, &file);
+        finish(&ledger, &file, done(true));
+        see(State::Done, false, false, "made of what there was");
+        claim(&ledger, &file);
+        finish(&ledger, &file, failed(false));
+        see(State::Failed, true, false, "failed, and its source leaves");
+        write_off(&ledger, &file, Left::Kept);
+        retry(&ledger, &file, false);
+        see(State::Asked, false, false, "retry of a failed one");
+        claim(&ledger, &file);
+        finish(&ledger, &file, failed(true));
+        see(
+            State::Failed,
+            false,
+            false,
+            "given up, and its source stays",
+        );
+        claim(&ledger, &file);
+        finish(&ledger, &file, waiting());
+        see(State::Waiting, false, false, "it may pass");
+        retry(&ledger, &file, false);
+        see(State::Asked, false, false, "retry of a waiting one");
+        claim(&ledger, &file);
+        finish(&ledger, &file, incomplete());
+        see(State::Released, false, false, "incomplete");
+        claim(&ledger, &file);
+        finish(&ledger, &file, Fate::Released);
+        see(State::Released, false, false, "it changed");
+        claim(&ledger, &file);
+        ledger.recover().unwrap();
+        see(State::Released, false, false, "the process died");
     }
 
     #[test]

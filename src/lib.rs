@@ -78,6 +78,9 @@ pub mod ledger;
 // notices files: events and scans
 pub mod watch;
 
+// is its writer done? pure
+pub mod completeness;
+
 // which file has been quiet for long enough; pure
 pub mod settle;
 

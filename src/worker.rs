@@ -17,13 +17,14 @@ use tracing::warn;
 
 use crate::{
     arrival::{FileKey, Stamp},
+    completeness::{self, Decoded, Facts, UNWRITTEN, Verdict, Why},
     ledger::{CRASHES, Ledger},
     log::text,
     memory::{Account, Budget, Size},
     os,
     outcome::{Failure, Made, Step, Times},
     output,
-    picture::{self, Format, PictureError, Scratch},
+    picture::{self, Format, PictureError, Scratch, Treated},
     scheduler::Job,
     staging::{self, Staged},
     trial,
@@ -87,7 +88,7 @@ pub fn run(
         watchdog::busy();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
-        let result = Some(take_in_hand(
+        let result = Some(process(
             &job,
             admitted,
             before.as_ref(),
@@ -190,24 +191,25 @@ fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admi
     Ok(Admitted { file, wanted })
 }
 
-/// `made` is what the worker had in hand before: no longer suspect if the process dies from now on.
-fn take_in_hand(
+/// From claim to a temporary file. `before` is what the worker had in hand before: no longer suspect
+/// if the process dies from now on.
+fn process(
     job: &Job,
     admitted: Result<Admitted, Failure>,
-    made: Option<&FileKey>,
+    before: Option<&FileKey>,
     buffers: &mut Buffers,
     times: &mut Times,
     ledger: &Ledger,
 ) -> Result<(Staged, Made), Failure> {
     let started = Instant::now();
-    let recipe = &job.root.folder.recipe;
+    let alone = job.trial.is_some();
     ledger
         .claim(
             &job.file,
             job.stamp,
             job.root.recipe_id,
-            job.trial.is_some(),
-            made,
+            alone,
+            before,
             job.dues,
         )
         .map_err(|cause| Failure::Transient {
@@ -218,72 +220,96 @@ fn take_in_hand(
     if let Some(config) = &job.trial {
         stand_trial(job, config, ledger)?;
     }
-    let hole = read(job, file, &mut buffers.source)?;
+    let facts = read(job, file, &mut buffers.source)?;
     times.add(Step::Read, started.elapsed());
-
-    let Buffers { source, scratch } = buffers;
-    let mut last = Instant::now();
-    let treated = catch_unwind(AssertUnwindSafe(|| {
-        let scratch = match scratch {
-            Some(scratch) => scratch,
-            None => scratch.insert(Scratch::new()?),
-        };
-        let unwritten =
-            hole || job.history.open && picture::is_jpeg(source) && picture::has_zeros(source);
-        // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
-        let closed = job.last_try && picture::close(source);
-        let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
-            let now = Instant::now();
-            times.add(step, now - last);
-            last = now;
-        })?;
-        let lacking = match &treated.warning {
-            // Half of it may be missing in the middle, where its writer has not been yet.
-            Some(cause) if !job.last_try => Some(cause.as_str()),
-            Some(_) if closed => Some("premature end of data"),
-            // Of what was not written yet a decoder makes a picture as well, if not the right one.
-            None if !job.last_try && unwritten => Some(UNWRITTEN),
-            _ => None,
-        };
-        if let Some(cause) = lacking {
-            return Err(PictureError::Incomplete {
-                step: Step::Decode,
-                cause: cause.to_owned(),
-            });
-        }
-        let made = Made {
-            bytes_out: treated.bytes.len() as u64,
-            width: treated.width,
-            height: treated.height,
-            source_stays: closed || unwritten || treated.warning.is_some(),
-            warning: treated
-                .warning
-                .or_else(|| unwritten.then(|| UNWRITTEN.to_owned())),
-        };
-        let staged = staging::stage_for(&job.root, &job.file.path, treated.bytes);
-        Ok::<_, PictureError>((staged, made))
-    }));
-    match treated {
-        Ok(Ok((Ok(staged), made))) => {
-            times.add(Step::Publish, last.elapsed());
-            Ok((staged, made))
-        }
-        Ok(Ok((Err(cause), _))) => Err(output::failure(cause)),
-        Ok(Err(PictureError::Incomplete { step, cause })) => {
-            Err(Failure::Incomplete { step, cause })
-        }
-        Ok(Err(PictureError::Bad { step, cause })) if hole || may_be_written(job, source) => {
-            Err(Failure::Incomplete {
-                step,
-                cause: format!("{cause}; {UNWRITTEN}"),
-            })
-        }
-        Ok(Err(PictureError::Bad { step, cause })) => Err(Failure::Permanent { step, cause }),
+    match catch_unwind(AssertUnwindSafe(|| {
+        make(job, facts, wanted, buffers, times)
+    })) {
+        Ok(made) => made,
         Err(panic) => {
             // The buffers may be in any state.
-            *scratch = None;
+            buffers.scratch = None;
             Err(panicked(&*panic))
         }
+    }
+}
+
+/// Makes the picture of the bytes that were read and writes it under a temporary name, if the
+/// writer is done with the file.
+fn make(
+    job: &Job,
+    facts: Facts,
+    wanted: Format,
+    buffers: &mut Buffers,
+    times: &mut Times,
+) -> Result<(Staged, Made), Failure> {
+    let Buffers { source, scratch } = buffers;
+    let scratch = match scratch {
+        Some(scratch) => scratch,
+        None => scratch.insert(Scratch::new().map_err(bad)?),
+    };
+    let facts = Facts {
+        // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
+        end_supplied: facts.last_try && picture::close(source),
+        ..facts
+    };
+    let mut last = Instant::now();
+    let recipe = &job.root.folder.recipe;
+    let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
+        let now = Instant::now();
+        times.add(step, now - last);
+        last = now;
+    });
+    let decoded = match &treated {
+        Ok(treated) if treated.warning.is_some() => Decoded::Damaged,
+        Ok(_) => Decoded::Whole,
+        Err(PictureError::Incomplete { .. }) => Decoded::CutShort,
+        Err(PictureError::Bad { .. }) => Decoded::Bad,
+    };
+    let (source_stays, unwritten) = match completeness::judge(decoded, facts) {
+        Verdict::Wait(why) => return Err(incomplete(why, treated)),
+        Verdict::Final {
+            source_stays,
+            unwritten,
+        } => (source_stays, unwritten),
+    };
+    let treated = treated.map_err(bad)?;
+    let made = Made {
+        bytes_out: treated.bytes.len() as u64,
+        width: treated.width,
+        height: treated.height,
+        source_stays,
+        warning: treated
+            .warning
+            .or_else(|| unwritten.then(|| UNWRITTEN.to_owned())),
+    };
+    let staged = staging::stage_for(&job.root, &job.file.path, treated.bytes);
+    let staged = staged.map_err(output::failure)?;
+    times.add(Step::Publish, last.elapsed());
+    Ok((staged, made))
+}
+
+/// The file is waited for: in which step that turned out, and for what.
+fn incomplete(why: Why, treated: Result<Treated<'_>, PictureError>) -> Failure {
+    let (step, decoder) = match treated {
+        Ok(treated) => (Step::Decode, treated.warning.unwrap_or_default()),
+        Err(PictureError::Incomplete { step, cause } | PictureError::Bad { step, cause }) => {
+            (step, cause)
+        }
+    };
+    let cause = match why {
+        Why::Decoder => decoder,
+        Why::CutShort => "premature end of data".to_owned(),
+        Why::Unwritten => UNWRITTEN.to_owned(),
+        Why::DecoderOverUnwritten => format!("{decoder}; {UNWRITTEN}"),
+    };
+    Failure::Incomplete { step, cause }
+}
+
+fn bad(cause: PictureError) -> Failure {
+    match cause {
+        PictureError::Incomplete { step, cause } => Failure::Incomplete { step, cause },
+        PictureError::Bad { step, cause } => Failure::Permanent { step, cause },
     }
 }
 
@@ -338,12 +364,9 @@ fn unreadable(job: &Job, cause: io::Error) -> Failure {
     }
 }
 
-/// Why a picture is waited for that could be treated, or would have failed.
-const UNWRITTEN: &str = "parts of it are zeros, or were never written";
-
 /// Reads the whole file, which was what the job says it is, and is it still afterwards. Returns
-/// whether it is a JPEG of which parts were never written.
-fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
+/// what is known of its writer.
+fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<Facts, Failure> {
     let failed = |cause| unreadable(job, cause);
     buffer.clear();
     // What only looks like a picture by its name may be large: its head tells.
@@ -369,18 +392,16 @@ fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<bool, Failure
     if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }
-    // A hole reads as zeros; on some systems it takes long to ask for one.
-    let zeros = picture::is_jpeg(buffer) && picture::has_zeros(buffer);
-    Ok(zeros && os::has_hole(&file, job.stamp.length))
-}
-
-/// Whether a picture that cannot be decoded may have a writer who has not come to all of it.
-fn may_be_written(job: &Job, source: &[u8]) -> bool {
-    if job.last_try {
-        job.history.open
-    } else {
-        picture::has_zeros(source)
-    }
+    let (is_jpeg, zeros) = (picture::is_jpeg(buffer), picture::has_zeros(buffer));
+    Ok(Facts {
+        last_try: job.last_try,
+        writer_open: job.history.open,
+        is_jpeg,
+        zeros,
+        // A hole reads as zeros; on some systems it takes long to ask for one.
+        hole: is_jpeg && zeros && os::has_hole(&file, job.stamp.length),
+        end_supplied: false,
+    })
 }
 
 /// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,

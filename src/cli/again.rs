@@ -129,7 +129,7 @@ fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitC
     };
     if asked > 0
         && running
-        && let Err(cause) = ledger::ring(&config.ledger)
+        && let Err(cause) = ledger::notify(&config.ledger)
     {
         let cause = anyhow::Error::new(cause);
         complain(&cause.context("the daemon was not told, and finds them in its next scan"));
@@ -185,8 +185,10 @@ fn ask_for(
         return refused("it is about to leave the folder, as the configuration says");
     }
     match entry.state {
-        State::InHand => return Ok(Named::Anyway("it is in hand right now".to_owned())),
-        State::Open | State::Asked => {
+        State::Claimed | State::Made => {
+            return Ok(Named::Anyway("it is in hand right now".to_owned()));
+        }
+        State::Released | State::Asked => {
             return Ok(Named::Anyway("it is taken up anyway".to_owned()));
         }
         State::Done if verb == Verb::Retry => {

@@ -281,7 +281,7 @@ impl Now<'_> {
     fn entered(&self, entry: &Entry) -> Answer {
         let same = entry.stamp == self.stamp;
         let answer = match entry.state {
-            State::InHand => self.in_hand(entry),
+            State::Claimed | State::Made => self.in_hand(entry),
             State::Done | State::Failed if !same || entry.gone => self.changed(entry),
             State::Done => self.done(entry),
             State::Failed => self.failed(entry),
@@ -291,8 +291,10 @@ impl Now<'_> {
                 let reason = format!("it is to be dealt with once more, as asked for at {at}");
                 Answer::new("queued", reason, self.turn())
             }
-            State::Open if same && self.age >= self.about.config.settle => self.given_back(entry),
-            State::Waiting | State::Asked | State::Open => self.unknown(),
+            State::Released if same && self.age >= self.about.config.settle => {
+                self.given_back(entry)
+            }
+            State::Waiting | State::Asked | State::Released => self.unknown(),
         };
         let mut answer = answer.with("suspect", entry.suspect);
         if entry.suspect && !matches!(entry.state, State::Done | State::Failed) {

@@ -5,57 +5,17 @@
 //! Only what was claimed while the folder said so is owed. Pictures done before stay where they are,
 //! whatever the configuration says later.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
-use rusqlite::{params, types::Value};
+use rusqlite::params;
 
-use super::{Ledger, Name, length};
-use crate::{
-    arrival::{FileKey, FolderId, Stamp},
-    config::{Folder, Source},
-    os,
+use super::{
+    connection::Ledger,
+    row::{Source, State, is_owed},
+    value::{Name, length, path_of, stamp},
 };
-
-/// Whether the source of a claimed file is to leave its folder.
-#[derive(Debug, Clone, Copy)]
-pub struct Dues {
-    pub once_done: bool,
-    pub once_failed: bool,
-    /// The source's, to tell it from a file that took its place.
-    pub inode: Option<u64>,
-    /// When anything of it last changed, to tell that its bytes were written anew.
-    pub ctime_ns: Option<i64>,
-}
-
-impl Dues {
-    /// What a folder says of a file as it is now.
-    #[must_use]
-    pub fn of(folder: &Folder, metadata: &fs::Metadata) -> Dues {
-        let (once_done, once_failed) = (
-            folder.after != Source::Keep,
-            folder.on_failure != Source::Keep,
-        );
-        let leaves = once_done || once_failed;
-        Dues {
-            once_done,
-            once_failed,
-            inode: leaves.then(|| os::inode(metadata)),
-            ctime_ns: os::ctime_ns(metadata).filter(|_| leaves),
-        }
-    }
-
-    pub const NONE: Dues = Dues {
-        once_done: false,
-        once_failed: false,
-        inode: None,
-        ctime_ns: None,
-    };
-
-    pub(super) fn as_row(self) -> i64 {
-        i64::from(self.once_done) + 2 * i64::from(self.once_failed)
-    }
-}
+use crate::arrival::{FileKey, FolderId, Stamp};
 
 /// A source that is still to leave.
 #[derive(Debug)]
@@ -88,13 +48,14 @@ impl Ledger {
         at_most: usize,
     ) -> anyhow::Result<Vec<Owed>> {
         self.guarded(|connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT path, length, mtime_ns, inode, state = 'failed', ctime_ns
-                 FROM file INDEXED BY owed
-                 WHERE source = 'owed' AND folder = ?1 AND path > ?2
+            let mut select = connection.prepare_cached(concat!(
+                "SELECT path, length, mtime_ns, inode, state, ctime_ns
+                 FROM file INDEXED BY owed WHERE ",
+                is_owed!(),
+                " AND folder = ?1 AND path > ?2
                  AND (?4 OR typeof(path) = 'text')
                  ORDER BY path LIMIT ?3",
-            )?;
+            ))?;
             let after = Name(after.unwrap_or(Path::new("")));
             let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
             // Elsewhere names that are no Unicode cannot be made again of their bytes.
@@ -105,12 +66,9 @@ impl Ledger {
                         folder,
                         path: Arc::from(path_of(row.get(0)?)),
                     },
-                    stamp: Stamp {
-                        length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
-                        mtime_ns: row.get(2)?,
-                    },
+                    stamp: stamp(row.get(1)?, row.get(2)?),
                     inode: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
-                    failed: row.get(4)?,
+                    failed: row.get::<_, State>(4)? == State::Failed,
                     ctime_ns: row.get(5)?,
                 })
             });
@@ -126,16 +84,16 @@ impl Ledger {
             let transaction = connection.transaction().context(context)?;
             for (owed, left) in sources {
                 let (source, state) = match left {
-                    Left::Gone => (Some("gone"), None),
-                    Left::Kept => (None, None),
-                    Left::Replaced => (None, Some("released")),
+                    Left::Gone => (Source::Gone, None),
+                    Left::Kept => (Source::Stays, None),
+                    Left::Replaced => (Source::Stays, Some(State::Released)),
                 };
                 transaction
-                    .prepare_cached(
+                    .prepare_cached(concat!(
                         "UPDATE file SET source = ?5, state = ifnull(?6, state)
-                         WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
-                         AND source = 'owed'",
-                    )?
+                         WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4 AND ",
+                        is_owed!(),
+                    ))?
                     .execute(params![
                         owed.file.folder.0,
                         Name(&owed.file.path),
@@ -151,32 +109,13 @@ impl Ledger {
     }
 }
 
-/// A path as it was before [`Name`] wrote it.
-#[cfg(unix)]
-pub(super) fn path_of(value: Value) -> std::path::PathBuf {
-    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
-    match value {
-        Value::Text(text) => text.into(),
-        Value::Blob(bytes) => OsString::from_vec(bytes).into(),
-        _ => std::path::PathBuf::new(),
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) fn path_of(value: Value) -> std::path::PathBuf {
-    match value {
-        Value::Text(text) => text.into(),
-        _ => std::path::PathBuf::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::{
-        ledger::{Fate, Standing},
+        ledger::{Dues, Fate, Standing},
         outcome::Step,
     };
 

@@ -20,7 +20,13 @@ use anyhow::Context;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params, types::Value};
 use tracing::{error, info, warn};
 
-use super::{Ledger, Name, in_ms, now_ms, open::is_corrupt};
+use super::{
+    connection::Ledger,
+    dues::Dues,
+    open::is_corrupt,
+    row::{Run, Source, State, is_in_hand},
+    value::{Name, in_ms, now_ms},
+};
 use crate::{arrival::FileKey, log::text, outcome::Step};
 
 /// Deaths with a file in hand that fail it: the first in the daemon, the others in trials.
@@ -91,23 +97,24 @@ impl Ledger {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .context(context)?;
-            let ended: Option<String> = transaction
+            let last: Option<Run> = transaction
                 .query_row("SELECT state FROM daemon", [], |row| row.get(0))
                 .optional()
                 .context(context)?;
-            let recovered = match ended.as_deref() {
+            let recovered = match last {
                 // Everything had its fate then; a large ledger is not gone through for nothing.
-                Some("ended") => Recovered::default(),
-                ended => give_back(&transaction, ended != Some("stopping")).context(context)?,
+                Some(Run::Ended) => Recovered::default(),
+                Some(Run::Stopping) => give_back(&transaction, false).context(context)?,
+                Some(Run::Running) | None => give_back(&transaction, true).context(context)?,
             };
-            note_state(&transaction, "running").context(context)?;
+            note_run(&transaction, Run::Running).context(context)?;
             transaction.commit().context(context)?;
             Ok(recovered)
         });
         match first {
             // It has been begun anew, and there is nothing to give back.
             Err(cause) if is_corrupt(&cause) => {
-                note_state(&self.connection(), "running").context(context)?;
+                note_run(&self.connection(), Run::Running).context(context)?;
                 Ok(Recovered::default())
             }
             first => first,
@@ -117,12 +124,12 @@ impl Ledger {
     /// Notes that the process was told to stop: however it ends now, no picture is the cause.
     pub fn stopping(&self) -> anyhow::Result<()> {
         self.stopping.store(true, Ordering::Release);
-        note_state(&self.connection(), "stopping").context("cannot write to the ledger")
+        note_run(&self.connection(), Run::Stopping).context("cannot write to the ledger")
     }
 
     /// Notes that the process ends with nothing in hand.
     pub fn ended(&self) -> anyhow::Result<()> {
-        note_state(&self.connection(), "ended").context("cannot write to the ledger")
+        note_run(&self.connection(), Run::Ended).context("cannot write to the ledger")
     }
 
     /// Counts a trial that ended in death. Returns how many count by now. When the daemon is
@@ -140,16 +147,18 @@ impl Ledger {
     }
 }
 
-fn note_state(connection: &rusqlite::Connection, state: &str) -> rusqlite::Result<()> {
+fn note_run(connection: &rusqlite::Connection, run: Run) -> rusqlite::Result<()> {
     let sql = "INSERT INTO daemon (id, state) VALUES (1, ?1)
                ON CONFLICT (id) DO UPDATE SET state = excluded.state";
-    connection.execute(sql, [state]).map(|_| ())
+    connection.execute(sql, [run]).map(|_| ())
 }
 
 fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Recovered> {
-    let sql = "SELECT file.folder, path, input, state = 'claimed', alone, ends
-               FROM file JOIN folder ON folder.id = file.folder
-               WHERE state IN ('claimed', 'made')";
+    let sql = concat!(
+        "SELECT file.folder, path, input, state, alone, ends
+         FROM file JOIN folder ON folder.id = file.folder WHERE ",
+        is_in_hand!()
+    );
     let claims: Vec<Claim> = transaction
         .prepare(sql)?
         .query_map([], |row| {
@@ -158,7 +167,7 @@ fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Reco
                 folder: row.get(0)?,
                 absolute: shown(&row.get(2)?).join(shown(&path)),
                 path,
-                in_hand: row.get(3)?,
+                in_hand: row.get::<_, State>(3)? == State::Claimed,
                 alone: row.get(4)?,
                 ends: row.get(5)?,
             })
@@ -174,16 +183,16 @@ fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Reco
         let failed = ends >= ENDS;
         let waits = suspect && claim.alone && !failed;
         let state = match (failed, waits) {
-            (true, _) => "failed",
-            (_, true) => "waiting",
-            _ => "released",
+            (true, _) => State::Failed,
+            (_, true) => State::Waiting,
+            _ => State::Released,
         };
         let now = now_ms();
         transaction
             .prepare_cached(
                 "UPDATE file SET state = ?3, changed_ms = ?4, step = ?5, reason = ?6, ends = ?7,
                  crashes = max(crashes, ?8), tries = ?9, next_ms = ?10, told_ms = ?11,
-                 source = CASE WHEN ?3 = 'failed' AND dues & 2 THEN 'owed' END
+                 source = CASE WHEN dues & ?12 THEN ?13 END
                  WHERE folder = ?1 AND path = ?2",
             )?
             .execute(params![
@@ -198,6 +207,8 @@ fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Reco
                 waits.then_some(ends),
                 waits.then(|| now.saturating_add(in_ms(pause(ends)))),
                 waits.then_some(now),
+                if failed { Dues::ONCE_FAILED } else { 0 },
+                Source::Owed,
             ])?;
         recovered.suspects += usize::from(suspect && !failed);
         if suspect && claim.alone {
@@ -223,7 +234,7 @@ mod tests {
     use super::*;
     use crate::{
         arrival::{FolderId, Stamp},
-        ledger::{Dues, Fate, Standing},
+        ledger::{Fate, Standing},
     };
 
     const STAMP: Stamp = Stamp {

@@ -18,9 +18,11 @@ use rusqlite::{
 };
 
 use super::{
-    Ledger, Name, PIECE, length, now_ms,
+    connection::Ledger,
     open::{SCHEMA, beside, is_corrupt, refuse_remote, too_new},
-    owed::path_of,
+    row::{Source, State, is_decided, is_gone},
+    standing::PIECE,
+    value::{Name, length, milliseconds, now_ms, path_of, stamp, time},
 };
 use crate::{
     arrival::{FileKey, FolderId, Stamp},
@@ -59,20 +61,6 @@ pub fn daemon(ledger: &Path) -> anyhow::Result<Option<Daemon>> {
             .and_then(|metadata| metadata.modified())
             .ok(),
     }))
-}
-
-/// Where a file stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// A worker has it, or its picture waits to be published.
-    InHand,
-    /// Given back: it is taken up like a new file.
-    Open,
-    /// Somebody wants it to be dealt with once more.
-    Asked,
-    Waiting,
-    Done,
-    Failed,
 }
 
 /// What the ledger knows of a file.
@@ -183,22 +171,22 @@ impl Visitor {
         let entry = self.connection.prepare_cached(sql).context(ASK)?.query_row(
             params![file.folder.0, Name(&file.path)],
             |row| {
-                let source: Option<String> = row.get(12)?;
+                let source: Source = row.get(12)?;
                 Ok(Entry {
                     path: file.path.to_path_buf(),
                     stamp: stamp(row.get(0)?, row.get(1)?),
                     recipe: row.get::<_, i64>(2)?.cast_unsigned(),
-                    state: state(row.get_ref(3)?.as_bytes()?),
+                    state: row.get(3)?,
                     since: time(row.get(4)?),
                     suspect: row.get::<_, i64>(5)? > 0,
                     step: row.get_ref(6)?.as_str_or_null()?.and_then(Step::named),
                     reason: row.get(7)?,
                     output: row.get::<_, Option<Value>>(8)?.map(path_of),
-                    took: row.get::<_, Option<i64>>(9)?.map(super::milliseconds),
+                    took: row.get::<_, Option<i64>>(9)?.map(milliseconds),
                     tries: row.get(10)?,
                     next: row.get::<_, Option<i64>>(11)?.map(time),
-                    owed: source.as_deref() == Some("owed"),
-                    gone: source.as_deref() == Some("gone"),
+                    owed: source == Source::Owed,
+                    gone: source == Source::Gone,
                 })
             },
         );
@@ -219,12 +207,11 @@ impl Visitor {
         let mut select = self.connection.prepare(sql).context(ASK)?;
         let mut rows = select.query([folder.0]).context(ASK)?;
         while let Some(row) = rows.next().context(ASK)? {
-            let state = state(row.get_ref(0)?.as_bytes()?);
+            let state: State = row.get(0).context(ASK)?;
             let changed: i64 = row.get(1)?;
-            let is_decided = matches!(state, State::Done | State::Failed);
             match state {
-                State::InHand => tally.in_hand += 1,
-                State::Open | State::Asked => tally.open += 1,
+                State::Claimed | State::Made => tally.in_hand += 1,
+                State::Released | State::Asked => tally.open += 1,
                 State::Waiting => {
                     tally.waiting += 1;
                     let at = row.get::<_, Option<i64>>(5)?.unwrap_or_default();
@@ -251,11 +238,11 @@ impl Visitor {
                     }
                 }
             }
-            if is_decided {
-                let source = row.get_ref(4)?.as_bytes_or_null()?;
-                let is_stale = row.get::<_, i64>(3)? != recipe && source != Some(b"gone");
+            if state.is_decided() {
+                let source: Source = row.get(4).context(ASK)?;
+                let is_stale = row.get::<_, i64>(3)? != recipe && source != Source::Gone;
                 tally.stale += u64::from(is_stale);
-                tally.owed += u64::from(source == Some(b"owed"));
+                tally.owed += u64::from(source == Source::Owed);
             } else {
                 tally.suspects += u64::from(row.get::<_, i64>(2)? > 0);
             }
@@ -288,12 +275,16 @@ impl Visitor {
             Which::Failed => None,
             Which::Stale(recipe) => Some(recipe.cast_signed()),
         };
-        let sql = "SELECT path, length, mtime_ns FROM file
-                   WHERE folder = ?1 AND (?2 IS NULL OR path > ?2) AND source IS NOT 'gone' AND CASE WHEN ?3 IS NULL
-                   THEN state = 'failed' ELSE state IN ('done', 'failed') AND recipe <> ?3 END
-                   ORDER BY path LIMIT ?4";
+        let sql = concat!(
+            "SELECT path, length, mtime_ns FROM file
+             WHERE folder = ?1 AND (?2 IS NULL OR path > ?2) AND NOT ",
+            is_gone!(),
+            " AND CASE WHEN ?3 IS NULL THEN state = ?5 ELSE ",
+            is_decided!(),
+            " AND recipe <> ?3 END ORDER BY path LIMIT ?4",
+        );
         let mut select = self.connection.prepare_cached(sql).context(ASK)?;
-        let row = params![folder.0, after.map(Name), recipe, PIECE];
+        let row = params![folder.0, after.map(Name), recipe, PIECE, State::Failed];
         select
             .query_map(row, |row| {
                 Ok((path_of(row.get(0)?), stamp(row.get(1)?, row.get(2)?)))
@@ -317,12 +308,12 @@ impl Visitor {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .context(context)?;
-        let sql = "UPDATE file SET state = 'asked', changed_ms = ?5, ends = 0,
-                   crashes = crashes + ends > 0 OR ifnull(step = 'picture', 0),
+        let sql = "UPDATE file SET state = ?7, changed_ms = ?5, ends = 0,
+                   crashes = crashes + ends > 0 OR ifnull(step = ?8, 0),
                    step = NULL, reason = NULL, tries = NULL, next_ms = NULL, told_ms = NULL
                    WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
                    AND source IS NULL
-                   AND (state IN ('failed', 'waiting') OR ?6 AND state = 'done')";
+                   AND (state IN (?9, ?10) OR ?6 AND state = ?11)";
         let mut asked = 0;
         {
             let mut update = transaction.prepare_cached(sql).context(context)?;
@@ -333,7 +324,12 @@ impl Visitor {
                     length(*stamp),
                     stamp.mtime_ns,
                     now_ms(),
-                    done
+                    done,
+                    State::Asked,
+                    Step::Picture.name(),
+                    State::Failed,
+                    State::Waiting,
+                    State::Done
                 ];
                 asked += update.execute(row).context(context)?;
             }
@@ -348,12 +344,13 @@ impl Ledger {
     pub fn is_asked_for(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
         self.guarded(|connection| {
             let sql = "SELECT 1 FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3
-                       AND mtime_ns = ?4 AND state = 'asked'";
+                       AND mtime_ns = ?4 AND state = ?5";
             let row = params![
                 file.folder.0,
                 Name(&file.path),
                 length(stamp),
-                stamp.mtime_ns
+                stamp.mtime_ns,
+                State::Asked
             ];
             connection
                 .prepare_cached(sql)
@@ -420,28 +417,6 @@ fn immutable(path: &Path) -> PathBuf {
         })
         .collect();
     PathBuf::from(format!("file:{escaped}?immutable=1"))
-}
-
-fn state(text: &[u8]) -> State {
-    match text {
-        b"claimed" | b"made" => State::InHand,
-        b"waiting" => State::Waiting,
-        b"done" => State::Done,
-        b"failed" => State::Failed,
-        b"asked" => State::Asked,
-        _ => State::Open,
-    }
-}
-
-fn stamp(length: i64, mtime_ns: i64) -> Stamp {
-    Stamp {
-        length: u64::try_from(length).unwrap_or(0),
-        mtime_ns,
-    }
-}
-
-fn time(ms: i64) -> SystemTime {
-    SystemTime::UNIX_EPOCH + super::milliseconds(ms)
 }
 
 /// A value that is replaced often, in one buffer.

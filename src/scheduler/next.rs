@@ -8,6 +8,7 @@ use tracing::debug;
 use super::{Flight, Job, Queue, Until};
 use crate::{
     arrival::{FileKey, History, Stamp},
+    completeness::waits_for_its_writer,
     ledger::{Dues, Standing},
     log::text,
     outcome::Step,
@@ -58,7 +59,8 @@ impl Queue<'_> {
                 ..history
             };
             let dues = Dues::of(&root.folder, &metadata);
-            if history.open && !last_try && (dues.once_done || dues.once_failed) {
+            let leaves = dues.once_done || dues.once_failed;
+            if waits_for_its_writer(history.open, last_try, leaves) {
                 self.settle.wait_for_close(file, history);
                 continue;
             }

@@ -31,7 +31,7 @@ fn last_seen(entry: &Entry, next: &str) -> Answer {
         State::Done => format!("the file was done at {at}"),
         State::Failed => format!("the file failed at {at} ({})", cause(entry)),
         State::Waiting => format!("the file waits since {at} ({})", cause(entry)),
-        State::InHand | State::Open | State::Asked => {
+        State::Claimed | State::Made | State::Released | State::Asked => {
             format!("the file was last heard of at {at}")
         }
     };

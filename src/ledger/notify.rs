@@ -9,21 +9,23 @@ use std::{
     path::Path,
 };
 
+use ::notify::{EventKind, RecursiveMode, Watcher};
 use anyhow::Context;
 use crossbeam_channel::Sender;
-use notify::{EventKind, RecursiveMode, Watcher};
 
 use super::open::beside;
+use crate::stop::wake;
 
+/// The folder's name, behind the ledger's.
 const FOLDER: &str = ".bell";
 
-/// Listens until it is dropped.
-pub struct Bell {
-    _watcher: notify::RecommendedWatcher,
+/// Notified until it is dropped.
+pub struct Listener {
+    _watcher: ::notify::RecommendedWatcher,
 }
 
-/// Listens for commands, and passes word on to `ring`.
-pub fn hang_bell(ledger: &Path, ring: Sender<()>) -> anyhow::Result<Bell> {
+/// Wakes `changed` whenever a command has changed the ledger.
+pub fn listen(ledger: &Path, changed: Sender<()>) -> anyhow::Result<Listener> {
     let folder = beside(ledger, FOLDER);
     let context = || format!("cannot watch {}", folder.display());
     match fs::create_dir(&folder) {
@@ -32,26 +34,25 @@ pub fn hang_bell(ledger: &Path, ring: Sender<()>) -> anyhow::Result<Bell> {
         }
         _ => {}
     }
-    let callback = move |event: notify::Result<notify::Event>| {
-        let rings = match event {
+    let callback = move |event: ::notify::Result<::notify::Event>| {
+        let is_notice = match event {
             Ok(event) => matches!(event.kind, EventKind::Create(_)),
             // What was lost may have been a command's.
             Err(_) => true,
         };
-        if rings {
-            // If a word waits there already, it says the same.
-            let (Ok(()) | Err(_)) = ring.try_send(());
+        if is_notice {
+            wake(&changed);
         }
     };
-    let mut watcher = notify::recommended_watcher(callback).with_context(context)?;
+    let mut watcher = ::notify::recommended_watcher(callback).with_context(context)?;
     watcher
         .watch(&folder, RecursiveMode::NonRecursive)
         .with_context(context)?;
-    Ok(Bell { _watcher: watcher })
+    Ok(Listener { _watcher: watcher })
 }
 
-/// Rings the bell of the daemon that works with a ledger.
-pub fn ring(ledger: &Path) -> io::Result<()> {
+/// Notifies the daemon that works with a ledger.
+pub fn notify(ledger: &Path) -> io::Result<()> {
     let file = beside(ledger, FOLDER).join(std::process::id().to_string());
     match File::create_new(&file) {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {

@@ -1,0 +1,81 @@
+//! A worker takes a file.
+
+use anyhow::Context;
+use rusqlite::params;
+
+use super::{
+    connection::Ledger,
+    dues::Dues,
+    row::State,
+    value::{Name, length, now_ms},
+};
+use crate::arrival::{FileKey, Stamp};
+
+impl Ledger {
+    /// Notes that a worker takes the file in hand, `alone` or beside others, and that what it had
+    /// in hand before is `made`.
+    pub fn claim(
+        &self,
+        file: &FileKey,
+        stamp: Stamp,
+        recipe: u64,
+        alone: bool,
+        made: Option<&FileKey>,
+        dues: Dues,
+    ) -> anyhow::Result<()> {
+        self.guarded(|connection| {
+            let transaction = connection
+                .transaction()
+                .context("cannot claim the file in the ledger")?;
+            if let Some(made) = made {
+                let sql = "UPDATE file SET state = ?3
+                       WHERE folder = ?1 AND path = ?2 AND state = ?4";
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![
+                        made.folder.0,
+                        Name(&made.path),
+                        State::Made,
+                        State::Claimed
+                    ])
+                    .context("cannot claim the file in the ledger")?;
+            }
+            let mut insert = transaction.prepare_cached(
+            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone,
+               dues, inode, ctime_ns)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?11, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (folder, path) DO UPDATE SET
+               length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
+               state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
+               crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
+                         THEN crashes ELSE 0 END,
+               ends = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
+                      THEN ends ELSE 0 END,
+               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
+               tries = NULL, next_ms = NULL, told_ms = NULL,
+               dues = excluded.dues, inode = excluded.inode, ctime_ns = excluded.ctime_ns,
+               source = NULL",
+        )?;
+            let row = params![
+                file.folder.0,
+                Name(&file.path),
+                length(stamp),
+                stamp.mtime_ns,
+                recipe.cast_signed(),
+                now_ms(),
+                alone,
+                dues.as_row(),
+                dues.inode.map(u64::cast_signed),
+                dues.ctime_ns,
+                State::Claimed,
+            ];
+            insert
+                .execute(row)
+                .context("cannot claim the file in the ledger")?;
+            drop(insert);
+            transaction
+                .commit()
+                .context("cannot claim the file in the ledger")
+        })
+    }
+}

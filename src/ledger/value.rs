@@ -1,0 +1,75 @@
+//! How paths, lengths and times are kept in SQLite.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::{
+    ToSql,
+    types::{ToSqlOutput, Value},
+};
+
+use crate::arrival::Stamp;
+
+/// A path as SQLite keeps it: text where it is UTF-8, so that people can read it, else its bytes.
+pub struct Name<'a>(pub &'a Path);
+
+impl ToSql for Name<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self.0.to_str() {
+            Some(text) => Ok(ToSqlOutput::from(text)),
+            None => Ok(ToSqlOutput::from(self.0.as_os_str().as_encoded_bytes())),
+        }
+    }
+}
+
+pub fn length(stamp: Stamp) -> i64 {
+    i64::try_from(stamp.length).unwrap_or(i64::MAX)
+}
+
+pub fn in_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Nothing for a negative number.
+pub fn milliseconds(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A path as it was before [`Name`] wrote it.
+#[cfg(unix)]
+pub fn path_of(value: Value) -> PathBuf {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    match value {
+        Value::Text(text) => text.into(),
+        Value::Blob(bytes) => OsString::from_vec(bytes).into(),
+        _ => PathBuf::new(),
+    }
+}
+
+#[cfg(not(unix))]
+pub fn path_of(value: Value) -> PathBuf {
+    match value {
+        Value::Text(text) => text.into(),
+        _ => PathBuf::new(),
+    }
+}
+
+pub fn stamp(length: i64, mtime_ns: i64) -> Stamp {
+    Stamp {
+        length: u64::try_from(length).unwrap_or(0),
+        mtime_ns,
+    }
+}
+
+pub fn time(ms: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + milliseconds(ms)
+}
