@@ -8,7 +8,8 @@
 //! [`PATIENCE`](crate::settle::PATIENCE).
 
 /// What is known of a file beside what its decoder says.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// The file has not changed for so long that no more is expected.
     pub last_try: bool,
@@ -144,6 +145,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a case after the other")]
     fn a_writer_is_done_when_nothing_speaks_against_it() {
         use Decoded::{Bad, CutShort, Damaged, Whole};
         use Verdict::Wait;

@@ -5,6 +5,8 @@
 //! everything at once; that is what keeps the ring settle → workers → publish → settle from
 //! locking up.
 
+mod decide;
+mod job;
 mod next;
 mod outcome;
 mod quarantine;
@@ -20,47 +22,19 @@ use crossbeam_channel::{Receiver, Select, Sender};
 use indicatif::ProgressBar;
 use tracing::{info, warn};
 
+pub use self::job::{Job, Until};
 use self::quarantine::Quarantine;
 use crate::{
-    arrival::{FileEvent, FileKey, FolderId, Hint, History, Stamp},
-    ledger::{Dues, Ledger},
+    arrival::{FileEvent, FileKey, FolderId, Hint, Stamp},
+    ledger::Ledger,
     log::text,
     outcome::Outcome,
     report::Report,
-    retry::NextTry,
     root::Root,
     settle::{Settle, Waits},
     stop::wake,
     watchdog,
 };
-
-/// A file for a worker, with everything that it was queued with: a reload does not touch it.
-#[derive(Debug)]
-pub struct Job {
-    pub file: FileKey,
-    pub root: Arc<Root>,
-    /// Length and mtime at the look that found it settled.
-    pub stamp: Stamp,
-    /// Whether the file is to leave its folder then.
-    pub dues: Dues,
-    pub history: History,
-    /// What is there now is all that will come: a damaged picture is taken as it is.
-    pub last_try: bool,
-    /// What comes if it fails for what may pass.
-    pub next_try: NextTry,
-    /// For a suspect, which is taken while no other file is in hand: the configuration that its
-    /// trial loads.
-    pub trial: Option<Arc<Path>>,
-    pub queued: Instant,
-}
-
-impl Job {
-    /// The file's absolute path.
-    #[must_use]
-    pub fn source(&self) -> PathBuf {
-        self.root.folder.input.join(&self.file.path)
-    }
-}
 
 /// What the `settle` thread works on; a reload replaces it whole.
 #[derive(Debug, Clone)]
@@ -80,15 +54,6 @@ pub enum Control {
     Asked,
 }
 
-/// When the loop ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// When it is told to stop.
-    Stopped,
-    /// When every file that the scan found has its fate; what may pass is not waited for.
-    AllDone,
-}
-
 /// The channels of the `settle` thread.
 pub struct Ends {
     pub events: Receiver<FileEvent>,
@@ -105,13 +70,6 @@ const TRY_OUTPUT: Duration = Duration::from_secs(10);
 
 /// Runs the `settle` thread. Returns the report over everything.
 pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &ProgressBar) -> Report {
-    let Ends {
-        events,
-        control,
-        jobs,
-        outcomes,
-        room,
-    } = ends;
     let mut queue = Queue {
         settle: Settle::new(plan.waits),
         roots: plan.roots,
@@ -135,7 +93,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             next = queue.next_job();
         }
         if queue.make_room() {
-            wake(&room);
+            wake(&ends.room);
         }
         let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
         watchdog::waiting(waiting);
@@ -150,62 +108,90 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         if queue.in_flight.is_empty() && queue.settle.fresh() == 0 {
             queue.end_burst();
         }
-
-        let mut select = Select::new();
-        let outcome_ready = select.recv(&outcomes);
-        let control_ready = select.recv(&control);
         // A single run leaves nothing out: its scan waits until there is room.
         let has_room = until == Until::Stopped || !queue.settle.is_full();
-        let event_ready = (events_open && has_room).then(|| select.recv(&events));
-        let job_ready = next.is_some().then(|| select.send(&jobs));
         let deadline = queue.next_deadline();
         watchdog::idle();
-        let ready = match deadline {
-            Some(deadline) if next.is_none() => select.select_deadline(deadline),
-            _ => Ok(select.select()),
-        };
-        let Ok(ready) = ready else { continue };
-        let index = ready.index();
-        if index == outcome_ready {
-            match ready.recv(&outcomes) {
-                Ok(outcome) => queue.conclude(outcome),
-                // Publishing has ended before us: the process is going down.
-                Err(_) => break,
+        match ends.wait(&mut next, events_open && has_room, deadline) {
+            Woken::Deadline => {}
+            Woken::Outcome(outcome) => queue.conclude(outcome),
+            Woken::Control(Control::Adopt(plan)) => queue.adopt(plan),
+            Woken::Control(Control::Report) => queue.report_now(),
+            Woken::Control(Control::Asked) => queue.settle.look_again(Instant::now()),
+            Woken::Event(event) => queue.observe(event),
+            Woken::EventsOver => (events_open, queue.scanning) = (false, false),
+            Woken::Sent(queued) => {
+                queue.burst.start(queued);
+                queue.total.start(queued);
             }
-        } else if index == control_ready {
-            match ready.recv(&control) {
-                Ok(Control::Adopt(plan)) => queue.adopt(plan),
-                Ok(Control::Report) => queue.report_now(),
-                Ok(Control::Asked) => queue.settle.look_again(Instant::now()),
-                Err(_) => break,
-            }
-        } else if Some(index) == event_ready {
-            if let Ok(event) = ready.recv(&events) {
-                queue.observe(event);
-            } else {
-                events_open = false;
-                queue.scanning = false;
-            }
-        } else if Some(index) == job_ready
-            && let Some(job) = next.take()
-        {
-            queue.burst.start(job.queued);
-            queue.total.start(job.queued);
-            if ready.send(&jobs, job).is_err() {
-                break;
-            }
-        } else {
-            // The loop must complete what it selected; there is nothing else to select.
-            unreachable!("an operation that was not selected is ready");
+            Woken::Over => break,
         }
     }
     // Stopping runs down the channels: no more jobs, and what is in hand comes back.
+    let Ends { jobs, outcomes, .. } = ends;
     drop((jobs, next));
     for outcome in &outcomes {
         queue.conclude(outcome);
     }
     queue.end_burst();
     queue.total
+}
+
+/// What the loop woke up for.
+enum Woken {
+    Outcome(Outcome),
+    Control(Control),
+    Event(FileEvent),
+    /// The scan of a single run has ended.
+    EventsOver,
+    /// The next job, queued at this instant, is in the channel.
+    Sent(Instant),
+    Deadline,
+    /// The order to stop; or a neighbour has ended before us, and the process is going down.
+    Over,
+}
+
+impl Ends {
+    /// Waits on everything at once: so a full queue holds up nothing. A job that waits to be sent is
+    /// not held back by a deadline, which is only about what could be sent instead.
+    fn wait(&self, next: &mut Option<Job>, wants_events: bool, deadline: Option<Instant>) -> Woken {
+        let mut select = Select::new();
+        let outcome_ready = select.recv(&self.outcomes);
+        let control_ready = select.recv(&self.control);
+        let event_ready = wants_events.then(|| select.recv(&self.events));
+        let job_ready = next.is_some().then(|| select.send(&self.jobs));
+        let ready = match deadline {
+            Some(deadline) if next.is_none() => select.select_deadline(deadline),
+            _ => Ok(select.select()),
+        };
+        let Ok(ready) = ready else {
+            return Woken::Deadline;
+        };
+        let index = ready.index();
+        if index == outcome_ready {
+            ready
+                .recv(&self.outcomes)
+                .map_or(Woken::Over, Woken::Outcome)
+        } else if index == control_ready {
+            ready
+                .recv(&self.control)
+                .map_or(Woken::Over, Woken::Control)
+        } else if Some(index) == event_ready {
+            ready
+                .recv(&self.events)
+                .map_or(Woken::EventsOver, Woken::Event)
+        } else if Some(index) == job_ready
+            && let Some(job) = next.take()
+        {
+            let queued = job.queued;
+            ready
+                .send(&self.jobs, job)
+                .map_or(Woken::Over, |()| Woken::Sent(queued))
+        } else {
+            // The loop must complete what it selected; there is nothing else to select.
+            unreachable!("an operation that was not selected is ready");
+        }
+    }
 }
 
 /// A file that is next, queued or being worked on.

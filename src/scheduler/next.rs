@@ -5,11 +5,15 @@ use std::{fs, io, path::Path, sync::Arc, time::Instant};
 
 use tracing::debug;
 
-use super::{Flight, Job, Queue, Until};
+use super::{
+    Flight, Queue,
+    decide::{self, Next},
+    job::Job,
+};
 use crate::{
     arrival::{FileKey, History, Stamp},
     completeness::waits_for_its_writer,
-    ledger::{Dues, Standing},
+    ledger::Dues,
     log::text,
     outcome::Step,
     retry::NextTry,
@@ -64,48 +68,41 @@ impl Queue<'_> {
                 self.settle.wait_for_close(file, history);
                 continue;
             }
-            match self.ledger.standing(&file, stamp) {
-                Ok(Standing::Decided | Standing::Owed) => {
-                    debug!(path = text(&path), "dealt with before");
+            let standing = match self.ledger.standing(&file, stamp) {
+                Ok(standing) => standing,
+                Err(cause) => {
+                    self.put_off(file, history, Step::Ledger, &cause);
+                    continue;
                 }
-                Ok(Standing::Open {
-                    waiting: Some(next),
-                    for_output,
-                    ..
-                }) if self.goes_on(history, next)
-                    && !(for_output && root.output.looks_usable()) =>
-                {
-                    let now = Instant::now();
+            };
+            let now = Instant::now();
+            let alone = self.quarantine.alone() == Some(&file);
+            let usable = || root.output.looks_usable();
+            match decide::next(standing, &history, self.until, alone, usable) {
+                Next::Skip => debug!(path = text(&path), "dealt with before"),
+                Next::Resume { next, for_output } => {
                     if for_output {
                         self.wait_for_output(file.folder, now);
                     }
                     self.settle.resume(file, history, next, now);
                 }
-                Ok(Standing::Open {
-                    waiting, suspicion, ..
-                }) => {
-                    let history = match waiting {
-                        Some(next) if history.retries == 0 => {
-                            history.scheduled(next, Instant::now())
-                        }
-                        _ => history,
+                Next::Quarantine {
+                    suspicion,
+                    schedule,
+                } => {
+                    let suspect = Settled {
+                        file,
+                        history: on_schedule(history, schedule, now),
+                        last_try,
                     };
-                    let alone = self.quarantine.alone() == Some(&file);
-                    if suspicion > 0 && !alone {
-                        let suspect = Settled {
-                            file,
-                            history,
-                            last_try,
-                        };
-                        self.quarantine.put(suspect, suspicion, Instant::now());
-                        continue;
-                    }
+                    self.quarantine.put(suspect, suspicion, now);
+                }
+                Next::Queue { schedule } => {
+                    let history = on_schedule(history, schedule, now);
                     self.in_flight
                         .insert(file.clone(), Flight { stamp, hint: None });
-                    let queued = Instant::now();
-                    let next_try = self.settle.next_try(history, queued);
                     return Some(Job {
-                        next_try,
+                        next_try: self.settle.next_try(history, now),
                         trial: alone.then(|| Arc::clone(&self.config)),
                         file,
                         root,
@@ -113,10 +110,9 @@ impl Queue<'_> {
                         dues,
                         history,
                         last_try,
-                        queued,
+                        queued: now,
                     });
                 }
-                Err(cause) => self.put_off(file, history, Step::Ledger, &cause),
             }
         }
         None
@@ -170,10 +166,8 @@ impl Queue<'_> {
         let quiet = !self.scanning && !due && self.settle.fresh() == 0;
         quiet || self.quarantine.is_overdue(now)
     }
+}
 
-    /// Whether a file stays on the schedule that the ledger knows of. Its own tries are up to
-    /// `settle` alone, whose clock nobody sets; and who starts a single run wants everything tried.
-    fn goes_on(&self, history: History, next: NextTry) -> bool {
-        self.until == Until::Stopped && history.retries == 0 && !next.wait.is_zero()
-    }
+fn on_schedule(history: History, schedule: Option<NextTry>, now: Instant) -> History {
+    schedule.map_or(history, |next| history.scheduled(next, now))
 }

@@ -4,12 +4,17 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, warn};
 
-use super::{Queue, Until, tell_endless};
+use super::{
+    Queue,
+    decide::{self, After},
+    job::Until,
+    tell_endless,
+};
 use crate::{
     arrival::{FileEvent, FileKey, Hint, History, Stamp},
     ledger::Fate,
     log::text,
-    outcome::{Failure, Outcome, Step},
+    outcome::{Outcome, Step},
     output,
     settle::Verdict,
 };
@@ -37,40 +42,26 @@ impl Queue<'_> {
             self.settle.hasten_all(file.folder, now);
         }
         let hint = self.in_flight.remove(&file).and_then(|flight| flight.hint);
-        if let (Some(hint), Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone)) =
-            (hint, &result)
-        {
-            self.observe(FileEvent { file, hint });
-            return;
-        }
+        let is_old = self.settle.is_last_try(history, now);
         let open = match hint {
             Some(Hint::Written) => true,
             Some(Hint::Closed) => false,
             _ => history.open,
         };
         let history = History { open, ..history };
-        match result {
-            Ok(_) | Err(Failure::Permanent { .. } | Failure::Gone) => {}
-            Err(Failure::Changed) => self.still_written(file, history, None),
-            Err(Failure::Incomplete { step, cause }) => {
-                if hint.is_some() {
-                    self.still_written(file, history, None);
-                } else if self.until == Until::AllDone && !self.settle.is_last_try(history, now) {
-                    // A single run cannot wait for what may come.
-                    let cause = anyhow::anyhow!("{cause}; its writer may not be done with it");
-                    self.put_off(file, history, step, &cause);
-                } else if self
+        match decide::after(result, hint, self.until, is_old) {
+            After::Nothing => {}
+            After::Observe(hint) => self.observe(FileEvent { file, hint }),
+            After::StillWritten => self.still_written(file, history, None),
+            After::BackOff { step, cause } => self.put_off(file, history, step, &cause),
+            After::Incomplete { step, cause } => {
+                let verdict = self
                     .settle
-                    .incomplete(file.clone(), history, stamp, last_try, now)
-                    == Verdict::GiveUp
-                {
+                    .incomplete(file.clone(), history, stamp, last_try, now);
+                if verdict == Verdict::GiveUp {
                     self.give_up(file, history, step, &cause);
                 }
             }
-            Err(Failure::Transient { .. }) if hint.is_some() => {
-                self.still_written(file, history, None);
-            }
-            Err(Failure::Transient { step, cause }) => self.put_off(file, history, step, &cause),
         }
         if self.burst.wall() >= LONGEST_BURST {
             self.end_burst();
