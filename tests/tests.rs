@@ -18,6 +18,9 @@ mod corpus;
 #[path = "tests/dispose.rs"]
 mod dispose;
 #[cfg(unix)]
+#[path = "tests/docs.rs"]
+mod docs;
+#[cfg(unix)]
 #[path = "tests/faults.rs"]
 mod faults;
 #[path = "tests/ledger.rs"]

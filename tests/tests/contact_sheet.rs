@@ -1,4 +1,4 @@
-//! The picture in the README that shows what can be done with a mark. Made by the program itself:
+//! The picture in the README and in docs/marks.md that shows what can be done with a mark. Made by the program itself:
 //!
 //! `cargo test --test tests -- --ignored contact_sheet`
 
