@@ -12,3 +12,17 @@ pub const NO_DAEMON: u8 = 3;
 /// The configuration is bad, or the ledger cannot be used as it is. Another try cannot succeed, so
 /// service managers must not restart. `EX_CONFIG` of `sysexits.h`.
 pub const BAD_CONFIG: u8 = 78;
+
+/// Each code with its meaning, for `--help` and the man page.
+pub const MEANINGS: [(u8, &str); 4] = [
+    (FINE, "success"),
+    (
+        FAILED,
+        "a picture failed in `run --once`, a file cannot be retried, or an error at run time",
+    ),
+    (USAGE, "wrong arguments"),
+    (
+        BAD_CONFIG,
+        "bad configuration, or the ledger cannot be used: it is newer, not ours, or on a network share",
+    ),
+];

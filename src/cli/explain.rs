@@ -16,8 +16,11 @@ use serde_json::{Map, Value, json};
 
 use self::missing::missing;
 use super::{
-    look,
-    words::{self, Place, cause, line, quoted, span, time, when},
+    answer::{cause, daemon_json, daemon_line, path_json},
+    availability,
+    place::{self, Place, output_inside},
+    terminal::{line, quoted},
+    when::{span, time, when},
 };
 use crate::{
     arrival::{FileKey, Stamp},
@@ -56,9 +59,9 @@ impl Answer {
 }
 
 pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
-    let place = words::place(config, file)?;
+    let place = place::place(config, file)?;
     let daemon = ledger::daemon(&config.ledger)?;
-    let trouble = look::ledger(&config.ledger);
+    let trouble = availability::ledger(&config.ledger);
     let about = About {
         config,
         daemon: daemon.as_ref(),
@@ -68,19 +71,19 @@ pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCo
     let mut out = io::stdout().lock();
     if as_json {
         let mut object = answer.facts;
-        object.insert("file".to_owned(), words::path_json(&place.path));
+        object.insert("file".to_owned(), path_json(&place.path));
         let folder = place.inside.as_ref().map(|(folder, _)| &folder.input);
-        let folder = folder.map(|input| words::path_json(input));
+        let folder = folder.map(|input| path_json(input));
         object.insert("folder".to_owned(), folder.unwrap_or_default());
         object.insert("fate".to_owned(), json!(answer.fate));
         object.insert("reason".to_owned(), json!(answer.reason));
         object.insert("next".to_owned(), json!(answer.next));
-        let daemon = words::daemon_json(daemon.as_ref());
+        let daemon = daemon_json(daemon.as_ref());
         object.insert("daemon".to_owned(), daemon);
         object.insert("ledger_trouble".to_owned(), json!(trouble));
         writeln!(out, "{:#}", Value::Object(object))?;
     } else {
-        let daemon = words::daemon_line(daemon.as_ref());
+        let daemon = daemon_line(daemon.as_ref());
         let path = place.path.display();
         line(&mut out, format_args!("{path}: {}", answer.fate))?;
         line(&mut out, format_args!("  reason: {}", answer.reason))?;
@@ -107,7 +110,7 @@ fn explain(place: &Place<'_>, about: About<'_>) -> anyhow::Result<Answer> {
     let Some((folder, relative)) = &place.inside else {
         return Ok(outside(config, place));
     };
-    let output = words::output_inside(folder);
+    let output = output_inside(folder);
     if relative.as_os_str().is_empty() {
         let answer = Answer::new("ignored", "it is the folder itself", "never");
         return Ok(answer.with("rule", "not a file"));
@@ -127,7 +130,7 @@ fn explain(place: &Place<'_>, about: About<'_>) -> anyhow::Result<Answer> {
                 cause.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
             );
-            let offline = look::away(&folder.input);
+            let offline = availability::away(&folder.input);
             if is_gone || offline.is_some() {
                 return Ok(missing(folder, entry.as_ref(), offline));
             }
@@ -404,7 +407,7 @@ impl Now<'_> {
             (false, false) => "nothing until it changes".to_owned(),
         };
         Answer::new("done", reason, next)
-            .with("output", words::path_json(&output))
+            .with("output", path_json(&output))
             .with("output_there", there)
             .with(
                 "took_ms",

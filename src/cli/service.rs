@@ -7,7 +7,7 @@ use std::{
 
 use clap::Subcommand;
 
-use super::ConfigFile;
+use super::config_file::ConfigFile;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Order {
@@ -94,7 +94,10 @@ mod windows {
 
     use super::{ConfigFile, ExitCode, Order, Write, io};
     use crate::{
-        cli::{complain, exit_code, run_configured},
+        cli::{
+            run::{exit_code, run_configured},
+            terminal,
+        },
         config::{self, Config},
         exit, log,
         service::windows as service,
@@ -114,7 +117,7 @@ mod windows {
         }
         let unset = service::install(&config.file)?;
         for cause in unset {
-            complain(&anyhow::anyhow!("{cause}"));
+            terminal::error(&anyhow::anyhow!("{cause}"));
         }
         let mut out = io::stdout().lock();
         writeln!(out, "installed, configured by {}", config.file.display())?;

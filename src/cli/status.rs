@@ -10,8 +10,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    look,
-    words::{self, cause, line, time, when},
+    answer::{cause, daemon_json, daemon_line, path_json},
+    availability,
+    terminal::line,
+    when::{time, when},
 };
 use crate::{
     config::{Config, Folder},
@@ -27,7 +29,7 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let daemon = ledger::daemon(&config.ledger)?;
     let ledger = Visitor::read(&config.ledger)?;
     let mut folders = Vec::with_capacity(config.folders.len());
-    for (folder, offline) in config.folders.iter().zip(look::inputs(config)) {
+    for (folder, offline) in config.folders.iter().zip(availability::inputs(config)) {
         let id = match &ledger {
             Some(ledger) => ledger.folder(&folder.input)?,
             None => None,
@@ -53,7 +55,7 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
         config,
         daemon,
         bytes,
-        trouble: look::ledger(&config.ledger),
+        trouble: availability::ledger(&config.ledger),
         folders: &folders,
         failures,
     };
@@ -90,7 +92,7 @@ impl All<'_> {
         let ledger = self.config.ledger.display();
         line(
             out,
-            format_args!("daemon: {}", words::daemon_line(self.daemon.as_ref())),
+            format_args!("daemon: {}", daemon_line(self.daemon.as_ref())),
         )?;
         match self.bytes {
             Some(bytes) => line(out, format_args!("ledger: {ledger}, {}", Size(bytes)))?,
@@ -124,7 +126,7 @@ impl All<'_> {
             .iter()
             .map(|(folder, entry)| {
                 json!({
-                    "file": words::path_json(&folder.input.join(&entry.path)),
+                    "file": path_json(&folder.input.join(&entry.path)),
                     "at": time(entry.since),
                     "step": entry.step.map(Step::name),
                     "cause": entry.reason,
@@ -132,10 +134,10 @@ impl All<'_> {
             })
             .collect();
         json!({
-            "daemon": words::daemon_json(self.daemon.as_ref()),
-            "ledger": {"path": words::path_json(&self.config.ledger), "bytes": self.bytes},
+            "daemon": daemon_json(self.daemon.as_ref()),
+            "ledger": {"path": path_json(&self.config.ledger), "bytes": self.bytes},
             "ledger_trouble": self.trouble,
-            "log": words::path_json(&self.config.log.dir),
+            "log": path_json(&self.config.log.dir),
             "folders": folders,
             "failures": failures,
         })
@@ -206,7 +208,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
     let (folder, tally) = (seen.folder, &seen.tally);
     let next = tally.next.as_ref().map(|entry| {
         json!({
-            "file": words::path_json(&folder.input.join(&entry.path)),
+            "file": path_json(&folder.input.join(&entry.path)),
             "at": entry.next.map(time),
             "step": entry.step.map(Step::name),
             "cause": entry.reason,
@@ -214,15 +216,15 @@ fn folder_json(seen: &Seen<'_>) -> Value {
     });
     let last = tally.last_done.as_ref().map(|entry| {
         json!({
-            "file": words::path_json(&folder.input.join(&entry.path)),
+            "file": path_json(&folder.input.join(&entry.path)),
             "at": time(entry.since),
-            "output": entry.output.as_deref().map(|path: &Path| words::path_json(path)),
+            "output": entry.output.as_deref().map(|path: &Path| path_json(path)),
         })
     });
     json!({
-        "input": words::path_json(&folder.input),
+        "input": path_json(&folder.input),
         "input_offline": seen.offline,
-        "output": words::path_json(&folder.output),
+        "output": path_json(&folder.output),
         "output_held_up": held_up(tally),
         "done": tally.done,
         "failed": tally.failed,

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::Answer;
 use crate::{
-    cli::words::{self, cause, time},
+    cli::{
+        answer::{cause, path_json},
+        when::time,
+    },
     config::{Folder, Source},
     ledger::{Entry, State},
 };
@@ -37,7 +40,7 @@ fn last_seen(entry: &Entry, next: &str) -> Answer {
     };
     Answer::new("missing", reason, next)
         .with("since", at)
-        .with("output", entry.output.as_deref().map(words::path_json))
+        .with("output", entry.output.as_deref().map(path_json))
 }
 
 fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
@@ -76,5 +79,5 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
     };
     Answer::new("missing", reason, next)
         .with("since", at)
-        .with("output", entry.output.as_deref().map(words::path_json))
+        .with("output", entry.output.as_deref().map(path_json))
 }

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::{complain, words};
+use super::{
+    place::{self, output_inside},
+    terminal,
+};
 use crate::{
     arrival::{FileKey, FolderId, Stamp},
     config::{Config, Folder},
@@ -46,10 +49,10 @@ pub fn named(config: &Config, files: &[PathBuf], verb: Verb) -> anyhow::Result<E
             Named::Asked => asked += 1,
             Named::Anyway(why) => {
                 let file = file.display();
-                words::line(&mut io::stdout(), format_args!("{file}: {why}"))?;
+                terminal::line(&mut io::stdout(), format_args!("{file}: {why}"))?;
             }
             Named::Refused(why) => {
-                complain(&anyhow::anyhow!("{}: {why}", file.display()));
+                terminal::error(&anyhow::anyhow!("{}: {why}", file.display()));
                 refused += 1;
             }
         }
@@ -67,7 +70,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
         };
         if let Err(cause) = fs::read_dir(&folder.input) {
             let cause = anyhow::Error::new(cause);
-            complain(&cause.context(format!(
+            terminal::error(&cause.context(format!(
                 "folder {}: nothing was asked for",
                 folder.input.display()
             )));
@@ -78,7 +81,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Retry => Which::Failed,
             Verb::Reprocess => Which::Stale(folder.recipe.fingerprint()),
         };
-        let output = words::output_inside(folder);
+        let output = output_inside(folder);
         let mut after: Option<PathBuf> = None;
         loop {
             let files = ledger.candidates(id, which, after.as_deref())?;
@@ -132,7 +135,7 @@ fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitC
         && let Err(cause) = ledger::notify(&config.ledger)
     {
         let cause = anyhow::Error::new(cause);
-        complain(&cause.context("the daemon was not told, and finds them in its next scan"));
+        terminal::error(&cause.context("the daemon was not told, and finds them in its next scan"));
     }
     writeln!(io::stdout(), "{asked} {files} will be tried again{when}")?;
     Ok(if incomplete {
@@ -149,11 +152,11 @@ fn ask_for(
     verb: Verb,
 ) -> anyhow::Result<Named> {
     let refused = |why: &str| Ok(Named::Refused(why.to_owned()));
-    let place = words::place(config, file)?;
+    let place = place::place(config, file)?;
     let Some((folder, relative)) = place.inside else {
         return refused("it lies in none of the folders of the configuration");
     };
-    let output = words::output_inside(folder);
+    let output = output_inside(folder);
     if let Err(ignored) = watch::judge_in(folder, output.as_deref(), &relative) {
         return Ok(Named::Refused(format!("it is ignored: {ignored}")));
     }

@@ -1,0 +1,115 @@
+//! `watermarkd check`: what the daemon would do, and whether it could.
+
+use std::{io, process::ExitCode};
+
+use super::{availability, config_file::ConfigFile, terminal::line};
+use crate::{
+    config::{self, Source},
+    ledger,
+    picture::{Chroma, PlacedMark, Position, Recipe},
+    watch,
+};
+
+pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let config = config::load_strictly(&config::locate(file.config.as_deref())?)?;
+    ledger::inspect(&config.ledger)?;
+    let mut out = io::stdout().lock();
+    line(&mut out, format_args!("{}: fine", config.file.display()))?;
+    line(&mut out, format_args!("workers: {}", config.workers))?;
+    line(
+        &mut out,
+        format_args!("ledger: {}", config.ledger.display()),
+    )?;
+    line(&mut out, format_args!("log: {}", config.log.dir.display()))?;
+    for folder in &config.folders {
+        let (mode, why) = watch::choose_mode(folder);
+        let depth = if folder.recursive {
+            ", with subfolders"
+        } else {
+            ""
+        };
+        line(&mut out, format_args!("folder {}", folder.input.display()))?;
+        if let Some(cause) = availability::away(&folder.input) {
+            line(
+                &mut out,
+                format_args!("  offline: {cause}; it is waited for"),
+            )?;
+        }
+        line(
+            &mut out,
+            format_args!("  watch: {} ({why}){depth}", mode.name()),
+        )?;
+        line(
+            &mut out,
+            format_args!("  output: {}", folder.output.display()),
+        )?;
+        if folder
+            .output
+            .parent()
+            .is_some_and(|parent| !parent.is_dir())
+        {
+            line(
+                &mut out,
+                format_args!("  output is offline: it is waited for"),
+            )?;
+        }
+        if folder.after != Source::Keep {
+            line(
+                &mut out,
+                format_args!("  after: {}", describe_source(&folder.after)),
+            )?;
+        }
+        if folder.on_failure != Source::Keep {
+            let what = describe_source(&folder.on_failure);
+            line(&mut out, format_args!("  on_failure: {what}"))?;
+        }
+        line(
+            &mut out,
+            format_args!("  recipe: {}", describe(&folder.recipe)),
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe_source(source: &Source) -> String {
+    match source {
+        Source::Keep => "keep".to_owned(),
+        Source::Delete => "delete".to_owned(),
+        Source::MoveTo(path) => format!("move_to {}", path.display()),
+    }
+}
+
+/// A recipe in one line, in the words of the configuration.
+fn describe(recipe: &Recipe) -> String {
+    let chroma = match recipe.chroma {
+        Chroma::Half => "420",
+        Chroma::Full => "444",
+    };
+    let marks: String = recipe.marks.iter().map(describe_mark).collect();
+    format!(
+        "output_height {}{}, quality {}{marks}, output_quality {}, chroma {chroma}",
+        recipe.output_height,
+        if recipe.upscale { "" } else { " at most" },
+        recipe.quality,
+        recipe.output_quality,
+    )
+}
+
+fn describe_mark(placed: &PlacedMark) -> String {
+    let PlacedMark { mark, opacity, .. } = placed;
+    let scale = placed
+        .scale
+        .map(|percent| format!(" scaled to {percent} %"));
+    let rotate = (placed.rotate != 0.0).then(|| format!(" turned by {} degrees", placed.rotate));
+    let tiled = matches!(placed.position, Position::Tile { .. }).then(|| ", tiled".to_owned());
+    [
+        format!(
+            ", mark {}x{} at {opacity} % opacity",
+            mark.width, mark.height
+        ),
+        scale.unwrap_or_default(),
+        rotate.unwrap_or_default(),
+        tiled.unwrap_or_default(),
+    ]
+    .concat()
+}

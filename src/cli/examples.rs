@@ -1,0 +1,68 @@
+//! The examples at the end of each command's `--help`, which the man page repeats.
+
+pub const FIRST_STEPS: &str = "\
+Examples:
+  watermarkd init demo
+  watermarkd run -c demo/config.yaml
+
+  Then copy a picture into demo/in and look into demo/out.";
+
+pub const RUN: &str = "\
+Examples:
+  Watch the folders of a configuration:
+  watermarkd run -c /srv/pictures/config.yaml
+
+  Process what is there now, then exit:
+  watermarkd run --once -c /srv/pictures/config.yaml";
+
+pub const CHECK: &str = "\
+Examples:
+  watermarkd check -c /srv/pictures/config.yaml";
+
+pub const INIT: &str = "\
+Examples:
+  watermarkd init demo";
+
+pub const MARK: &str = "\
+Examples:
+  Half-transparent white text with a thin black outline:
+  watermarkd mark text \"Jane Doe\" --size 48 --color #ffffff80 --outline 2 -o mark.npy
+
+  A logo:
+  watermarkd mark image logo.png -o mark.npy";
+
+pub const STATUS: &str = "\
+Examples:
+  watermarkd status
+  watermarkd status --json | jq .folders[0].failed";
+
+pub const EXPLAIN: &str = "\
+Examples:
+  watermarkd explain in/photo.jpg
+  watermarkd explain --json in/photo.jpg | jq -r .fate";
+
+pub const RETRY: &str = "\
+Examples:
+  watermarkd retry in/photo.jpg in/other.jpg
+  watermarkd retry --failed";
+
+pub const REPROCESS: &str = "\
+Examples:
+  After a change of the recipe, process everything again that was done with the old one:
+  watermarkd reprocess
+
+  One picture:
+  watermarkd reprocess in/photo.jpg";
+
+pub const PREVIEW: &str = "\
+Examples:
+  watermarkd preview photo.jpg -o /tmp/preview.jpg";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  watermarkd completions bash > ~/.local/share/bash-completion/completions/watermarkd";
+
+pub const MAN: &str = "\
+Examples:
+  watermarkd man | man -l -
+  watermarkd man --dir /usr/local/share/man/man1";

@@ -1,0 +1,47 @@
+//! `watermarkd preview`: one picture through the recipe of its folder.
+
+use std::{fs, io, path::Path, process::ExitCode};
+
+use anyhow::{Context, bail};
+
+use super::{
+    config_file::ConfigFile,
+    place::folder_of,
+    terminal::{self, line},
+};
+use crate::{
+    picture::{self, Scratch},
+    staging, watch,
+};
+
+pub fn run(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<ExitCode> {
+    let config = config.load()?;
+    let Some(wanted) = watch::promised_format(output) else {
+        bail!(
+            "{}: the name must end in .jpg, .jpeg or .png",
+            output.display()
+        );
+    };
+    let absolute = file
+        .canonicalize()
+        .with_context(|| format!("cannot open {}", file.display()))?;
+    if output.canonicalize().is_ok_and(|output| output == absolute) {
+        bail!("{}: the output would replace the picture", output.display());
+    }
+    let folder = folder_of(&config, &absolute)?;
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut scratch = Scratch::new()?;
+    let treated = picture::treat(&bytes, wanted, &folder.recipe, &mut scratch, &mut |_| {})
+        .with_context(|| file.display().to_string())?;
+    staging::write(output, treated.bytes)?;
+    let (width, height) = (treated.width, treated.height);
+    let (output, bytes) = (output.display(), treated.bytes.len());
+    line(
+        &mut io::stdout(),
+        format_args!("{output}: {width}x{height}, {bytes} bytes"),
+    )?;
+    if let Some(warning) = treated.warning {
+        terminal::error(&anyhow::anyhow!("{}: damaged: {warning}", file.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,101 @@
+//! `watermarkd run`: the daemon in the foreground.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing::{error, info};
+
+use super::{config_file::ConfigFile, terminal};
+use crate::{
+    config::{Config, ConfigError},
+    daemon, exit, ledger, log,
+    scheduler::Until,
+    signal,
+};
+
+pub fn run(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
+    let config = file.load()?;
+    // From here on no signal ends the process without the log being written.
+    let signals = signal::listen().context("cannot listen to signals")?;
+    run_configured(config, once, &signals).map(ExitCode::from)
+}
+
+pub fn run_configured(
+    config: Config,
+    once: bool,
+    signals: &signal::Listening,
+) -> anyhow::Result<u8> {
+    let bar = if once && io::stderr().is_terminal() {
+        progress_bar()?
+    } else {
+        ProgressBar::hidden()
+    };
+    refuse_beside_another(&config.ledger)?;
+    let log = log::start(&config.log, &bar)?;
+    log.flush_on_panic();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = log::text(&config.file),
+        ledger = log::text(&config.ledger),
+        "starting"
+    );
+    let until = if once { Until::AllDone } else { Until::Stopped };
+    let settings = config.log.clone();
+    let result = daemon::run(config, until, signals, &log, &bar);
+    bar.finish_and_clear();
+    let code = match result {
+        Ok(ending) => {
+            if once {
+                // The log has the report too: a closed standard output loses nothing.
+                drop(write!(io::stdout(), "{}", ending.report.table()));
+            }
+            if once && !ending.complete && !settings.console {
+                let log = settings.dir.display();
+                terminal::error(&anyhow::anyhow!(
+                    "not everything was dealt with, the log in {log} tells why"
+                ));
+            }
+            let failed = !ending.complete || (once && ending.report.failures > 0);
+            if failed { exit::FAILED } else { exit::FINE }
+        }
+        Err(cause) => {
+            error!(cause = format!("{cause:#}"), "ended by a failure");
+            if !settings.console {
+                terminal::error(&cause);
+            }
+            exit_code(&cause)
+        }
+    };
+    log.flush();
+    Ok(code)
+}
+
+/// Refuses a second daemon before it writes to what may be the log of the first. The first may be a
+/// dead one, whose lock is still going: that is waited for.
+fn refuse_beside_another(ledger: &Path) -> anyhow::Result<()> {
+    // What cannot be found out now is told when the ledger is opened, in the log.
+    if let Ok(Some(_)) = ledger::daemon(ledger) {
+        drop(ledger::lock(ledger)?);
+    }
+    Ok(())
+}
+
+fn progress_bar() -> anyhow::Result<ProgressBar> {
+    let style =
+        ProgressStyle::with_template("{bar:32} {pos}/{len} pictures, {per_sec}, {eta} left")?;
+    Ok(ProgressBar::new(0).with_style(style))
+}
+
+/// What another try cannot change has a code of its own: service managers do not restart then.
+pub fn exit_code(cause: &anyhow::Error) -> u8 {
+    if cause.is::<ConfigError>() || cause.is::<ledger::Refused>() {
+        exit::BAD_CONFIG
+    } else {
+        exit::FAILED
+    }
+}
