@@ -198,7 +198,10 @@ fn completions_and_man_pages_name_every_command() {
         .lines()
         .skip_while(|line| *line != "Commands:")
         .skip(1)
-        .map_while(|line| line.split_whitespace().next())
+        .take_while(|line| !line.is_empty())
+        // What is wrapped stands further to the right.
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
     assert!(commands.contains(&"man"), "{help}");
@@ -215,6 +218,27 @@ fn completions_and_man_pages_name_every_command() {
         page.contains(".TH watermarkd 1") && page.contains("--once".replace('-', "\\-").as_str()),
         "{page}"
     );
+    for section in [
+        "CONFIGURATION",
+        "FILES",
+        "SIGNALS",
+        "EXIT STATUS",
+        "EXAMPLES",
+    ] {
+        let title = match section.split_once(' ') {
+            Some(_) => format!("\n.SH \"{section}\"\n"),
+            None => format!("\n.SH {section}\n"),
+        };
+        assert!(page.contains(&title), "{section}");
+    }
+    // Every line of the example configuration, as roff spells it.
+    for line in include_str!("../../config.example.yaml").lines() {
+        let spelt = line
+            .replace('\\', "\\\\")
+            .replace('-', "\\-")
+            .replace('\'', "\\*(Aq");
+        assert!(page.contains(&spelt), "{line}");
+    }
     told(&["man", "--dir", "pages"]);
     for command in commands {
         let name = command.to_uppercase();
@@ -229,6 +253,28 @@ fn completions_and_man_pages_name_every_command() {
         );
     }
     assert!(!page.contains("TRIAL") && !sandbox.path("pages/watermarkd-trial.1").exists());
+}
+
+#[test]
+fn help_wraps_at_the_width_of_the_terminal_and_has_examples() {
+    let sandbox = Sandbox::new();
+    for command in [
+        "run", "check", "status", "explain", "retry", "preview", "mark",
+    ] {
+        let output = sandbox.command(&[command, "--help"]);
+        let output = { output }.env("COLUMNS", "60").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains("Examples:\n  "), "{help}");
+        // Commands are not broken.
+        let words = |line: &&str| !line.starts_with("  watermarkd ");
+        for line in help
+            .lines()
+            .take_while(|line| *line != "Examples:")
+            .filter(words)
+        {
+            assert!(line.chars().count() <= 60, "{line}\n{help}");
+        }
+    }
 }
 
 #[cfg(unix)]
