@@ -9,6 +9,7 @@ mod fitness;
 mod folders;
 mod home;
 mod layout;
+mod model;
 mod recipe;
 mod section;
 mod settings;
@@ -16,135 +17,28 @@ mod state;
 mod tree;
 mod value;
 
-use std::fs;
-use std::num::NonZeroUsize;
-use std::path::{self, Path, PathBuf};
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::{
+    fs,
+    num::NonZeroUsize,
+    path::{self, Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use globset::GlobSet;
 use tracing::Level;
 
-use self::section::{Findings, Section};
-use self::tree::Node;
-use crate::picture::Recipe;
+use self::{
+    section::{Findings, Section},
+    tree::Node,
+};
+use crate::retry::Backoff;
 
-pub use self::error::{ConfigError, Problem};
-pub use self::home::{default_log_dir, default_state_dir, locate};
-pub use self::recipe::default_recipe;
-
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The file that was loaded, absolute.
-    pub file: PathBuf,
-    /// At least one.
-    pub folders: Vec<Folder>,
-    /// Threads of the pool, 1..=1024.
-    pub workers: NonZeroUsize,
-    /// Quiet time before a file is tried, at most 1 h.
-    pub settle: Duration,
-    /// The same once the file's writer closed or renamed it, at most 1 h.
-    pub settle_closed: Duration,
-    /// Scan interval of polled folders, at least 100 ms.
-    pub poll: Duration,
-    /// Interval of the safety scan of every folder, at least 1 s.
-    pub rescan: Duration,
-    /// Bytes that all workers together may take for pictures, at least 16 MiB; `None` for half of
-    /// what there is.
-    pub max_memory: Option<u64>,
-    pub retry: Retry,
-    /// The `SQLite` file; it and its directory need not exist.
-    pub ledger: PathBuf,
-    pub log: Log,
-}
-
-/// A drop folder and what becomes of its pictures.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    /// Absolute; a readable directory when the file was loaded, or not there.
-    pub input: PathBuf,
-    /// Absolute; may be missing.
-    pub output: PathBuf,
-    /// Whether subfolders are taken too, and mirrored in the output.
-    pub recursive: bool,
-    pub watch: Watch,
-    /// Extra globs, matched against every name on the way to a file and against its whole path
-    /// relative to the input; `*` stops at a slash and `**` does not. Case counts, except on Windows.
-    pub ignore: GlobSet,
-    /// The same as they are written, in the same order.
-    pub globs: Vec<String>,
-    /// What becomes of a file once its picture is published.
-    pub after: Source,
-    /// What becomes of a file that failed; never [`Source::Delete`].
-    pub on_failure: Source,
-    pub recipe: Arc<Recipe>,
-}
-
-impl Folder {
-    /// The folders that its files are moved to.
-    pub fn moved_to(&self) -> impl Iterator<Item = &Path> {
-        let sources = [&self.after, &self.on_failure].into_iter();
-        sources.filter_map(|source| match source {
-            Source::MoveTo(path) => Some(path.as_path()),
-            Source::Keep | Source::Delete => None,
-        })
-    }
-}
-
-/// What becomes of a file that has been dealt with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    Keep,
-    Delete,
-    /// Absolute; may be missing.
-    MoveTo(PathBuf),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
-    /// Events where the file system has them, else polling.
-    Auto,
-    Events,
-    Poll,
-}
-
-/// Waits between tries after what may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// At least 100 ms.
-    pub first: Duration,
-    /// At least `first`.
-    pub max: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Absolute; need not exist.
-    pub dir: PathBuf,
-    pub rotation: Rotation,
-    /// Log files that are kept, 1..=10000.
-    pub keep: usize,
-    /// Bytes of all log files together, at least 64 KiB.
-    pub max_total: u64,
-    pub level: Level,
-    pub format: LogFormat,
-    /// Whether the log also goes to the console.
-    pub console: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rotation {
-    Hourly,
-    Daily,
-    Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
+pub use self::{
+    error::{ConfigError, Problem},
+    home::{default_log_dir, default_state_dir, locate},
+    model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
+    recipe::default_recipe,
+};
 
 /// A look at what a configuration names on disk. Of the configuration it gets all but the folders,
 /// which come with their places.
@@ -222,7 +116,7 @@ fn defaults(file: PathBuf) -> Config {
         poll: Duration::from_secs(10),
         rescan: Duration::from_secs(5 * 60),
         max_memory: None,
-        retry: Retry {
+        retry: Backoff {
             first: Duration::from_secs(5),
             max: Duration::from_secs(5 * 60),
         },
@@ -267,12 +161,12 @@ fn read(root: &Node, file: PathBuf, findings: &Findings, look: Look) -> Config {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, sync::Arc};
 
     use tempfile::TempDir;
 
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position};
+    use crate::picture::{Anchor, Chroma, Length, Position, Recipe};
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";

@@ -6,15 +6,15 @@
 
 mod pool;
 mod roots;
+mod thread;
 
 use std::{
     any::Any,
     collections::BTreeSet,
     convert::Infallible,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Instant,
 };
 
@@ -23,7 +23,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use indicatif::ProgressBar;
 use tracing::{error, info, warn};
 
-use self::{pool::Pool, roots::prepare};
+use self::{pool::Pool, roots::prepare, thread::spawn};
 use crate::{
     config::{self, Config},
     dispose,
@@ -32,7 +32,6 @@ use crate::{
     memory::{self, Budget, Size},
     publish,
     report::Report,
-    retry::Backoff,
     root::Root,
     scheduler::{self, Control, Ends, Until},
     service::{self, Word},
@@ -488,32 +487,6 @@ fn sweep(
     Ok(())
 }
 
-/// Starts a thread whose panic becomes known, and whose end is seen as the end of a sender.
-fn spawn<T: Send + 'static>(
-    name: &str,
-    deaths: &Sender<String>,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> anyhow::Result<JoinHandle<Option<T>>> {
-    let (deaths, own_name) = (deaths.clone(), name.to_owned());
-    let body = move |name: &str| {
-        watchdog::register(name);
-        body()
-    };
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(
-            move || match catch_unwind(AssertUnwindSafe(|| body(&own_name))) {
-                Ok(value) => Some(value),
-                Err(_reported_by_the_hook) => {
-                    // Full or without a receiver, the process is ending for this reason already.
-                    drop(deaths.try_send(own_name));
-                    None
-                }
-            },
-        )
-        .with_context(|| format!("cannot start thread {name}"))
-}
-
 /// Bytes for pictures.
 fn max_memory(config: &Config) -> u64 {
     let (bytes, why) = memory::limit(config.max_memory);
@@ -524,14 +497,7 @@ fn max_memory(config: &Config) -> u64 {
 fn dispose_plan(config: &Config, roots: &[Arc<Root>]) -> dispose::Plan {
     dispose::Plan {
         roots: roots.to_vec(),
-        retry: backoff(config),
-    }
-}
-
-fn backoff(config: &Config) -> Backoff {
-    Backoff {
-        first: config.retry.first,
-        max: config.retry.max,
+        retry: config.retry,
     }
 }
 
@@ -540,6 +506,6 @@ fn waits(config: &Config) -> Waits {
         settle: config.settle,
         settle_closed: config.settle_closed,
         patience: PATIENCE,
-        retry: backoff(config),
+        retry: config.retry,
     }
 }

@@ -15,6 +15,7 @@
 //! This thread holds up nobody. What fails here is tried again, told at first and once an hour, and
 //! costs no picture.
 
+mod compare;
 mod transfer;
 
 use std::{
@@ -30,8 +31,9 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 use tracing::{debug, info, warn};
 
+use self::compare::{compare, is_gone};
 use crate::{
-    arrival::{FolderId, Stamp},
+    arrival::FolderId,
     config::{Folder, Source},
     ledger::{Ledger, Left, Owed},
     log::text,
@@ -439,20 +441,6 @@ fn is_empty(folder: &Folder) -> bool {
     entries.all(|entry| entry.is_err() || entry.is_ok_and(|entry| made_here(&entry.path())))
 }
 
-/// Why a file is not the one that was treated.
-fn compare(owed: &Owed, metadata: &fs::Metadata) -> Option<Left> {
-    if !metadata.is_file() {
-        // What lies there is no picture; the file itself has gone.
-        Some(Left::Gone)
-    } else if Stamp::of(metadata) != owed.stamp {
-        Some(Left::Kept)
-    } else if owed.inode.is_some_and(|inode| inode != os::inode(metadata)) {
-        Some(Left::Replaced)
-    } else {
-        None
-    }
-}
-
 /// Folders whose changes are not durable yet.
 #[derive(Default)]
 struct Touched {
@@ -497,15 +485,6 @@ fn open_mirror(to: &Path, relative: &Path) -> Result<Directory, Failure> {
         .iter()
         .try_fold(start, open)
         .map_err(|cause| for_one(&to.join(relative), "cannot open", cause))
-}
-
-/// The file, or a folder on the way to it, is not there.
-fn is_gone(cause: &io::Error) -> bool {
-    // A link under its name counts as nothing.
-    matches!(
-        cause.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    ) || os::is_link(cause)
 }
 
 fn for_all(path: &Path, what: &str, cause: io::Error) -> Failure {

@@ -7,7 +7,7 @@
 mod arrivals;
 mod events;
 mod filter;
-mod mounts;
+mod mode;
 mod roots;
 mod scan;
 mod seen;
@@ -15,15 +15,13 @@ mod watching;
 
 use std::{sync::Arc, time::Duration};
 
-pub use filter::{Ignored, judge, judge_directory, judge_in, promised_format};
-pub use roots::{Ends, run};
-pub use scan::scan_once;
-
-use self::seen::Seen;
-use crate::{
-    config::{self, Folder},
-    root::Root,
+pub use self::{
+    filter::{Ignored, judge, judge_directory, judge_in, promised_format},
+    mode::{Mode, choose_mode},
+    roots::{Ends, run},
+    scan::scan_once,
 };
+use crate::root::Root;
 
 /// The folders that are watched; a reload replaces it whole.
 #[derive(Debug, Clone)]
@@ -33,30 +31,4 @@ pub struct Plan {
     pub poll: Duration,
     /// Safety scan of every folder, ±25 %.
     pub rescan: Duration,
-}
-
-/// How a folder is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Events,
-    Poll,
-}
-
-impl Mode {
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Events => "events",
-            Mode::Poll => "poll",
-        }
-    }
-}
-
-/// Picks the mode of a folder and says why.
-#[must_use]
-pub fn choose_mode(folder: &Folder) -> (Mode, String) {
-    match folder.watch {
-        config::Watch::Events => (Mode::Events, "as configured".to_owned()),
-        config::Watch::Poll => (Mode::Poll, "as configured".to_owned()),
-        config::Watch::Auto => mounts::choose(&folder.input),
-    }
 }

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::layout::Site;
+use super::model::{Config, Source};
 use super::section::Findings;
 use super::state::Places;
-use super::{Config, Source};
 use crate::os;
 
 pub fn check(config: &Config, sites: &[Site], places: &Places, findings: &Findings) {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::layout::Site;
+use super::model::{Folder, Source, Watch};
 use super::recipe::{self, Marks};
 use super::section::{Findings, Section};
 use super::tree::{Node, Value};
 use super::value;
-use super::{Folder, Source, Watch};
 
 const AFTER: &str = "after";
 

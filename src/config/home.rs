@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
-use super::{ConfigError, Problem};
+use super::error::{ConfigError, Problem};
 
 /// The file to load: `explicit`, else `$WATERMARKD_CONFIG`, else the first that exists of
 /// `$CONFIGURATION_DIRECTORY` (systemd) and the platform's places. What is named is taken even if it is missing, so that a typing error in it

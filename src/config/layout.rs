@@ -8,9 +8,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::model::{Folder, Source};
 use super::section::Findings;
 use super::tree::Place;
-use super::{Folder, Source};
 use crate::os;
 
 /// A folder of the file and where its two paths stand in it.

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::home::{default_log_dir, default_state_dir};
+use super::model::{Config, Log, LogFormat, Rotation};
 use super::section::{Findings, Section};
 use super::state::Places;
 use super::tree::{Place, Value};
 use super::value;
-use super::{Config, Log, LogFormat, Retry, Rotation, default_log_dir, default_state_dir};
+use crate::retry::Backoff;
 
 /// The longest wait that is taken: a year, so that it can safely be added to any instant.
 const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -86,7 +88,7 @@ pub fn read(
     }
 }
 
-fn read_retry(mut section: Section<'_>, retry: &mut Retry, findings: &Findings) {
+fn read_retry(mut section: Section<'_>, retry: &mut Backoff, findings: &Findings) {
     let first = section.get("first", value::duration(SHORT..=LONG));
     let max = section.get("max", value::duration(SHORT..=LONG));
     // A wrong one is reported already, and its default says nothing about the other.

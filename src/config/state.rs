@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::Config;
 use super::layout::Site;
+use super::model::Config;
 use super::section::Findings;
 use super::tree::Place;
 use crate::os;

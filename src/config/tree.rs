@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Problem;
+use super::error::Problem;
 
 /// Where something stands in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

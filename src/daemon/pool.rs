@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::spawn;
+use super::thread::spawn;
 use crate::{
     ledger::Ledger,
     memory::Budget,

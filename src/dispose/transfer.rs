@@ -14,7 +14,7 @@ use std::{
 
 use tracing::error;
 
-use super::compare;
+use super::compare::{compare, is_gone};
 use crate::{
     ledger::{Left, Owed},
     log::text,
@@ -41,7 +41,7 @@ pub fn delete(from: &Directory, name: &OsStr, path: &Path, owed: &Owed) -> io::R
                 from.remove(name)?;
                 return Ok(Left::Gone);
             }
-            Err(cause) if super::is_gone(&cause) => return Ok(Left::Gone),
+            Err(cause) if is_gone(&cause) => return Ok(Left::Gone),
             Err(cause) => return Err(cause),
         }
     }
@@ -257,7 +257,7 @@ fn is_same_file(file: &File, to: &Directory, name: &OsStr) -> io::Result<bool> {
 fn look_over(from: &Directory, name: &OsStr, owed: &Owed) -> io::Result<Option<Left>> {
     match from.open_file(name) {
         Ok(file) => Ok(compare(owed, &file.metadata()?)),
-        Err(cause) if super::is_gone(&cause) => Ok(Some(Left::Gone)),
+        Err(cause) if is_gone(&cause) => Ok(Some(Left::Gone)),
         Err(cause) => Err(cause),
     }
 }

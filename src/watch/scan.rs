@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::Sender;
 use tracing::{debug, warn};
 
-use super::{Seen, filter};
+use super::{filter, seen::Seen};
 use crate::{
     arrival::{FileEvent, FileKey, Hint, Stamp},
     ledger::Ledger,

@@ -23,9 +23,10 @@ use notify::{RecursiveMode, Watcher};
 use tracing::{debug, info, trace, warn};
 
 use super::{
-    Mode, Seen, choose_mode,
     events::{Raw, explain_watch_error, forward, watch_directory},
+    mode::{Mode, choose_mode},
     scan,
+    seen::Seen,
 };
 use crate::{
     arrival::FileEvent,

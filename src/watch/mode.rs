@@ -1,4 +1,4 @@
-//! Which folders deliver events.
+//! How a folder is watched: which ones deliver events.
 //!
 //! Linux delivers inotify events for what happens through the mount on this machine. What another
 //! machine writes to a network share, or what is written to the directory behind a FUSE mount,
@@ -8,11 +8,38 @@
 
 use std::{fs, path::Path};
 
-use super::Mode;
-use crate::os::mounts::{self, FileSystem};
+use crate::{
+    config::{self, Folder},
+    os::mounts::{self, FileSystem},
+};
 
-/// The mode of a folder, and why.
-pub fn choose(input: &Path) -> (Mode, String) {
+/// How a folder is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Events,
+    Poll,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Events => "events",
+            Mode::Poll => "poll",
+        }
+    }
+}
+
+/// Picks the mode of a folder and says why.
+#[must_use]
+pub fn choose_mode(folder: &Folder) -> (Mode, String) {
+    match folder.watch {
+        config::Watch::Events => (Mode::Events, "as configured".to_owned()),
+        config::Watch::Poll => (Mode::Poll, "as configured".to_owned()),
+        config::Watch::Auto => by_mount(&folder.input),
+    }
+}
+
+fn by_mount(input: &Path) -> (Mode, String) {
     let path = fs::canonicalize(input).unwrap_or_else(|_| input.to_owned());
     match mounts::file_system(&path) {
         Ok(Some(FileSystem { kind, remote: true })) if cfg!(windows) => (
