@@ -19,7 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use indicatif::ProgressBar;
 use tracing::{error, info, warn};
 
@@ -38,7 +38,7 @@ use crate::{
     settle::{PATIENCE, Waits},
     signal::{STOP_AT_MOST, Signal},
     staging,
-    stop::{Quit, wake},
+    stop::{Quit, replace, wake},
     watch, watchdog,
 };
 
@@ -445,15 +445,6 @@ impl Machine {
         let report = self.settle.join().map_err(panicked)?;
         let scanned = scanned.context("thread watch panicked")?;
         Ok((report.context("thread settle panicked")?, scanned))
-    }
-}
-
-/// Puts the newest plan into its channel, in place of one that still waits there.
-fn replace<T>(plans: &Sender<T>, waiting: &Receiver<T>, plan: T) {
-    let mut plan = plan;
-    while let Err(TrySendError::Full(newest)) = plans.try_send(plan) {
-        drop(waiting.try_recv());
-        plan = newest;
     }
 }
 

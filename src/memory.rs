@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::os;
+use crate::{os, stop::wake};
 
 /// What `max_memory: auto` is where neither a control group nor the machine tells its size.
 const UNKNOWN: u64 = 512 << 20;
@@ -173,8 +173,7 @@ impl Account {
                 };
             }
             for idle in state.idle.iter().flatten() {
-                // Full: it has been told.
-                let (Ok(()) | Err(_)) = idle.try_send(());
+                wake(idle);
             }
             state = self
                 .budget

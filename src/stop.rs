@@ -1,11 +1,11 @@
-//! Orders between threads: to stop, and to look whether there is something to do.
+//! Orders between threads: to stop, to look whether there is something to do, and to go by a new plan.
 //!
-//! Both are channels. The order to stop is a disconnection, which cannot be missed and cannot be
+//! All are channels. The order to stop is a disconnection, which cannot be missed and cannot be
 //! full; a wake-up is a channel of one message, in which a second one would say nothing new.
 
 use std::convert::Infallible;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 
 /// Disconnected when the daemon stops. Whoever works for long without touching a channel looks at it.
 pub type Quit = Receiver<Infallible>;
@@ -23,6 +23,16 @@ pub fn wake(sleeper: &Sender<()>) {
     }
 }
 
+/// Puts the newest order into a channel, in place of one that still waits there: what it said is out
+/// of date. `waiting` is the other end of the same channel.
+pub fn replace<T>(orders: &Sender<T>, waiting: &Receiver<T>, order: T) {
+    let mut order = order;
+    while let Err(TrySendError::Full(newest)) = orders.try_send(order) {
+        drop(waiting.try_recv());
+        order = newest;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +46,15 @@ mod tests {
         assert_eq!(receiver.try_iter().count(), 1);
         drop(receiver);
         wake(&sender);
+    }
+
+    #[test]
+    fn only_the_newest_order_waits() {
+        let (sender, receiver) = bounded(1);
+        for order in 1..=3 {
+            replace(&sender, &receiver, order);
+        }
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [3]);
     }
 
     #[test]

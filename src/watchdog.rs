@@ -23,6 +23,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::stop::wake;
+
 static BOARD: OnceLock<Board> = OnceLock::new();
 
 thread_local! {
@@ -49,8 +51,7 @@ struct Board {
 
 impl Board {
     fn notify(&self) {
-        // If a notice waits there already, it says the same.
-        let (Ok(()) | Err(_)) = self.changed.try_send(());
+        wake(&self.changed);
     }
 
     fn now_ms(&self) -> u64 {

@@ -9,6 +9,7 @@ use crate::{
     ledger::Ledger,
     memory::Budget,
     scheduler::Job,
+    stop::wake,
     worker::{self, Finished},
 };
 
@@ -44,7 +45,7 @@ impl Pool {
     pub(super) fn shrink(&mut self, workers: NonZeroUsize) {
         for retire in self.retire.split_off(workers.get().min(self.retire.len())) {
             // A worker that has ended already needs no message.
-            let (Ok(()) | Err(_)) = retire.try_send(());
+            wake(&retire);
         }
     }
 }

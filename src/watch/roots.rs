@@ -26,7 +26,7 @@ use crate::{
     ledger::Ledger,
     log::text,
     os,
-    stop::Quit,
+    stop::{Quit, replace},
     watchdog,
 };
 
@@ -57,9 +57,7 @@ impl Follower {
     }
 
     fn order(&self, order: watching::Order) {
-        drop(self.waiting_orders.try_recv());
-        // Only this thread sends, so there is room now; and the thread ends only with us.
-        let (Ok(()) | Err(_)) = self.orders.try_send(order);
+        replace(&self.orders, &self.waiting_orders, order);
     }
 }
 
