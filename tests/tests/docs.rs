@@ -592,6 +592,32 @@ fn every_command_is_on_the_page() {
     }
 }
 
+#[test]
+fn every_exit_code_and_every_fate_is_one_of_ours() {
+    let page = page("docs/operations.md");
+    let sandbox = Sandbox::new();
+    let help = told(&shell(&sandbox, "watermarkd --help"));
+    let (_, codes) = help.split_once("Exit codes:\n").unwrap();
+    let codes = codes.lines().take_while(|line| !line.is_empty());
+    let codes = codes.filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    let section = page.section("## Exit codes");
+    let shown = section.lines().filter_map(|line| {
+        let (code, _) = line.strip_prefix("| ")?.split_once(" |")?;
+        code.parse().ok()
+    });
+    assert_eq!(shown.collect::<Vec<u8>>(), codes.collect::<Vec<u8>>());
+
+    let mut ours = String::new();
+    sources(&repository().join("src/cli"), &mut ours);
+    let fates: Vec<&str> = rows(page.section("### Fates"))
+        .map(|cells| cells[0].trim_matches('`'))
+        .collect();
+    for fate in &fates {
+        assert!(ours.contains(&format!("\"{fate}\"")), "no fate is {fate}");
+    }
+    assert_eq!(fates.len(), 11);
+}
+
 /// The rooms are those of `lib.rs`, in its order.
 #[test]
 fn every_room_is_on_the_map() {
