@@ -76,13 +76,8 @@ fn parse(bytes: &[u8]) -> Result<Mark, String> {
     if bytes.is_empty() {
         return Err("the file is empty, a .npy array, PNG or JPEG is wanted".to_owned());
     }
-    let (width, height, rgba) = open_rgba(bytes, Mark::MAX_PIXELS)
-        .map_err(|error| format!("{error}; a .npy array, PNG or JPEG is wanted"))?;
-    Ok(Mark {
-        width,
-        height,
-        rgba,
-    })
+    open_rgba(bytes, Mark::MAX_PIXELS)
+        .map_err(|error| format!("{error}; a .npy array, PNG or JPEG is wanted"))
 }
 
 /// Writes a mark as an H×W×4 array of uint8, in place.

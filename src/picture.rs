@@ -7,17 +7,21 @@
 //! worker allocates nothing for a picture that is not larger than those before.
 
 // What all others speak of.
+mod bytes;
 mod error;
 mod mark;
 mod recipe;
 
 mod fingerprint;
 
-// The two forms of a picture, and how JPEG is coded.
+// A picture in memory, and what works on it.
 mod pixels;
 mod planes;
 mod transpose;
 mod turbo;
+
+mod engines;
+mod samples;
 
 // What a file says of itself.
 mod cause;
@@ -27,18 +31,19 @@ mod profile;
 
 mod probe;
 
+mod ending;
 mod head;
 
 mod colour;
 mod metadata;
 
-// Sizes, decided before anything is allocated.
+// Where everything will be, decided before anything is allocated.
 mod orient;
 mod placement;
 
 mod geometry;
 
-// The other steps.
+// The other steps, and what they are made of.
 mod convert;
 mod decode;
 mod resize;
@@ -47,8 +52,7 @@ mod strip;
 
 mod recompress;
 
-mod kept;
-
+mod cache;
 mod shape;
 mod stamp;
 
@@ -56,26 +60,28 @@ mod overlay;
 
 mod encode;
 
-// What a picture takes, and what it is treated with.
+// What the steps take together.
 mod need;
-
 mod scratch;
 
-mod ending;
+mod open;
+
 #[cfg(test)]
 mod kinds;
 
-use std::io;
-
 use crate::outcome::Step;
+use colour::PngColour;
 use error::bad;
-use planes::Sampling;
+use geometry::Task;
 
 pub use ending::{close, has_zeros, is_jpeg};
 pub use error::PictureError;
 pub use mark::Mark;
+pub use need::need;
 pub use recipe::{Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe};
 pub use scratch::Scratch;
+
+pub(crate) use open::open_rgba;
 
 /// A finished picture, in the worker's buffer.
 #[derive(Debug)]
@@ -97,19 +103,6 @@ pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
 }
 
-/// Bytes that a picture will take at most, from reading its file on: told by the start of the file,
-/// at which `file` stands, its length, and what is to become of it.
-pub fn need(
-    file: &mut (impl io::BufRead + io::Seek),
-    length: u64,
-    wanted: Format,
-    recipe: &Recipe,
-) -> io::Result<u64> {
-    let head = head::read(file)?;
-    // What has no header is read to the end to see that it has none, and goes no further.
-    Ok(head.map_or(length, |head| need::need(&head, length, wanted, recipe)))
-}
-
 /// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
 /// `after_step` is called after each step that was needed.
 pub fn treat<'a>(
@@ -119,107 +112,68 @@ pub fn treat<'a>(
     scratch: &'a mut Scratch,
     after_step: &mut dyn FnMut(Step),
 ) -> Result<Treated<'a>, PictureError> {
-    let source = probe::probe(bytes, &mut scratch.icc)?;
-    let geometry = geometry::plan(&source, wanted, recipe)?;
-    let size = (geometry.width, geometry.height);
-    metadata::collect(
-        bytes,
-        source.format,
-        recipe.metadata,
-        size,
-        &mut scratch.kept,
-    );
+    let Scratch {
+        engines,
+        samples,
+        colour,
+        metadata,
+        resize: room,
+        stamps,
+        encode: written,
+    } = scratch;
+    let source = probe::probe(bytes, &mut colour.icc)?;
+    let task = &Task::plan(source, wanted, recipe)?;
+    metadata::collect(bytes, source.format, recipe.metadata, task.size(), metadata);
+    colour.png = PngColour::default();
 
     let warning = match source.format {
         Format::Jpeg => {
-            let decoded = scratch::decode(bytes, &source, &geometry, scratch);
+            let decoded = decode::jpeg(bytes, &source, &task.geometry, engines, colour, samples);
             after_step(Step::Decode);
             decoded.map_err(bad(Step::Decode))?
         }
         // Its rows are scaled as they come, and turned when there are fewer of them.
-        Format::Png => scratch::strips(bytes, &source, &geometry, scratch, after_step)?,
+        Format::Png => {
+            let (resizer, pixels) = (&mut engines.resizer, &mut samples.pixels);
+            strip::run(bytes, task, resizer, colour, pixels, after_step)?
+        }
     };
     if source.orientation != 1 {
-        scratch::orient(&source, scratch);
+        orient::run(source.orientation, source.format, samples);
         after_step(Step::Orient);
     }
-    scratch::resize(&source, wanted, recipe, &geometry, scratch).map_err(bad(Step::Resize))?;
+    resize::run(task, engines, room, samples).map_err(bad(Step::Resize))?;
     after_step(Step::Resize);
     if wanted == Format::Jpeg && recipe.quality < 100 {
-        scratch::recompress(recipe.quality, &geometry, scratch).map_err(bad(Step::Recompress))?;
+        recompress::run(recipe.quality, task.size(), engines, &mut samples.planes)
+            .map_err(bad(Step::Recompress))?;
         after_step(Step::Recompress);
     }
-    if geometry.marked {
-        scratch::overlay(wanted, recipe, &geometry, scratch).map_err(bad(Step::Overlay))?;
+    if task.geometry.marked {
+        overlay::run(task, &mut engines.resizer, stamps, colour, samples)
+            .map_err(bad(Step::Overlay))?;
         after_step(Step::Overlay);
     }
-    let bytes = scratch::encode(wanted, recipe, &geometry, scratch).map_err(bad(Step::Encode))?;
+    let bytes = encode::run(task, engines, written, colour, metadata, samples)
+        .map_err(bad(Step::Encode))?;
     after_step(Step::Encode);
 
     Ok(Treated {
         bytes,
         format: wanted,
-        width: geometry.width,
-        height: geometry.height,
+        width: task.geometry.width,
+        height: task.geometry.height,
         source_width: source.width,
         source_height: source.height,
         warning,
     })
 }
 
-/// Decodes a picture upright to 8-bit sRGB with alpha, R G B A, for marks given as pictures; refused above
-/// `max_pixels`.
-pub(crate) fn open_rgba(
-    bytes: &[u8],
-    max_pixels: u64,
-) -> Result<(u32, u32, Vec<u8>), PictureError> {
-    let mut scratch = Scratch::new()?;
-    let (width, height, mut rgba) = samples(bytes, max_pixels, &mut scratch)?;
-    colour::to_srgb(&mut rgba, &scratch.icc);
-    Ok((width, height, rgba))
-}
-
-/// The same in the picture's own colours, whose profile is left in the scratch.
-fn samples(
-    bytes: &[u8],
-    max_pixels: u64,
-    scratch: &mut Scratch,
-) -> Result<(u32, u32, Vec<u8>), PictureError> {
-    let source = probe::probe(bytes, &mut scratch.icc)?;
-    let geometry = geometry::unscaled(&source, max_pixels)?;
-    scratch::decode(bytes, &source, &geometry, scratch).map_err(bad(Step::Decode))?;
-    if source.orientation != 1 {
-        scratch::orient(&source, scratch);
-    }
-    if source.format == Format::Jpeg {
-        let (planes, spare) = (&scratch.planes, &mut scratch.spare_planes);
-        let size = (geometry.width, geometry.height);
-        let sampling = if planes.sampling == Sampling::Grey {
-            Sampling::Grey
-        } else {
-            Sampling::S444
-        };
-        resize::planes(
-            &mut scratch.resizer,
-            &mut scratch.room,
-            planes,
-            sampling,
-            size,
-            spare,
-        )
-        .and_then(|()| {
-            convert::to_pixels(&mut scratch.decompressor, spare, size, &mut scratch.pixels)
-        })
-        .map_err(bad(Step::Decode))?;
-    }
-    let rgba = convert::to_rgba(&scratch.pixels);
-    Ok((geometry.width, geometry.height, rgba))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use super::open::in_its_colours;
     use super::pixels::Pixels;
     use super::*;
 
@@ -619,8 +573,9 @@ mod tests {
             for wanted in [Format::Jpeg, Format::Png] {
                 let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
                 let bytes = treated.bytes.to_vec();
-                let (width, _, rgba) = samples(&bytes, 100_000, &mut scratch).unwrap();
-                let pixel = &rgba[(8 * width as usize + 8) * 4..][..3];
+                let opened = in_its_colours(&bytes, 100_000, &mut scratch).unwrap();
+                let middle = (8 * opened.width as usize + 8) * 4;
+                let pixel = &opened.rgba[middle..][..3];
                 for (found, wanted) in pixel.iter().zip(expected) {
                     assert!(found.abs_diff(wanted) <= 2, "{pixel:?} for {expected:?}");
                 }
@@ -673,8 +628,8 @@ mod tests {
             for wanted in [Format::Png, Format::Jpeg] {
                 let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
                 let bytes = treated.bytes.to_vec();
-                let (_, _, rgba) = samples(&bytes, 10_000, &mut scratch).unwrap();
-                assert!(scratch.icc.is_empty(), "a profile of inks was kept");
+                let rgba = in_its_colours(&bytes, 10_000, &mut scratch).unwrap().rgba;
+                assert!(scratch.colour.icc.is_empty(), "a profile of inks was kept");
                 for (patch, wanted) in expected.iter().enumerate() {
                     let at = (side * side * patches.len() / 2 + patch * side + side / 2) * 4;
                     for (found, wanted) in rgba[at..at + 3].iter().zip(wanted) {

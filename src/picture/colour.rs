@@ -21,6 +21,16 @@ const KEPT: usize = 64;
 /// Pixels transformed at once.
 const STRIP: usize = 4096;
 
+/// What the samples of the picture in hand mean.
+#[derive(Default)]
+pub struct Colour {
+    /// The profile; empty for sRGB.
+    pub icc: Vec<u8>,
+    /// How a PNG said it; of no use for what was a JPEG.
+    pub png: PngColour,
+    pub made: Colours,
+}
+
 /// What a worker has made from profiles, oldest first, by the profiles' hashes.
 #[derive(Default)]
 pub struct Colours {

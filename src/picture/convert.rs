@@ -1,6 +1,7 @@
 //! Changes between planes and pixels, where the written format is not the read one: after scaling,
 //! when there is least to convert.
 
+use super::bytes::{area, times};
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::turbo::{Compressor, Decompressor};
@@ -23,6 +24,11 @@ pub fn to_planes(
         luma.samples.copy_from_slice(packed);
     }
     Ok(())
+}
+
+/// Bytes of the packed pixels from which [`to_planes`] makes planes.
+pub fn flattened_need(size: (u32, u32)) -> u64 {
+    times(area(size), 3)
 }
 
 /// Opaque 8-bit samples, grey or R G B.
@@ -73,6 +79,11 @@ pub fn to_pixels(
     }
     pixels.allocate(width, height, 3, false);
     decompressor.rgb_of(planes, width, height, pixels.bytes_mut())
+}
+
+/// Bytes of the pixels that [`to_pixels`] makes.
+pub fn pixels_need(size: (u32, u32)) -> u64 {
+    times(area(size), 3)
 }
 
 /// Replaces grey samples by what a table of 16-bit values says.

@@ -4,13 +4,17 @@
 use std::io::Cursor;
 use std::ops::Range;
 
+use super::bytes::{sum, times};
 use super::cause;
-use super::colour::{Colours, PngColour};
-use super::head::LONGEST_PROFILE;
+use super::colour::{Colour, PngColour};
+use super::engines::Engines;
+use super::geometry::Geometry;
+use super::head::{self, Coding, JpegCoding, LONGEST_PROFILE};
 use super::pixels::Pixels;
-use super::planes::{Planes, Sampling};
-use super::probe;
-use super::turbo::{Compressor, Decompressor, Space, Warning};
+use super::planes::Sampling;
+use super::probe::{self, Probe};
+use super::samples::Samples;
+use super::turbo::{Decompressor, Space, Warning};
 
 /// The smallest scale, in eighths, that leaves a picture of `height` at least `output` high.
 ///
@@ -19,36 +23,127 @@ use super::turbo::{Compressor, Decompressor, Space, Warning};
 /// those four, and a sixth less than full decoding. The price against full decoding and bicubic
 /// is small (41 dB at least, 45 dB on average); headroom up to 1.4 raises that by 1 dB and costs
 /// as much as full decoding.
-pub fn eighths(height: u32, output: u32) -> u32 {
+fn eighths(height: u32, output: u32) -> u32 {
     (1..8)
         .find(|eighths| u64::from(height) * u64::from(*eighths) >= u64::from(output) * 8)
         .unwrap_or(8)
 }
 
-/// Decodes a JPEG at `eighths`/8 of its size. Every planar sampling stays as it is; RGB, CMYK and
-/// odd samplings become 4:4:4 by way of packed pixels in `packed`. So does what will be `enlarged`:
+/// What a decoded JPEG takes, bytes.
+pub struct Decoded {
+    /// Sides of the stored picture as far as it is scaled down, pixels.
+    pub width: u64,
+    pub height: u64,
+    /// Its largest plane.
+    pub luma: u64,
+    /// All of its planes.
+    pub planes: u64,
+    /// Packed pixels on the way to them.
+    pub packed: u64,
+    /// What libjpeg holds itself meanwhile.
+    pub within: u64,
+}
+
+/// What [`jpeg`] allocates at most.
+pub fn need(source: &Probe, coding: &JpegCoding, geometry: &Geometry) -> Decoded {
+    let eighths = if coding.lossless {
+        8
+    } else {
+        eighths(geometry.source_height, geometry.height)
+    };
+    let scaled = |side: u32| (u64::from(side) * u64::from(eighths)).div_ceil(8);
+    let (width, height) = (scaled(source.width), scaled(source.height));
+    // Sides are padded to whole chroma samples, of 4 pixels at most.
+    let luma = times(width + 4, height + 4);
+    let (planes, packed) = match (coding.components, coding.factors) {
+        // It goes by way of packed pixels of full size.
+        _ if coding.lossless => (times(luma, 3), times(luma, 4)),
+        (1, _) => (luma, 0),
+        // RGB, which only a later look tells from YCbCr, goes by way of packed pixels.
+        (3, [(1, 1), (1, 1), (1, 1), _]) => (times(luma, 3), times(luma, 3)),
+        (3, [(h, v), (1, 1), (1, 1), _]) if !geometry.enlarges() && h * v <= 4 => {
+            let chroma = luma.div_ceil(u64::from(h * v));
+            (sum([luma, chroma, chroma]), 0)
+        }
+        // By way of packed pixels, full sampling.
+        (3, _) => (times(luma, 3), times(luma, 3)),
+        _ => (times(luma, 3), times(luma, 4)),
+    };
+    Decoded {
+        width,
+        height,
+        luma,
+        planes,
+        packed,
+        within: within(source, coding),
+    }
+}
+
+/// Bytes of a JPEG's blocks of 64 coefficients.
+const BLOCK: u64 = 128;
+
+/// Bytes that libjpeg holds itself while it decodes: all coefficients, or a few rows.
+fn within(source: &Probe, coding: &JpegCoding) -> u64 {
+    let components = coding.components;
+    let used = &coding.factors[..components.min(coding.factors.len())];
+    let most = |side: fn(&(u8, u8)) -> u8| u64::from(used.iter().map(side).max().unwrap_or(1));
+    let units = |side: u32, most: u64| u64::from(side).div_ceil(most * 8);
+    let across = units(source.width, most(|factor| factor.0));
+    let down = units(source.height, most(|factor| factor.1));
+    let rows = times(u64::from(source.width) + 64, 40 * components as u64);
+    let coefficients = used.iter().map(|&(h, v)| {
+        let blocks = times(times(across, u64::from(h)), times(down, u64::from(v)));
+        times(blocks, BLOCK)
+    });
+    let coefficients = if coding.whole { sum(coefficients) } else { 0 };
+    rows.saturating_add(coefficients)
+}
+
+/// Decodes a JPEG, as far scaled down as its output allows. Every planar sampling stays as it is; RGB,
+/// CMYK and odd samplings become 4:4:4 by way of packed pixels. So does what will be enlarged:
 /// libjpeg's own interpolation of chroma is what the picture looks like everywhere else, and
 /// bicubic on a quarter of the samples would differ visibly.
 pub fn jpeg(
-    decompressor: &mut Decompressor,
-    compressor: &mut Compressor,
-    (colours, icc): (&mut Colours, &[u8]),
     bytes: &[u8],
-    (eighths, enlarged): (u32, bool),
-    packed: &mut Vec<u8>,
-    planes: &mut Planes,
+    source: &Probe,
+    geometry: &Geometry,
+    engines: &mut Engines,
+    colour: &mut Colour,
+    samples: &mut Samples,
 ) -> Result<Warning, String> {
+    let Engines {
+        decompressor,
+        compressor,
+        ..
+    } = engines;
+    // libjpeg keeps Huffman and quantization tables from one picture to the next: a damaged one
+    // would spoil all that follow, and one that lacks its own would be decoded with another's. A
+    // new instance is a few small allocations.
+    *decompressor = Decompressor::new()?;
+    // More than its header tells it takes is not for it to have.
+    if let Ok(Some(head)) = head::read(&mut Cursor::new(bytes))
+        && let Coding::Jpeg(coding) = &head.coding
+    {
+        let within = within(&head.probe, coding);
+        decompressor.limit(within, source.width, source.height)?;
+    }
     let header = decompressor.header(bytes)?;
+    // The limits were checked against what the walk found.
+    if (header.width, header.height) != (source.width, source.height) {
+        return Err("the headers disagree about the picture's size".to_owned());
+    }
     let planar = match (header.space, header.sampling) {
         (Space::Grey, Some(_)) | (Space::YCbCr, Some(Sampling::S444)) => true,
-        (Space::YCbCr, Some(_)) => !enlarged,
+        (Space::YCbCr, Some(_)) => !geometry.enlarges(),
         _ => false,
     };
+    let eighths = eighths(geometry.source_height, geometry.height);
+    let (planes, packed) = (&mut samples.planes.front, &mut samples.packed);
     if planar && !header.lossless {
         return decompressor.planes(bytes, eighths, planes);
     }
     let (width, height, warning) = decompressor.packed(bytes, eighths, packed)?;
-    if header.space == Space::Cmyk && !colours.cmyk(icc, packed) {
+    if header.space == Space::Cmyk && !colour.made.cmyk(&colour.icc, packed) {
         cmyk_to_rgb(packed);
     }
     compressor.planes_of(packed, (width, height), Sampling::S444, planes)?;

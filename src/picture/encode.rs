@@ -1,11 +1,15 @@
 //! Samples → bytes of the wanted format, with the colour profile that they came with.
 
-use super::colour::PngColour;
-use super::metadata::Kept;
+use super::bytes::times;
+use super::colour::Colour;
+use super::engines::Engines;
+use super::geometry::Task;
+use super::metadata::Blocks;
 use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::profile::fitting;
-use super::turbo::Compressor;
+use super::recipe::Format;
+use super::samples::Samples;
 
 /// What libjpeg starts with: SOI and an APP0 segment.
 const JFIF: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
@@ -13,20 +17,77 @@ const JFIF: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
 /// The length of that in full.
 const JFIF_LENGTH: usize = 20;
 
-/// Writes a JPEG into `out` and returns its length; `out` itself keeps the size of the worst case.
-/// The metadata are whole segments and the density (unit, x, y) of the JFIF segment.
-pub fn jpeg(
-    compressor: &mut Compressor,
+/// What the encoders write to, besides the compressor's own room.
+#[derive(Debug, Default)]
+pub struct Room {
+    /// The metadata segments of a JPEG.
+    segments: Vec<u8>,
+    png: Vec<u8>,
+}
+
+impl Room {
+    /// Bytes that are held from one picture to the next.
+    pub fn kept(&self) -> usize {
+        self.segments.capacity() + self.png.capacity()
+    }
+}
+
+/// Bytes that the written file takes; `planes` of a JPEG's planes, `pixel` of a PNG's pixel.
+pub fn need(task: &Task<'_>, planes: u64, pixel: u64) -> u64 {
+    match task.wanted {
+        // TurboJPEG's own worst case.
+        Format::Jpeg => times(planes, 2),
+        // Deflated once in the encoder's hands and once in ours, at most as long as the samples;
+        // both grow by doubling.
+        Format::Png => times(task.padded_area(), pixel * 3),
+    }
+}
+
+/// Writes the picture, and returns its bytes.
+pub fn run<'a>(
+    task: &Task<'_>,
+    engines: &'a mut Engines,
+    room: &'a mut Room,
+    colour: &Colour,
+    metadata: &Blocks,
+    samples: &mut Samples,
+) -> Result<&'a [u8], String> {
+    match task.wanted {
+        Format::Jpeg => {
+            let segments = &mut room.segments;
+            segments.clear();
+            metadata.segments(segments);
+            let length = jpeg(task, engines, &samples.planes.front, &colour.icc, segments)?;
+            if let Some(density) = metadata.density {
+                let at = JFIF.len() + 2;
+                engines.jpeg[at..at + density.len()].copy_from_slice(&density);
+            }
+            Ok(&engines.jpeg[..length])
+        }
+        Format::Png => {
+            let pixels = &mut samples.pixels.front;
+            png(pixels, task.recipe.quality, colour, metadata, &mut room.png)?;
+            Ok(&room.png)
+        }
+    }
+}
+
+/// Writes a JPEG with whole segments of metadata into the compressor's room, and returns its length.
+fn jpeg(
+    task: &Task<'_>,
+    engines: &mut Engines,
     planes: &Planes,
-    size: (u32, u32),
-    quality: u8,
     icc: &[u8],
-    (segments, density): (&[u8], Option<[u8; 5]>),
-    out: &mut Vec<u8>,
+    segments: &[u8],
 ) -> Result<usize, String> {
+    let Engines {
+        compressor,
+        jpeg: out,
+        ..
+    } = engines;
     let icc = fitting(icc, planes.sampling == Sampling::Grey);
-    let lead = segments.len();
-    let length = compressor.jpeg(planes, size, quality, icc, lead, out)?;
+    let (lead, quality) = (segments.len(), task.recipe.output_quality);
+    let length = compressor.jpeg(planes, task.size(), quality, icc, lead, out)?;
     // EXIF wants to stand right behind the start, so that moves to the front of the room left for
     // the segments, instead of the picture to the back.
     let start = out.get(lead..lead + JFIF_LENGTH).unwrap_or_default();
@@ -35,20 +96,15 @@ pub fn jpeg(
     }
     out.copy_within(lead..lead + JFIF_LENGTH, 0);
     out[JFIF_LENGTH..JFIF_LENGTH + lead].copy_from_slice(segments);
-    if let Some(density) = density {
-        let at = JFIF.len() + 2;
-        out[at..at + density.len()].copy_from_slice(&density);
-    }
     Ok(lead + length)
 }
 
 /// Writes a PNG into `out`. Samples of 16 bits are left in PNG's byte order.
-pub fn png(
+fn png(
     pixels: &mut Pixels,
     quality: u8,
-    icc: &[u8],
-    colour: &PngColour,
-    kept: &Kept,
+    colour: &Colour,
+    metadata: &Blocks,
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
     out.clear();
@@ -65,7 +121,7 @@ pub fn png(
     } else {
         png::BitDepth::Eight
     };
-    let (icc, chunks) = colour.written(icc);
+    let (icc, chunks) = colour.png.written(&colour.icc);
     let icc = fitting(icc, grey);
     if !icc.is_empty() {
         info.icc_profile = Some(icc.into());
@@ -88,7 +144,8 @@ pub fn png(
             .write_chunk(*kind, body)
             .map_err(|error| error.to_string())?;
     }
-    kept.chunks(|kind, body| writer.write_chunk(kind, body))
+    metadata
+        .chunks(|kind, body| writer.write_chunk(kind, body))
         .map_err(|error| error.to_string())?;
     writer
         .write_image_data(pixels.bytes())
@@ -121,14 +178,5 @@ mod tests {
         let efforts: Vec<_> = (1..=100).map(effort).collect();
         assert!(efforts.is_sorted_by(|lower, higher| lower >= higher));
         assert_eq!((effort(100), effort(30), effort(1)), (0, 4, 9));
-    }
-
-    #[test]
-    fn only_a_fitting_profile_is_kept() {
-        let mut icc = vec![0; 128];
-        icc[16..20].copy_from_slice(b"RGB ");
-        assert_eq!(fitting(&icc, false), &icc[..]);
-        assert_eq!(fitting(&icc, true), b"");
-        assert_eq!(fitting(b"short", false), b"");
     }
 }

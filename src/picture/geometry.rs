@@ -1,10 +1,12 @@
 //! All sizes of a picture's way, decided from the header before anything is allocated.
 
+use super::bytes::times;
 use super::error::{PictureError, bad};
 use super::orient;
 use super::placement::gets;
+use super::planes::Sampling;
 use super::probe::Probe;
-use super::recipe::{Format, Recipe};
+use super::recipe::{Chroma, Format, Recipe};
 use super::turbo::JPEG_SIDE;
 use crate::outcome::Step;
 
@@ -20,8 +22,65 @@ pub struct Geometry {
     pub marked: bool,
 }
 
-/// Plans a picture's way or refuses it.
-pub fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, PictureError> {
+impl Geometry {
+    pub fn enlarges(&self) -> bool {
+        self.height > self.source_height
+    }
+}
+
+/// What is to be done with a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    pub source: Probe,
+    pub geometry: Geometry,
+    pub wanted: Format,
+    pub recipe: &'a Recipe,
+}
+
+impl<'a> Task<'a> {
+    /// Plans a picture's way or refuses it.
+    pub fn plan(source: Probe, wanted: Format, recipe: &'a Recipe) -> Result<Self, PictureError> {
+        let geometry = plan(&source, wanted, recipe)?;
+        Ok(Self {
+            source,
+            geometry,
+            wanted,
+            recipe,
+        })
+    }
+
+    /// Width and height of the written picture.
+    pub fn size(&self) -> (u32, u32) {
+        (self.geometry.width, self.geometry.height)
+    }
+
+    /// The sampling of colours that the written picture is made of.
+    pub fn sampling(&self) -> Sampling {
+        match (self.wanted, self.recipe.chroma) {
+            (Format::Jpeg, Chroma::Half) => Sampling::S420,
+            (Format::Jpeg, Chroma::Full) | (Format::Png, _) => Sampling::S444,
+        }
+    }
+
+    /// Bytes of a set of planes for the written picture.
+    pub fn planes(&self, grey: bool) -> u64 {
+        let area = self.padded_area();
+        // Grey may take colour from the mark.
+        match self.sampling() {
+            _ if grey && !self.geometry.marked => area,
+            Sampling::S420 => area + area.div_ceil(2),
+            _ => times(area, 3),
+        }
+    }
+
+    /// Pixels of the written picture with the padding that codecs want.
+    pub fn padded_area(&self) -> u64 {
+        let padded = |side: u32| u64::from(side) + 16;
+        times(padded(self.geometry.width), padded(self.geometry.height))
+    }
+}
+
+fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, PictureError> {
     let (source_width, source_height) = upright(source, recipe.max_pixels)?;
     let height = if recipe.upscale {
         recipe.output_height
@@ -96,7 +155,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::mark::Mark;
-    use super::super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position};
+    use super::super::recipe::{Anchor, Length, Metadata, PlacedMark, Position};
     use super::*;
 
     fn recipe() -> Recipe {

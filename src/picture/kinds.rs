@@ -85,7 +85,7 @@ fn plain() -> Recipe {
 }
 
 fn pixels(png: &[u8]) -> Vec<u8> {
-    open_rgba(png, 10_000).unwrap().2
+    open_rgba(png, 10_000).unwrap().rgba
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_jpeg_of_a_png_means_the_same_colours() {
             ..plain()
         };
         let result = treated(&source, Format::Jpeg, &recipe).unwrap();
-        let (_, _, rgba) = open_rgba(&result, 10_000).unwrap();
+        let rgba = open_rgba(&result, 10_000).unwrap().rgba;
         for (found, wanted) in rgba[..3].iter().zip(expected) {
             assert!(found.abs_diff(wanted) <= 3, "{:?} by {chunk:?}", &rgba[..3]);
         }

@@ -11,7 +11,9 @@ use std::io::Read;
 
 use png::chunk::{self, ChunkType};
 
+use super::bytes::times;
 use super::exif::{self, Rights};
+use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13};
 use super::probe;
 use super::recipe::{Format, Metadata};
@@ -25,11 +27,11 @@ const SEGMENT: usize = 65_533;
 
 /// Bytes of a PNG's EXIF, of its XMP, and of its texts together: what is longer is left out. They may
 /// stand behind the samples, where no header tells of them.
-pub const LONGEST: usize = xmp::LONGEST;
+const LONGEST: usize = xmp::LONGEST;
 
 /// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct Blocks {
     /// A TIFF block.
     exif: Vec<u8>,
     /// A packet.
@@ -46,9 +48,9 @@ pub struct Kept {
     joined: Vec<u8>,
 }
 
-impl Kept {
+impl Blocks {
     /// Bytes that are held from one picture to the next.
-    pub fn bytes(&self) -> usize {
+    pub fn kept(&self) -> usize {
         let buffers = [
             &self.exif,
             &self.xmp,
@@ -60,41 +62,58 @@ impl Kept {
     }
 }
 
+/// Bytes that metadata take while they are collected, mended and written: told by the header of a
+/// file of `length` bytes.
+pub fn need(head: &Head, length: u64) -> u64 {
+    let around = match head.coding {
+        // A PNG's may stand behind its samples.
+        Coding::Png(_) => head.around.max(length.min(3 * LONGEST as u64)),
+        Coding::Jpeg(_) => head.around,
+    };
+    times(around, 3)
+}
+
 /// Collects what `policy` keeps for a written picture of `size`. What is damaged is left out: a
 /// picture does not fail for its metadata.
-pub fn collect(bytes: &[u8], format: Format, policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+pub fn collect(
+    bytes: &[u8],
+    format: Format,
+    policy: Metadata,
+    size: (u32, u32),
+    blocks: &mut Blocks,
+) {
     for buffer in [
-        &mut kept.exif,
-        &mut kept.xmp,
-        &mut kept.resources,
-        &mut kept.texts,
-        &mut kept.joined,
+        &mut blocks.exif,
+        &mut blocks.xmp,
+        &mut blocks.resources,
+        &mut blocks.texts,
+        &mut blocks.joined,
     ] {
         buffer.clear();
     }
-    (kept.density, kept.physical) = (None, None);
+    (blocks.density, blocks.physical) = (None, None);
     if policy == Metadata::Strip {
         return;
     }
     match format {
-        Format::Jpeg => from_jpeg(bytes, policy, size, kept),
-        Format::Png => from_png(bytes, policy, size, kept),
+        Format::Jpeg => from_jpeg(bytes, policy, size, blocks),
+        Format::Png => from_png(bytes, policy, size, blocks),
     }
 }
 
-fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     for (marker, body) in markers::before_scan(bytes) {
         if let (APP1, Some(block)) = (marker, body.strip_prefix(EXIF)) {
             // The first counts, as for the orientation.
             tiff = if tiff.is_empty() { block } else { tiff };
         } else if let (APP1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
-            if kept.xmp.is_empty() {
-                keep_xmp(packet, policy, &mut kept.xmp);
+            if blocks.xmp.is_empty() {
+                keep_xmp(packet, policy, &mut blocks.xmp);
             }
         } else if let (APP13, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
             // A resource may go on in the next segment.
-            kept.joined.extend_from_slice(part);
+            blocks.joined.extend_from_slice(part);
         } else if let (
             APP0,
             [
@@ -114,49 +133,49 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) 
             ],
         ) = (marker, body)
         {
-            kept.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
+            blocks.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
         }
     }
     match policy {
-        Metadata::Keep => iptc::keep(&kept.joined, &mut kept.resources),
-        _ => iptc::keep_rights(&kept.joined, &mut kept.resources),
+        Metadata::Keep => iptc::keep(&blocks.joined, &mut blocks.resources),
+        _ => iptc::keep_rights(&blocks.joined, &mut blocks.resources),
     }
     let rights = exif::rights(tiff);
-    keep_exif(tiff, &rights, policy, size, &mut kept.exif);
+    keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
     let by_exif = rights.resolution.map(|found| {
         let ratio = |(above, below)| f64::from(above) / f64::from(below);
         let metre = if found.unit == 3 { 100.0 } else { INCHES };
         (ratio(found.x) * metre, ratio(found.y) * metre)
     });
-    let by_jfif = kept.density.map(|[unit, x1, x0, y1, y0]| {
+    let by_jfif = blocks.density.map(|[unit, x1, x0, y1, y0]| {
         let dots = |high, low| f64::from(u16::from_be_bytes([high, low]));
         let metre = if unit == 2 { 100.0 } else { INCHES };
         (dots(x1, x0) * metre, dots(y1, y0) * metre)
     });
-    kept.density = kept.density.or(by_exif.and_then(density));
-    kept.physical = by_jfif.or(by_exif).map(physical);
+    blocks.density = blocks.density.or(by_exif.and_then(density));
+    blocks.physical = by_jfif.or(by_exif).map(physical);
 }
 
-fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
+fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     let (mut author, mut copyright) = (Vec::new(), Vec::new());
     for (kind, body) in probe::chunks(bytes) {
         match kind {
             b"eXIf" if body.len() <= LONGEST => tiff = body,
             b"pHYs" => {
-                kept.physical = body.try_into().ok();
+                blocks.physical = body.try_into().ok();
                 if let &[x3, x2, x1, x0, y3, y2, y1, y0, 1] = body {
                     let dots = |bytes| f64::from(u32::from_be_bytes(bytes));
-                    kept.density = density((dots([x3, x2, x1, x0]), dots([y3, y2, y1, y0])));
+                    blocks.density = density((dots([x3, x2, x1, x0]), dots([y3, y2, y1, y0])));
                 }
             }
             b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
                 if let Some(packet) = packet(&body[PNG_XMP.len()..]) {
-                    kept.xmp.clear();
-                    keep_xmp(&packet, policy, &mut kept.xmp);
+                    blocks.xmp.clear();
+                    keep_xmp(&packet, policy, &mut blocks.xmp);
                 }
             }
-            b"tEXt" | b"zTXt" | b"iTXt" if kept.texts.len() + body.len() <= LONGEST => {
+            b"tEXt" | b"zTXt" | b"iTXt" if blocks.texts.len() + body.len() <= LONGEST => {
                 let named = |name: &[u8]| body.strip_prefix(name).filter(|_| kind == b"tEXt");
                 let latin = |text: &[u8]| text.iter().copied().map(char::from).collect::<String>();
                 if let Some(text) = named(b"Author\0") {
@@ -169,9 +188,9 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
                 let kept_all = policy == Metadata::Keep && !body.starts_with(b"Raw profile type ");
                 if kept_all || body.starts_with(b"Author\0") || body.starts_with(b"Copyright\0") {
                     let length = u32::try_from(body.len()).unwrap_or(0);
-                    kept.texts.extend(length.to_be_bytes());
-                    kept.texts.extend(kind);
-                    kept.texts.extend(body);
+                    blocks.texts.extend(length.to_be_bytes());
+                    blocks.texts.extend(kind);
+                    blocks.texts.extend(body);
                 }
             }
             _ => {}
@@ -186,7 +205,7 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), kept: &mut Kept) {
             *found = text;
         }
     }
-    keep_exif(tiff, &rights, policy, size, &mut kept.exif);
+    keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
 }
 
 fn keep_exif(
@@ -252,7 +271,7 @@ fn whole(value: f64) -> u32 {
     value.round() as u32
 }
 
-impl Kept {
+impl Blocks {
     /// Appends the segments of a JPEG. What does not fit into a segment is left out, which can only
     /// happen to what came from a PNG.
     pub fn segments(&self, out: &mut Vec<u8>) {
@@ -340,29 +359,30 @@ mod tests {
         bytes
     }
 
-    fn written_as_png(kept: &Kept) -> Vec<([u8; 4], Vec<u8>)> {
+    fn written_as_png(blocks: &Blocks) -> Vec<([u8; 4], Vec<u8>)> {
         let mut chunks = Vec::new();
-        kept.chunks(|kind, body| {
-            chunks.push((kind.0, body.to_vec()));
-            Ok::<_, ()>(())
-        })
-        .unwrap();
+        blocks
+            .chunks(|kind, body| {
+                chunks.push((kind.0, body.to_vec()));
+                Ok::<_, ()>(())
+            })
+            .unwrap();
         chunks
     }
 
     #[test]
     fn the_rights_of_a_jpeg_survive_twice() {
-        let mut kept = Kept::default();
+        let mut blocks = Blocks::default();
         collect(
             &jpeg(),
             Format::Jpeg,
             Metadata::Copyright,
             (9, 9),
-            &mut kept,
+            &mut blocks,
         );
-        assert_eq!(kept.density, Some([1, 1, 44, 1, 44]));
+        assert_eq!(blocks.density, Some([1, 1, 44, 1, 44]));
         let mut again = b"\xff\xd8".to_vec();
-        kept.segments(&mut again);
+        blocks.segments(&mut again);
         again.extend(b"\xff\xda\0\x02");
         for part in [
             &b"Ann's\0"[..],
@@ -372,7 +392,7 @@ mod tests {
             assert!(memchr::memmem::find(&again, part).is_some(), "{part:?}");
         }
         assert!(memchr::memmem::find(&again, b"Rome").is_none());
-        let mut second = Kept::default();
+        let mut second = Blocks::default();
         collect(
             &again,
             Format::Jpeg,
@@ -381,7 +401,7 @@ mod tests {
             &mut second,
         );
         assert_eq!(
-            (&kept.exif, &kept.xmp, &kept.resources),
+            (&blocks.exif, &blocks.xmp, &blocks.resources),
             (&second.exif, &second.xmp, &second.resources)
         );
     }
@@ -402,24 +422,24 @@ mod tests {
             ),
             (b"iTXt", &packet),
         ]);
-        let mut kept = Kept::default();
-        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut kept);
-        let chunks = written_as_png(&kept);
+        let mut blocks = Blocks::default();
+        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        let chunks = written_as_png(&blocks);
         assert_eq!(chunks.len(), 1);
         assert!(chunks[0].1.starts_with(b"First\0"));
     }
 
     #[test]
     fn keep_takes_all_and_strip_nothing() {
-        let mut kept = Kept::default();
-        collect(&jpeg(), Format::Jpeg, Metadata::Keep, (9, 9), &mut kept);
-        assert_eq!(kept.xmp, PACKET);
-        assert!(!kept.resources.is_empty() && !kept.exif.is_empty());
-        assert!(memchr::memmem::find(&kept.resources, b"TH").is_none());
-        collect(&jpeg(), Format::Jpeg, Metadata::Strip, (9, 9), &mut kept);
+        let mut blocks = Blocks::default();
+        collect(&jpeg(), Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        assert_eq!(blocks.xmp, PACKET);
+        assert!(!blocks.resources.is_empty() && !blocks.exif.is_empty());
+        assert!(memchr::memmem::find(&blocks.resources, b"TH").is_none());
+        collect(&jpeg(), Format::Jpeg, Metadata::Strip, (9, 9), &mut blocks);
         let mut out = Vec::new();
-        kept.segments(&mut out);
-        assert!(out.is_empty() && kept.density.is_none() && written_as_png(&kept).is_empty());
+        blocks.segments(&mut out);
+        assert!(out.is_empty() && blocks.density.is_none() && written_as_png(&blocks).is_empty());
     }
 
     #[test]
@@ -438,17 +458,23 @@ mod tests {
             (b"zTXt", b"Raw profile type exif\0\0x"),
             (b"iTXt", &compressed),
         ]);
-        let mut kept = Kept::default();
-        collect(&bytes, Format::Png, Metadata::Copyright, (9, 9), &mut kept);
-        assert_eq!(kept.density, Some([1, 1, 44, 1, 44]));
-        assert_eq!(exif::rights(&kept.exif).copyright, "© Ann".as_bytes());
-        let chunks = written_as_png(&kept);
+        let mut blocks = Blocks::default();
+        collect(
+            &bytes,
+            Format::Png,
+            Metadata::Copyright,
+            (9, 9),
+            &mut blocks,
+        );
+        assert_eq!(blocks.density, Some([1, 1, 44, 1, 44]));
+        assert_eq!(exif::rights(&blocks.exif).copyright, "© Ann".as_bytes());
+        let chunks = written_as_png(&blocks);
         let kinds: Vec<_> = chunks.iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [b"pHYs", b"eXIf", b"iTXt", b"tEXt"]);
         assert_eq!(chunks[0].1, physical);
         assert_eq!(chunks[3].1, b"Copyright\0\xa9 Ann");
-        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut kept);
-        let texts = written_as_png(&kept).split_off(3);
+        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        let texts = written_as_png(&blocks).split_off(3);
         assert_eq!(texts[1].1, b"Comment\0in Rome");
         assert_eq!(texts.len(), 2);
     }
@@ -461,11 +487,11 @@ mod tests {
             flate2::write::ZlibEncoder::new(&mut compressed, flate2::Compression::best());
         std::io::Write::write_all(&mut zlib, &vec![b' '; 40 << 20]).unwrap();
         zlib.finish().unwrap();
-        let mut kept = Kept::default();
+        let mut blocks = Blocks::default();
         let bytes = png(&[(b"iTXt", &compressed)]);
         for policy in [Metadata::Keep, Metadata::Copyright] {
-            collect(&bytes, Format::Png, policy, (9, 9), &mut kept);
-            assert!(kept.xmp.is_empty());
+            collect(&bytes, Format::Png, policy, (9, 9), &mut blocks);
+            assert!(blocks.xmp.is_empty());
         }
     }
 }

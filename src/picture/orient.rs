@@ -8,6 +8,8 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::pixels::Pixels;
 use super::planes::{Area, Planes, coordinate};
+use super::recipe::Format;
+use super::samples::Samples;
 use super::transpose::{Flips, transpose};
 
 /// Side of the square blocks that are moved at once when rows become columns, so that both sides
@@ -44,6 +46,22 @@ fn turn(orientation: u8) -> Turn {
 /// Whether an orientation exchanges width and height.
 pub fn exchanges_sides(orientation: u8) -> bool {
     turn(orientation).transpose
+}
+
+/// Turns the picture, which is in the form of its source's `format`. It needs a second picture of the
+/// same size.
+pub fn run(orientation: u8, format: Format, samples: &mut Samples) {
+    let Samples { planes, pixels, .. } = samples;
+    match format {
+        Format::Jpeg => {
+            self::planes(&planes.front, orientation, &mut planes.back);
+            planes.flip();
+        }
+        Format::Png => {
+            self::pixels(&pixels.front, orientation, &mut pixels.back);
+            pixels.flip();
+        }
+    }
 }
 
 pub fn planes(source: &Planes, orientation: u8, target: &mut Planes) {

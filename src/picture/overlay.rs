@@ -5,24 +5,108 @@
 
 use fast_image_resize::Resizer;
 
-use super::convert::saturated;
+use super::bytes::{area, sum, times};
+use super::colour::{Colour, PngColour};
+use super::convert::{self, saturated};
+use super::geometry::Task;
 use super::mark::Mark;
 use super::pixels::Pixels;
-use super::placement::place;
+use super::placement::{gets, place};
 use super::planes::{Planes, Sampling};
-use super::recipe::PlacedMark;
+use super::profile::fitting;
+use super::recipe::{Format, PlacedMark, Position};
+use super::samples::Samples;
 use super::shape::Shape;
 use super::stamp::{Ground, Stamp, StampKey, StampPlane, Stamps, brightness};
 
+/// Bytes that marks take as they are laid on: scaled, cut to what shows, with stamps for planes.
+pub fn need(task: &Task<'_>) -> u64 {
+    let size = task.size();
+    let marks = task.recipe.marks.iter().filter(|mark| gets(mark, size));
+    sum(marks.map(|mark| {
+        let place = place(mark, size);
+        let window = area((place.window.width, place.window.height));
+        // Tiles stand at odd and even places, where chroma is shared.
+        let stamps = match mark.position {
+            Position::Tile { .. } => 4,
+            Position::At(_) => 1,
+        };
+        // The mark in the picture's colours and scaled; its window; each stamp's 9 bytes a pixel at
+        // most, made by way of 8 more.
+        sum([
+            times(area((mark.mark.width, mark.mark.height)), 4),
+            times(area(place.size), 4),
+            times(window, 4 + 9 * stamps + 8),
+        ])
+    }))
+}
+
+/// Lays on all marks that the picture gets, one over the other.
+pub fn run(
+    task: &Task<'_>,
+    resizer: &mut Resizer,
+    stamps: &mut Stamps,
+    colour: &mut Colour,
+    samples: &mut Samples,
+) -> Result<(), String> {
+    let size = task.size();
+    let marks = task.recipe.marks.iter();
+    for placed in marks.filter(|placed| gets(placed, size)) {
+        let coloured = is_coloured(&placed.mark);
+        let grey = match task.wanted {
+            Format::Jpeg => samples.planes.front.sampling == Sampling::Grey,
+            Format::Png => samples.pixels.front.channels <= 2,
+        };
+        if grey && coloured {
+            take_colour(task, colour, samples);
+        }
+        let icc = fitting(&colour.icc, grey && !coloured);
+        let placed = &PlacedMark {
+            mark: colour.made.mark(&placed.mark, icc),
+            ..placed.clone()
+        };
+        match task.wanted {
+            Format::Jpeg => planes(stamps, resizer, placed, size, &mut samples.planes.front)?,
+            Format::Png => pixels(stamps, resizer, placed, &mut samples.pixels.front)?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes a grey picture one of colours. Its profile cannot describe them, so it becomes sRGB.
+fn take_colour(task: &Task<'_>, colour: &mut Colour, samples: &mut Samples) {
+    let table = colour.made.grey(&colour.icc);
+    match task.wanted {
+        Format::Jpeg => {
+            let planes = &mut samples.planes.front;
+            if let Some(table) = table {
+                convert::grey_planes(table, planes);
+            }
+            let (width, height) = task.size();
+            planes.colour(task.sampling(), width, height);
+        }
+        Format::Png => {
+            let pixels = &mut samples.pixels;
+            if let Some(table) = table {
+                convert::grey_pixels(table, &mut pixels.front);
+            }
+            // Chunks that described a grey picture would say something else of its colours.
+            colour.png = PngColour::default();
+            convert::colour(&pixels.front, &mut pixels.back);
+            pixels.flip();
+        }
+    }
+}
+
 /// Whether a mark has any visible colour.
-pub fn is_coloured(mark: &Mark) -> bool {
+fn is_coloured(mark: &Mark) -> bool {
     mark.rgba.chunks_exact(4).any(|pixel| {
         matches!(pixel, &[red, green, blue, alpha] if alpha > 0 && (red != green || green != blue))
     })
 }
 
 /// Lays a mark on planes. Grey planes take a mark's brightness only.
-pub fn planes(
+fn planes(
     stamps: &mut Stamps,
     resizer: &mut Resizer,
     placed: &PlacedMark,
@@ -147,7 +231,7 @@ fn phase(position: i64, step: u32) -> u32 {
 
 /// Lays a mark on pixels by the source-over rule, also onto transparency. Grey pixels take a
 /// mark's brightness only.
-pub fn pixels(
+fn pixels(
     stamps: &mut Stamps,
     resizer: &mut Resizer,
     placed: &PlacedMark,
@@ -271,7 +355,7 @@ fn over<S: Sample>(pixel: &mut [S], mark: &[u8], opacity: f32, full: f32) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::recipe::{Anchor, Length, Position};
+    use super::super::recipe::{Anchor, Length};
     use super::*;
 
     fn mark(width: u32, height: u32, pixel: [u8; 4]) -> Arc<Mark> {

@@ -31,3 +31,17 @@ pub fn fitting(icc: &[u8], grey: bool) -> &[u8] {
         &[]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_fitting_profile_is_kept() {
+        let mut icc = vec![0; 128];
+        icc[16..20].copy_from_slice(b"RGB ");
+        assert_eq!(fitting(&icc, false), &icc[..]);
+        assert_eq!(fitting(&icc, true), b"");
+        assert_eq!(fitting(b"short", false), b"");
+    }
+}

@@ -7,7 +7,15 @@ use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef}
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::planes::{Plane, Planes, Sampling};
+use super::bytes::times;
+use super::convert;
+use super::decode::Decoded;
+use super::engines::Engines;
+use super::geometry::Task;
+use super::orient::exchanges_sides;
+use super::planes::{Area, Plane, Planes, Sampling};
+use super::recipe::Format;
+use super::samples::Samples;
 use super::transpose::{Flips, transpose};
 
 /// The bicubic filter of Keys with a = -0.5.
@@ -26,6 +34,73 @@ impl Room {
     /// Bytes that are held from one picture to the next.
     pub fn kept(&self) -> usize {
         self.wider.samples.capacity() + self.one.capacity() + self.other.capacity()
+    }
+}
+
+/// Bytes that scaling planes takes, without the planes themselves.
+pub fn need(task: &Task<'_>, decoded: &Decoded) -> u64 {
+    let across = if exchanges_sides(task.source.orientation) {
+        decoded.height
+    } else {
+        decoded.width
+    };
+    let (width, height) = task.size();
+    // The plane that is scaled is first made as high as the output, then turned over, and where a
+    // side is odd it may be copied to be a sample wider.
+    let widest = across.max(u64::from(width)) + 4;
+    let between = times(times(widest, u64::from(height) + 4), 2);
+    let has_chroma = decoded.planes > decoded.luma;
+    between.saturating_add(if has_chroma { decoded.luma } else { 0 })
+}
+
+/// Scales what is not scaled yet, and from here on the picture has the form that belongs to the
+/// wanted format.
+pub fn run(
+    task: &Task<'_>,
+    engines: &mut Engines,
+    room: &mut Room,
+    samples: &mut Samples,
+) -> Result<(), String> {
+    let Samples {
+        planes,
+        pixels,
+        packed,
+    } = samples;
+    let Engines {
+        resizer,
+        compressor,
+        decompressor,
+        ..
+    } = engines;
+    match (task.source.format, task.wanted) {
+        (Format::Jpeg, wanted) => {
+            let sampling = match planes.front.sampling {
+                Sampling::Grey => Sampling::Grey,
+                _ => task.sampling(),
+            };
+            let size = task.size();
+            self::planes(
+                resizer,
+                room,
+                &planes.front,
+                sampling,
+                size,
+                &mut planes.back,
+            )?;
+            planes.flip();
+            match wanted {
+                Format::Jpeg => Ok(()),
+                Format::Png => {
+                    convert::to_pixels(decompressor, &planes.front, size, &mut pixels.front)
+                }
+            }
+        }
+        // Its rows were scaled as they came.
+        (Format::Png, Format::Jpeg) => {
+            let (pixels, planes) = (&pixels.front, &mut planes.front);
+            convert::to_planes(compressor, pixels, task.sampling(), packed, planes)
+        }
+        (Format::Png, Format::Png) => Ok(()),
     }
 }
 
@@ -68,20 +143,24 @@ fn plane(
         height: side(from.height)?,
     };
     if left.fract() == 0.0 && (width - f64::from(columns)).abs() < f64::EPSILON {
-        let crop = (left, top, width, height);
-        scale(
-            resizer,
-            source,
-            crop,
-            &mut to.samples,
-            stride,
-            (columns, rows),
-        )?;
+        let crop = Area {
+            left,
+            top,
+            width,
+            height,
+        };
+        let size = (columns, rows);
+        scale(resizer, source, crop, &mut to.samples, stride, size)?;
     } else {
         // Down the columns whole rows are added up in vector registers, along a row single samples
         // must be gathered. So the second direction goes down the columns as well, on the picture
         // turned over and back again; the result is the same to the last bit.
-        let crop = (0.0, top, f64::from(source.width), height);
+        let crop = Area {
+            left: 0.0,
+            top,
+            width: f64::from(source.width),
+            height,
+        };
         one.resize(from.width * rows as usize, 0);
         scale(resizer, source, crop, one, from.width, (source.width, rows))?;
         other.resize(one.len(), 0);
@@ -91,7 +170,12 @@ fn plane(
             width: rows,
             height: source.width,
         };
-        let crop = (0.0, left, f64::from(rows), width);
+        let crop = Area {
+            left: 0.0,
+            top: left,
+            width: f64::from(rows),
+            height: width,
+        };
         one.resize(rows as usize * columns as usize, 0);
         scale(resizer, source, crop, one, rows as usize, (rows, columns))?;
         transpose(
@@ -114,12 +198,12 @@ struct View<'a> {
     height: u32,
 }
 
-/// Scales the crop (left, top, width, height) to `columns` × `rows` samples at the top left of
+/// Scales a crop to `columns` × `rows` samples at the top left of
 /// `to`, whose rows have `stride` samples.
 fn scale(
     resizer: &mut Resizer,
     from: View<'_>,
-    (left, top, width, height): (f64, f64, f64, f64),
+    crop: Area,
     to: &mut [u8],
     stride: usize,
     (columns, rows): (u32, u32),
@@ -127,7 +211,7 @@ fn scale(
     let options = ResizeOptions::new()
         .resize_alg(BICUBIC)
         .use_alpha(false)
-        .crop(left, top, width, height);
+        .crop(crop.left, crop.top, crop.width, crop.height);
     let source = TypedImageRef::<U8>::from_buffer(from.width, from.height, from.samples)
         .map_err(|error| error.to_string())?;
     let height = side(to.len().checked_div(stride).unwrap_or(0))?;
@@ -210,7 +294,7 @@ fn side(value: usize) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::planes::{Area, coordinate};
+    use super::super::planes::coordinate;
     use super::*;
 
     fn ramp(sampling: Sampling, width: u32, height: u32) -> Planes {
@@ -287,7 +371,7 @@ mod tests {
                 width: 301,
                 height: 157,
             };
-            let crop = (left, 0.0, area.width, area.height);
+            let crop = Area { left, ..area };
             scale(&mut Resizer::new(), view, crop, &mut direct, columns, size).unwrap();
             assert!(to.samples == direct, "{left} {columns}x{rows}");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
+use super::cache::Cache;
 use super::convert::saturated;
-use super::kept::Kept;
 use super::mark::Mark;
 use super::placement::{Placement, Window, turn};
 use super::recipe::PlacedMark;
@@ -52,11 +52,11 @@ impl Shape {
 
 /// The shaped marks of a worker.
 #[derive(Debug)]
-pub struct Shapes(Kept<Shape, Mark>);
+pub struct Shapes(Cache<Shape, Mark>);
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self(Kept::new(BUDGET))
+        Self(Cache::new(BUDGET))
     }
 }
 

@@ -4,8 +4,8 @@
 
 use fast_image_resize::Resizer;
 
+use super::cache::Cache;
 use super::convert::saturated;
-use super::kept::Kept;
 use super::mark::Mark;
 use super::planes::Sampling;
 use super::shape::{Shape, Shapes};
@@ -51,14 +51,14 @@ pub struct StampPlane {
 #[derive(Debug)]
 pub struct Stamps {
     pub shapes: Shapes,
-    stamps: Kept<StampKey, Stamp>,
+    stamps: Cache<StampKey, Stamp>,
 }
 
 impl Default for Stamps {
     fn default() -> Self {
         Self {
             shapes: Shapes::default(),
-            stamps: Kept::new(BUDGET),
+            stamps: Cache::new(BUDGET),
         }
     }
 }

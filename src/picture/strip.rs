@@ -6,14 +6,22 @@
 //! interlaced picture has its last rows only at the end; it is decoded whole, but still scaled in
 //! strips, which spares a second copy of it where alpha is multiplied in.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
-use super::colour::PngColour;
+use super::bytes::{sum, times};
+use super::colour::{Colour, PngColour};
 use super::decode::{Form, PngSource};
 use super::error::{PictureError, bad};
+use super::geometry::Task;
+use super::head::PngCoding;
+use super::orient::exchanges_sides;
 use super::pixels::Pixels;
 use super::resize::BICUBIC;
+use super::samples::Pair;
+use super::turbo::Warning;
 use crate::outcome::Step;
 
 /// Source bytes of a strip, if not more are needed for it to be worth its overlap.
@@ -24,7 +32,7 @@ const REACH: u64 = 2;
 
 /// How a picture is cut: heights in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
+struct Cut {
     source: u32,
     target: u32,
     /// Rows of the output that are made at once.
@@ -32,7 +40,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    pub fn new(source: u32, target: u32, row_bytes: u64) -> Self {
+    fn new(source: u32, target: u32, row_bytes: u64) -> Self {
         let larger = u64::from(source.max(target));
         let target_rows = u64::from(target.max(1));
         // Above and below a strip, together.
@@ -48,11 +56,6 @@ impl Cut {
         }
     }
 
-    /// Rows of the output that are made at once.
-    pub fn step(self) -> u32 {
-        self.step
-    }
-
     /// Source rows from and to which the output rows `first..end` reach.
     fn span(self, first: u32, end: u32) -> (u32, u32) {
         let (source, target) = (u128::from(self.source), u128::from(self.target.max(1)));
@@ -66,7 +69,7 @@ impl Cut {
     }
 
     /// Source rows that are in memory at once, at most.
-    pub fn rows(self) -> u32 {
+    fn rows(self) -> u32 {
         let larger = u64::from(self.source.max(self.target));
         let target = u64::from(self.target.max(1));
         let under = (u64::from(self.step) * u64::from(self.source)).div_ceil(target);
@@ -76,18 +79,80 @@ impl Cut {
     }
 }
 
-/// Decodes and scales to a size, which is of the picture as it is stored, `damaged` as for
-/// [`super::decode::png`]. The profile goes to `icc`.
-pub fn png(
-    (bytes, damaged): (&[u8], bool),
+/// Bytes that the source's rows take while they come, without the scaled picture.
+pub fn need(task: &Task<'_>, coding: PngCoding) -> u64 {
+    let sample = if coding.deep { 2 } else { 1 };
+    let pixel = u64::from(coding.channels) * sample;
+    let row = times(u64::from(task.source.width), pixel);
+    let (width, height) = stored(task);
+    let cut = Cut::new(task.source.height, height, row);
+    let strip = times(row, u64::from(cut.rows()));
+    let room = if coding.interlaced {
+        times(row, u64::from(task.source.height))
+    } else {
+        strip
+    };
+    // With alpha multiplied in, of the rows that are looked at.
+    let alpha = if coding.channels.is_multiple_of(2) {
+        strip
+    } else {
+        0
+    };
+    // Words are first made as narrow as the output, bytes as low.
+    let between = if coding.deep {
+        times(times(u64::from(width), pixel), u64::from(cut.rows()))
+    } else {
+        times(row, u64::from(cut.step))
+    };
+    // Inflated rows, the row before, and one in the decoder's own hands.
+    let rows = times(row, 8) + (1 << 20);
+    sum([room, alpha, between, rows])
+}
+
+/// Sides of the scaled picture while it is as it was stored.
+fn stored(task: &Task<'_>) -> (u32, u32) {
+    let (width, height) = task.size();
+    if exchanges_sides(task.source.orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    }
+}
+
+/// Decodes and scales a picture, as it is stored. Returns what was wrong with it all the same.
+pub fn run(
+    bytes: &[u8],
+    task: &Task<'_>,
+    resizer: &mut Resizer,
+    colour: &mut Colour,
+    pixels: &mut Pair<Pixels>,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Warning, PictureError> {
+    let damaged = task.source.damaged;
+    let source = PngSource::open(bytes, damaged).map_err(bad(Step::Decode))?;
+    let Pair { front, back } = pixels;
+    colour.png = png(
+        source,
+        stored(task),
+        &mut colour.icc,
+        resizer,
+        back,
+        front,
+        after_step,
+    )?;
+    Ok(damaged.then(|| "chunk IDAT has a wrong checksum".to_owned()))
+}
+
+/// Decodes and scales to a size; the source's rows pass through `room`. The profile goes to `icc`.
+fn png(
+    mut source: PngSource<'_>,
+    (width, height): (u32, u32),
     icc: &mut Vec<u8>,
     resizer: &mut Resizer,
-    (width, height): (u32, u32),
     room: &mut Pixels,
     target: &mut Pixels,
     after_step: &mut dyn FnMut(Step),
 ) -> Result<PngColour, PictureError> {
-    let mut source = PngSource::open(bytes, damaged).map_err(bad(Step::Decode))?;
     let form = source.form();
     let row_bytes = form.width as usize * form.channels * if form.deep { 2 } else { 1 };
     let cut = Cut::new(form.height, height, row_bytes as u64);
@@ -122,8 +187,12 @@ pub fn png(
             after_step(Step::Decode);
         }
         let part = (low - from) as usize * row_bytes..(high - from) as usize * row_bytes;
-        let rows = (&room.bytes()[part], low, high);
-        scale(resizer, rows, &form, target, (cut, first, end)).map_err(bad(Step::Resize))?;
+        let rows = Rows {
+            bytes: &room.bytes()[part],
+            from: low,
+            to: high,
+        };
+        scale(resizer, &rows, &form, cut, first..end, target).map_err(bad(Step::Resize))?;
         after_step(Step::Resize);
         first = end;
     }
@@ -132,14 +201,22 @@ pub fn png(
     Ok(colour)
 }
 
-/// Makes the output rows `first..end` of the source rows `from..to`. Colour is weighted by alpha,
-/// so that invisible pixels do not bleed.
+/// Rows of the source, `from..to`.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    from: u32,
+    to: u32,
+}
+
+/// Makes output rows of the source rows under them. Colour is weighted by alpha, so that invisible
+/// pixels do not bleed.
 fn scale(
     resizer: &mut Resizer,
-    (rows, from, to): (&[u8], u32, u32),
+    rows: &Rows<'_>,
     form: &Form,
+    cut: Cut,
+    output: Range<u32>,
     target: &mut Pixels,
-    (cut, first, end): (Cut, u32, u32),
 ) -> Result<(), String> {
     let kind = match (form.deep, form.channels) {
         (false, 1) => PixelType::U8,
@@ -152,19 +229,21 @@ fn scale(
         (true, _) => PixelType::U16x4,
     };
     let place = |row: u32| f64::from(row) * f64::from(cut.source) / f64::from(cut.target);
-    let top = place(first) - f64::from(from);
-    let bottom = (place(end) - f64::from(from)).min(f64::from(to - from));
+    let count = rows.to - rows.from;
+    let top = place(output.start) - f64::from(rows.from);
+    let bottom = (place(output.end) - f64::from(rows.from)).min(f64::from(count));
     let options = ResizeOptions::new()
         .resize_alg(BICUBIC)
         .use_alpha(target.has_alpha())
         .crop(0.0, top, f64::from(form.width), bottom - top);
     let source =
-        ImageRef::new(form.width, to - from, rows, kind).map_err(|error| error.to_string())?;
+        ImageRef::new(form.width, count, rows.bytes, kind).map_err(|error| error.to_string())?;
     let width = target.width;
     let row_bytes = target.bytes().len() / target.height.max(1) as usize;
-    let part = &mut target.bytes_mut()[first as usize * row_bytes..end as usize * row_bytes];
+    let part = output.start as usize * row_bytes..output.end as usize * row_bytes;
+    let (part, height) = (&mut target.bytes_mut()[part], output.end - output.start);
     let mut part =
-        Image::from_slice_u8(width, end - first, part, kind).map_err(|error| error.to_string())?;
+        Image::from_slice_u8(width, height, part, kind).map_err(|error| error.to_string())?;
     resizer
         .resize(&source, &mut part, &options)
         .map_err(|error| error.to_string())
@@ -231,25 +310,23 @@ mod tests {
             target: height,
             step: height,
         };
-        let all = (source.bytes(), 0, form.height);
-        scale(
-            &mut Resizer::new(),
-            all,
-            &form,
-            &mut target,
-            (cut, 0, height),
-        )
-        .unwrap();
+        let all = Rows {
+            bytes: source.bytes(),
+            from: 0,
+            to: form.height,
+        };
+        let resizer = &mut Resizer::new();
+        scale(resizer, &all, &form, cut, 0..height, &mut target).unwrap();
         target
     }
 
     fn in_strips(bytes: &[u8], size: (u32, u32)) -> Pixels {
         let (mut room, mut target) = (Pixels::default(), Pixels::default());
         png(
-            (bytes, false),
+            PngSource::open(bytes, false).unwrap(),
+            size,
             &mut Vec::new(),
             &mut Resizer::new(),
-            size,
             &mut room,
             &mut target,
             &mut |_| (),
@@ -348,9 +425,13 @@ mod tests {
                     target: size.1,
                     step: size.1,
                 };
-                let all = (turned.bytes(), 0, turned.height);
-                let all_rows = (cut, 0, size.1);
-                scale(&mut Resizer::new(), all, &form, &mut before, all_rows).unwrap();
+                let all = Rows {
+                    bytes: turned.bytes(),
+                    from: 0,
+                    to: turned.height,
+                };
+                let resizer = &mut Resizer::new();
+                scale(resizer, &all, &form, cut, 0..size.1, &mut before).unwrap();
                 orient::pixels(&in_strips(&bytes, (203, 150)), orientation, &mut after);
                 let far = furthest(&before, &after);
                 assert!(far <= most, "orientation {orientation}, {depth:?}: {far}");

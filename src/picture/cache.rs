@@ -1,4 +1,4 @@
-//! Things that are dear to make, kept by what they were made from. Bounded in number and in bytes,
+//! A cache of things that are dear to make, by what they were made from. Bounded in number and in bytes,
 //! since pictures of ever different sizes ask for ever different things.
 
 /// How many things are kept at most: twice what a recipe of 32 tiled marks asks for, four stamps
@@ -6,7 +6,7 @@
 const MOST: usize = 256;
 
 #[derive(Debug)]
-pub struct Kept<K, V> {
+pub struct Cache<K, V> {
     /// The one used last comes last.
     entries: Vec<Entry<K, V>>,
     /// Bytes that all of them may have together; a single one may have more.
@@ -20,7 +20,7 @@ struct Entry<K, V> {
     bytes: usize,
 }
 
-impl<K: PartialEq, V> Kept<K, V> {
+impl<K: PartialEq, V> Cache<K, V> {
     pub fn new(budget: usize) -> Self {
         Self {
             entries: Vec::new(),
@@ -64,10 +64,10 @@ mod tests {
     use super::*;
 
     /// Asks for things of the given keys and sizes; the keys that had to be made.
-    fn made(kept: &mut Kept<u32, u32>, wanted: &[(u32, usize)]) -> Vec<u32> {
+    fn made(cache: &mut Cache<u32, u32>, wanted: &[(u32, usize)]) -> Vec<u32> {
         let mut made = Vec::new();
         for &(key, bytes) in wanted {
-            let value = kept.find(key, |&key| {
+            let value = cache.find(key, |&key| {
                 made.push(key);
                 Ok::<_, ()>((key * 10, bytes))
             });
@@ -78,26 +78,26 @@ mod tests {
 
     #[test]
     fn the_longest_unused_go_first() {
-        let mut kept = Kept::new(100);
+        let mut cache = Cache::new(100);
         let wanted = [(1, 40), (2, 40), (1, 40), (3, 40), (1, 40), (2, 40)];
-        assert_eq!(made(&mut kept, &wanted), [1, 2, 3, 2]);
+        assert_eq!(made(&mut cache, &wanted), [1, 2, 3, 2]);
         // Larger than the budget: it stands alone.
-        assert_eq!(made(&mut kept, &[(4, 1000), (4, 1000), (5, 1)]), [4, 5]);
-        assert_eq!(kept.len(), 1);
+        assert_eq!(made(&mut cache, &[(4, 1000), (4, 1000), (5, 1)]), [4, 5]);
+        assert_eq!(cache.len(), 1);
     }
 
     #[test]
     fn the_number_is_bounded() {
-        let mut kept = Kept::new(usize::MAX);
+        let mut cache = Cache::new(usize::MAX);
         let many: Vec<_> = (0..1000).map(|key| (key, 1)).collect();
-        assert_eq!(made(&mut kept, &many).len(), 1000);
-        assert_eq!(kept.len(), MOST);
+        assert_eq!(made(&mut cache, &many).len(), 1000);
+        assert_eq!(cache.len(), MOST);
     }
 
     #[test]
     fn what_could_not_be_made_is_not_kept() {
-        let mut kept = Kept::<u32, u32>::new(100);
-        assert_eq!(kept.find(1, |_| Err("no")), Err("no"));
-        assert_eq!(made(&mut kept, &[(1, 1)]), [1]);
+        let mut cache = Cache::<u32, u32>::new(100);
+        assert_eq!(cache.find(1, |_| Err("no")), Err("no"));
+        assert_eq!(made(&mut cache, &[(1, 1)]), [1]);
     }
 }
