@@ -4,6 +4,7 @@
 //! control and lets go of the queue, the workers see the end of the queue, `publish` the end of the
 //! workers, `settle` the end of the outcomes.
 
+mod plans;
 mod pool;
 mod roots;
 mod thread;
@@ -29,13 +30,12 @@ use crate::{
     dispose,
     ledger::{self, Ledger},
     log::Log,
-    memory::{self, Budget, Size},
+    memory::Budget,
     publish,
     report::Report,
     root::Root,
     scheduler::{self, Control, Ends, Until},
     service::{self, Word},
-    settle::{PATIENCE, Waits},
     signal::{STOP_AT_MOST, Signal},
     staging,
     stop::{Quit, replace, wake},
@@ -234,7 +234,7 @@ impl Machine {
             jobs,
             finished: finished_sender,
             ledger: Arc::clone(ledger),
-            budget: Budget::new(max_memory(config)),
+            budget: Budget::new(plans::memory_of_pictures(config)),
             deaths: death_sender.clone(),
             retire: Vec::new(),
         };
@@ -250,7 +250,7 @@ impl Machine {
             publish::run(&finished, &outcome_sender, &wake, &shared);
         })?;
 
-        let plan = dispose_plan(config, &roots);
+        let plan = plans::dispose(config, &roots);
         let (shared, own_quit) = (Arc::clone(ledger), quit.clone());
         let replaced = asked_sender.clone();
         let waiting_disposals = dispose_plans.clone();
@@ -258,11 +258,7 @@ impl Machine {
             dispose::run(plan, &dispose_plans, &owed, &replaced, &own_quit, &shared);
         })?;
 
-        let plan = scheduler::Plan {
-            roots: roots.clone(),
-            waits: waits(config),
-            config: Arc::from(config.file.as_path()),
-        };
+        let plan = plans::scheduler(config, &roots);
         let ends = Ends {
             events,
             control,
@@ -276,11 +272,7 @@ impl Machine {
         })?;
 
         sweep(&roots, &[], &quit, &death_sender)?;
-        let plan = watch::Plan {
-            roots: roots.clone(),
-            poll: config.poll,
-            rescan: config.rescan,
-        };
+        let plan = plans::watch(config, &roots);
         let shared = Arc::clone(ledger);
         let waiting_plans = plans.clone();
         let ends = watch::Ends {
@@ -338,11 +330,7 @@ impl Machine {
             bail!("a single run keeps its configuration");
         };
         pool.grow(config.workers)?;
-        let plan = scheduler::Plan {
-            roots: roots.clone(),
-            waits: waits(&config),
-            config: Arc::from(config.file.as_path()),
-        };
+        let plan = plans::scheduler(&config, &roots);
         // `settle` first: it has to know a folder before its files come. It never waits for long,
         // so a full channel means that a folder does not answer.
         control
@@ -350,16 +338,16 @@ impl Machine {
             .map_err(|_full| anyhow!("the last reloads are still waiting for a folder"))?;
 
         // From here on nothing fails.
-        let plan = watch::Plan {
-            roots: roots.clone(),
-            poll: config.poll,
-            rescan: config.rescan,
-        };
+        let plan = plans::watch(&config, &roots);
         replace(plans, waiting_plans, plan);
-        replace(disposals, waiting_disposals, dispose_plan(&config, &roots));
+        replace(
+            disposals,
+            waiting_disposals,
+            plans::dispose(&config, &roots),
+        );
         pool.shrink(config.workers);
         if config.max_memory != old.max_memory {
-            pool.budget.set_limit(max_memory(&config));
+            pool.budget.set_limit(plans::memory_of_pictures(&config));
         }
         if let Err(cause) = log.set_level(config.log.level) {
             warn!(cause = format!("{cause:#}"), "the log level stays");
@@ -476,27 +464,4 @@ fn sweep(
         }
     })?;
     Ok(())
-}
-
-/// Bytes for pictures.
-fn max_memory(config: &Config) -> u64 {
-    let (bytes, why) = memory::limit(config.max_memory);
-    info!(max_memory = %Size(bytes), why, "memory for pictures");
-    bytes
-}
-
-fn dispose_plan(config: &Config, roots: &[Arc<Root>]) -> dispose::Plan {
-    dispose::Plan {
-        roots: roots.to_vec(),
-        retry: config.retry,
-    }
-}
-
-fn waits(config: &Config) -> Waits {
-    Waits {
-        settle: config.settle,
-        settle_closed: config.settle_closed,
-        patience: PATIENCE,
-        retry: config.retry,
-    }
 }

@@ -299,7 +299,7 @@ impl Queue<'_> {
     }
 
     /// When there is something to do without anything having happened.
-    fn next_deadline(&mut self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Instant> {
         if self.holds_back() {
             return None;
         }

@@ -6,8 +6,7 @@
 //! comes back, with its [`History`], through one of the methods that say why it must wait.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -50,9 +49,8 @@ const ROOM_PART: usize = 4;
 #[derive(Debug)]
 struct Pending {
     history: History,
+    /// It stands under this instant in `deadlines` as well.
     due: Instant,
-    /// The instant under which the entry stands in `deadlines`; never later than `due`.
-    queued: Instant,
     /// It was tried before and waits for another try, so it does not keep a burst open.
     waits: bool,
 }
@@ -79,8 +77,8 @@ pub enum Verdict {
 pub struct Settle {
     waits: Waits,
     pending: HashMap<FileKey, Pending>,
-    /// Lazy: an entry whose `due` moved later is re-queued only when its old deadline comes up.
-    deadlines: BinaryHeap<Reverse<(Instant, FileKey)>>,
+    /// When each pending file is due.
+    deadlines: BTreeSet<(Instant, FileKey)>,
     /// Pending files that have not been tried yet.
     fresh: usize,
     /// Pending files of each folder.
@@ -95,7 +93,7 @@ impl Settle {
         Settle {
             waits,
             pending: HashMap::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: BTreeSet::new(),
             fresh: 0,
             counts: HashMap::new(),
             most: KEPT_IN_MIND,
@@ -153,26 +151,20 @@ impl Settle {
 
     /// The file whose quiet time has passed longest ago, if any has.
     pub fn pop_due(&mut self, now: Instant) -> Option<Settled> {
-        loop {
-            self.drop_stale_deadlines();
-            if self.deadlines.peek()?.0.0 > now {
-                return None;
-            }
-            let Reverse((_, file)) = self.deadlines.pop()?;
-            if let Some(entry) = self.pending.remove(&file) {
-                self.fresh -= usize::from(!entry.waits);
-                if let Some(count) = self.counts.get_mut(&file.folder) {
-                    *count -= 1;
-                }
-                let history = entry.history;
-                let last_try = self.is_last_try(history, now);
-                return Some(Settled {
-                    file,
-                    history,
-                    last_try,
-                });
-            }
+        if self.deadlines.first()?.0 > now {
+            return None;
         }
+        let (_, file) = self.deadlines.pop_first()?;
+        let entry = self.pending.remove(&file)?;
+        self.fresh -= usize::from(!entry.waits);
+        if let Some(count) = self.counts.get_mut(&file.folder) {
+            *count -= 1;
+        }
+        Some(Settled {
+            last_try: self.is_last_try(entry.history, now),
+            history: entry.history,
+            file,
+        })
     }
 
     /// Whether the file has not changed for `patience`.
@@ -182,9 +174,9 @@ impl Settle {
     }
 
     /// When [`Settle::pop_due`] has something next.
-    pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.drop_stale_deadlines();
-        self.deadlines.peek().map(|Reverse((due, _))| *due)
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(due, _)| *due)
     }
 
     /// A look at the file showed that it is still being written. Returns the same as
@@ -330,6 +322,7 @@ impl Settle {
     /// Forgets the files of folders that are no longer configured.
     pub fn retain_folders(&mut self, keep: impl Fn(FolderId) -> bool) {
         self.pending.retain(|file, _| keep(file.folder));
+        self.deadlines.retain(|(_, file)| keep(file.folder));
         self.fresh = self.pending.values().filter(|entry| !entry.waits).count();
         self.counts.retain(|folder, _| keep(*folder));
     }
@@ -401,48 +394,19 @@ impl Settle {
     }
 
     fn arm(&mut self, file: FileKey, history: History, due: Instant, waits: bool) {
-        let before = self
-            .pending
-            .get(&file)
-            .map(|entry| (entry.queued, entry.waits));
-        let queued = match before {
-            Some((queued, _)) if queued <= due => queued,
-            _ => {
-                self.deadlines.push(Reverse((due, file.clone())));
-                due
-            }
-        };
-        if before.is_none() {
-            *self.counts.entry(file.folder).or_default() += 1;
-        }
         self.fresh += usize::from(!waits);
-        self.fresh -= usize::from(matches!(before, Some((_, false))));
-        self.pending.insert(
-            file,
-            Pending {
-                history,
-                due,
-                queued,
-                waits,
-            },
-        );
-    }
-
-    /// Afterwards the top of the heap is the true deadline of a pending file, or nothing.
-    fn drop_stale_deadlines(&mut self) {
-        while let Some(Reverse((at, file))) = self.deadlines.peek() {
-            match self.pending.get_mut(file) {
-                Some(entry) if entry.queued == *at => {
-                    if entry.due <= *at {
-                        return;
-                    }
-                    entry.queued = entry.due;
-                    let moved = Reverse((entry.due, file.clone()));
-                    self.deadlines.pop();
-                    self.deadlines.push(moved);
-                }
-                _ => {
-                    self.deadlines.pop();
+        self.deadlines.insert((due, file.clone()));
+        let entry = Pending {
+            history,
+            due,
+            waits,
+        };
+        match self.pending.insert(file.clone(), entry) {
+            None => *self.counts.entry(file.folder).or_default() += 1,
+            Some(before) => {
+                self.fresh -= usize::from(!before.waits);
+                if before.due != due {
+                    self.deadlines.remove(&(before.due, file));
                 }
             }
         }

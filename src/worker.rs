@@ -2,10 +2,9 @@
 //! live as long as the worker; a panic inside a picture costs that picture and the buffers, never
 //! the worker.
 
+mod input;
+
 use std::{
-    any::Any,
-    fs::{self, File},
-    io::{self, BufReader, Read, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
@@ -15,21 +14,19 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, never, select};
 use tracing::warn;
 
+use self::input::{Admitted, Buffers, admit, panicked, read};
 use crate::{
-    arrival::{FileKey, Stamp},
+    arrival::FileKey,
     completeness::{self, Decoded, Facts, UNWRITTEN, Verdict, Why},
     ledger::{CRASHES, Ledger},
     log::text,
-    memory::{Account, Budget, Size},
-    os,
+    memory::Budget,
     outcome::{Failure, Made, Step, Times},
     output,
     picture::{self, Format, PictureError, Scratch, Treated},
     scheduler::Job,
     staging::{self, Staged},
-    trial,
-    watch::promised_format,
-    watchdog,
+    trial, watchdog,
 };
 
 /// A job that a worker is done with.
@@ -111,84 +108,6 @@ pub fn run(
             return;
         }
     }
-}
-
-/// Bytes of buffers that stay with a worker from one picture to the next.
-const KEPT: u64 = 64 << 20;
-
-/// Buffers of one worker; they grow to what its pictures need, and stay unless that is much or
-/// somebody waits for memory.
-#[derive(Default)]
-struct Buffers {
-    source: Vec<u8>,
-    /// None before the first picture and after a panic.
-    scratch: Option<Scratch>,
-}
-
-impl Buffers {
-    fn kept(&self) -> u64 {
-        let scratch = self.scratch.as_ref().map_or(0, Scratch::kept);
-        scratch.saturating_add(self.source.capacity() as u64)
-    }
-
-    /// After a picture: what stays remains reserved.
-    fn tidy(&mut self, account: &mut Account) {
-        self.source.clear();
-        let kept = self.kept();
-        if kept > KEPT || !account.keep(kept) {
-            *self = Self::default();
-            account.keep_nothing();
-        }
-    }
-}
-
-/// A file that may be read: what it takes is reserved.
-struct Admitted {
-    file: File,
-    /// As its name promises.
-    wanted: Format,
-}
-
-/// Opens the file, learns from its header what it will take, and waits until that is free.
-fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<Admitted, Failure> {
-    let failed = |cause| unreadable(job, cause);
-    let path = job.source();
-    job.root.output.look_again(&path).map_err(output::failure)?;
-    let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
-    let mut file = os::open_regular(&path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(Failure::Gone);
-    }
-    if Stamp::of(&metadata) != job.stamp {
-        return Err(Failure::Changed);
-    }
-    let recipe = &job.root.folder.recipe;
-    let permanent = |cause| Failure::Permanent {
-        step: Step::Read,
-        cause,
-    };
-    let (length, limit) = (job.stamp.length, longest_source(recipe.max_pixels));
-    if length > limit {
-        return Err(permanent(format!(
-            "the file has {length} bytes, more than a picture of max_pixels can have ({limit})"
-        )));
-    }
-    let told = || picture::need(&mut BufReader::new(&file), length, wanted, recipe);
-    let need = catch_unwind(AssertUnwindSafe(told))
-        .map_err(|panic| panicked(&*panic))?
-        .map_err(failed)?;
-    file.rewind().map_err(failed)?;
-    // Buffers of earlier pictures may be of no use to this one, so they count in full; where that
-    // is too much, they go.
-    if !account.try_reserve(need.saturating_add(buffers.kept())) {
-        *buffers = Buffers::default();
-        account.reserve(need).map_err(|refused| {
-            let (need, limit) = (Size(refused.need), Size(refused.limit));
-            permanent(format!("needs {need} of memory, max_memory is {limit}"))
-        })?;
-    }
-    Ok(Admitted { file, wanted })
 }
 
 /// From claim to a temporary file. `before` is what the worker had in hand before: no longer suspect
@@ -347,77 +266,4 @@ fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure>
         step: Step::Picture,
         cause,
     })
-}
-
-fn unreadable(job: &Job, cause: io::Error) -> Failure {
-    match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::Gone,
-        _ => {
-            let path = job.source();
-            let cause =
-                anyhow::Error::new(cause).context(format!("cannot read {}", path.display()));
-            Failure::Transient {
-                step: Step::Read,
-                cause,
-            }
-        }
-    }
-}
-
-/// Reads the whole file, which was what the job says it is, and is it still afterwards. Returns
-/// what is known of its writer.
-fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<Facts, Failure> {
-    let failed = |cause| unreadable(job, cause);
-    buffer.clear();
-    // What only looks like a picture by its name may be large: its head tells.
-    let head = (&mut file).take(64).read_to_end(buffer).map_err(failed)?;
-    if picture::may_be_picture(&buffer[..head]) {
-        let length = usize::try_from(job.stamp.length).unwrap_or(usize::MAX);
-        buffer.try_reserve_exact(length).map_err(|cause| {
-            let cause = anyhow::Error::new(cause).context("no memory for the file");
-            Failure::Transient {
-                step: Step::Read,
-                cause,
-            }
-        })?;
-        (&mut file)
-            .take(job.stamp.length.saturating_sub(head as u64) + 1)
-            .read_to_end(buffer)
-            .map_err(failed)?;
-        if buffer.len() as u64 != job.stamp.length {
-            return Err(Failure::Changed);
-        }
-    }
-    let metadata = fs::symlink_metadata(job.source()).map_err(failed)?;
-    if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
-        return Err(Failure::Changed);
-    }
-    let (is_jpeg, zeros) = (picture::is_jpeg(buffer), picture::has_zeros(buffer));
-    Ok(Facts {
-        last_try: job.last_try,
-        writer_open: job.history.open,
-        is_jpeg,
-        zeros,
-        // A hole reads as zeros; on some systems it takes long to ask for one.
-        hole: is_jpeg && zeros && os::has_hole(&file, job.stamp.length),
-        end_supplied: false,
-    })
-}
-
-/// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,
-/// stored rather than compressed, and 64 MiB for everything beside the pixels.
-fn longest_source(max_pixels: u64) -> u64 {
-    max_pixels.saturating_mul(8).saturating_add(64 << 20)
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Failure::Permanent {
-        step: Step::Picture,
-        cause: format!("the program panicked on it: {message}"),
-    }
 }

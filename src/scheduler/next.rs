@@ -157,7 +157,7 @@ impl Queue<'_> {
     }
 
     /// Everything else has been dealt with, or suspects have waited for long enough.
-    fn is_suspects_turn(&mut self) -> bool {
+    fn is_suspects_turn(&self) -> bool {
         if self.quarantine.len() == 0 || !self.in_flight.is_empty() {
             return false;
         }
