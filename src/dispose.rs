@@ -16,29 +16,34 @@
 //! costs no picture.
 
 mod compare;
+
+mod failure;
+
 mod transfer;
 
+mod places;
+
+mod leave;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ffi::OsStr,
-    fs, io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
-use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, at, never, select};
 use tracing::{debug, info, warn};
 
-use self::compare::{compare, is_gone};
+use self::{
+    failure::Failure,
+    leave::{NothingThere, Touched, leave},
+    places::Places,
+};
 use crate::{
     arrival::FolderId,
-    config::{Folder, Source},
-    ledger::{Ledger, Left, Owed},
+    ledger::{Ledger, Left},
     log::text,
-    os::{self, Directory},
-    output::Place,
     retry::{Backoff, is_to_be_told},
     root::Root,
     stop::{Quit, told_to_quit, wake},
@@ -107,14 +112,7 @@ struct Work<'a> {
     ledger: &'a Ledger,
     trouble: BTreeMap<FolderId, Trouble>,
     /// Of the inputs, and of the folders that files are moved to.
-    places: BTreeMap<PathBuf, Place>,
-}
-
-/// Why a file is still there.
-struct Failure {
-    cause: anyhow::Error,
-    /// It will meet the others as well.
-    all: bool,
+    places: Places,
 }
 
 impl<'a> Work<'a> {
@@ -126,39 +124,16 @@ impl<'a> Work<'a> {
             next_ask: None,
             ledger,
             trouble: BTreeMap::new(),
-            places: BTreeMap::new(),
+            places: Places::default(),
         };
-        work.learn_places();
+        work.places.learn(&work.plan.roots, ledger);
         work
     }
 
     fn adopt(&mut self, plan: Plan) {
         self.plan = plan;
         self.trouble.clear();
-        self.learn_places();
-    }
-
-    /// A folder whose mount goes later must not be taken for an empty one.
-    fn learn_places(&mut self) {
-        for root in &self.plan.roots {
-            let Folder {
-                input,
-                after,
-                on_failure,
-                ..
-            } = &root.folder;
-            if *after == Source::Keep && *on_failure == Source::Keep {
-                continue;
-            }
-            for path in root.folder.moved_to().chain([input.as_path()]) {
-                let known = self.places.entry(path.to_owned());
-                known.or_insert_with(|| {
-                    // Without what the ledger says it is as it is now.
-                    let before = self.ledger.mount_of(path).unwrap_or_default();
-                    Place::of(path, before.filter(|_| path != input))
-                });
-            }
-        }
+        self.places.learn(&self.plan.roots, self.ledger);
     }
 
     fn next_try(&self) -> Option<Instant> {
@@ -209,7 +184,8 @@ impl<'a> Work<'a> {
                 return Ok(());
             };
             if last.replace(Arc::clone(&end.file.path)).is_none() {
-                self.is_in_place(&root.folder.input)
+                self.places
+                    .is_in_place(&root.folder.input)
                     .map_err(|Failure { cause, .. }| cause)?;
             }
             let mut left = Vec::with_capacity(piece.len());
@@ -219,7 +195,7 @@ impl<'a> Work<'a> {
                 if told_to_quit(quit) {
                     break;
                 }
-                match self.dispose(root, &owed, &mut touched) {
+                match leave(root, &owed, &self.places, self.ledger, &mut touched) {
                     Ok(what) => left.push((owed, what)),
                     Err(Failure { cause, all: true }) => {
                         hopeless = Some(cause);
@@ -299,218 +275,5 @@ impl<'a> Work<'a> {
             told: if tell { Some(now) } else { told },
         };
         self.trouble.insert(root.id, trouble);
-    }
-
-    /// Deletes or moves one file, if it still is what was treated.
-    fn dispose(&self, root: &Root, owed: &Owed, touched: &mut Touched) -> Result<Left, Failure> {
-        let folder = &root.folder;
-        let source = if owed.failed {
-            &folder.on_failure
-        } else {
-            &folder.after
-        };
-        let path = folder.input.join(&owed.file.path);
-        let (Some(name), Some(parent)) = (path.file_name(), owed.file.path.parent()) else {
-            return Ok(Left::Kept);
-        };
-        if *source == Source::Keep {
-            if let Ok(directory) =
-                Directory::open(&folder.input).and_then(|input| enter(input, parent))
-            {
-                transfer::come_back(&directory, name, &path)
-                    .map_err(|cause| for_one(&path, "cannot bring back", cause))?;
-            }
-            return Ok(Left::Kept);
-        }
-        let found = Directory::open(&folder.input)
-            .map_err(|cause| for_all(&folder.input, "cannot open", cause))
-            .map(|input| {
-                enter(input, parent).and_then(|directory| {
-                    let (file, came_back) = match directory.open_file(name) {
-                        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                            transfer::come_back(&directory, name, &path)?;
-                            (directory.open_file(name)?, true)
-                        }
-                        opened => (opened?, false),
-                    };
-                    let metadata = file.metadata()?;
-                    Ok((directory, file, metadata, came_back))
-                })
-            })?;
-        let (directory, file, metadata, came_back) = match found {
-            Ok(found) => found,
-            Err(cause) if is_gone(&cause) => {
-                self.is_in_place(&folder.input)?;
-                if is_empty(folder) {
-                    let cause =
-                        anyhow::Error::new(NothingThere).context(path.display().to_string());
-                    return Err(Failure { cause, all: false });
-                }
-                return Ok(Left::Gone);
-            }
-            Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
-        };
-        // Its own renaming changed that time as well.
-        let written =
-            !came_back && owed.ctime_ns.is_some() && os::ctime_ns(&metadata) != owed.ctime_ns;
-        let left = compare(owed, &metadata).or(written.then_some(Left::Replaced));
-        if let Some(left) = left {
-            debug!(path = text(&path), ?left, "changed meanwhile, stays");
-            return Ok(left);
-        }
-        match source {
-            Source::Keep => return Ok(Left::Kept),
-            Source::Delete => {
-                drop(file);
-                let deleted = transfer::delete(&directory, name, &path, owed);
-                let left = deleted.map_err(|cause| for_one(&path, "cannot delete", cause))?;
-                if left != Left::Gone {
-                    return Ok(left);
-                }
-                info!(path = text(&path), "deleted");
-            }
-            Source::MoveTo(to) => {
-                self.make_sure(to)?;
-                let destination = open_mirror(to, parent)?;
-                let moved = transfer::transfer(&directory, name, &path, file, owed, &destination);
-                let moved =
-                    moved.map_err(|cause| for_one(&path, "cannot move", cause).into_folder(to))?;
-                let new = match moved {
-                    Ok(new) => new,
-                    Err(left) => {
-                        debug!(path = text(&path), ?left, "changed meanwhile, stays");
-                        return Ok(left);
-                    }
-                };
-                let to = to.join(parent);
-                info!(path = text(&path), to = text(&to.join(new)), "moved");
-                touched.destinations.insert(to);
-            }
-        }
-        touched.sources.extend(path.parent().map(Path::to_owned));
-        Ok(Left::Gone)
-    }
-
-    /// Whether a folder lies where it should: a file is not gone because its mount is.
-    fn is_in_place(&self, folder: &Path) -> Result<(), Failure> {
-        let confirmed = os::mount_point(folder)
-            .map_err(anyhow::Error::new)
-            .and_then(|now| match self.places.get(folder) {
-                Some(place) => place.confirm(now),
-                None => Ok(()),
-            });
-        confirmed.map_err(|cause| Failure { cause, all: true })
-    }
-
-    fn make_sure(&self, to: &Path) -> Result<(), Failure> {
-        match self.places.get(to) {
-            Some(place) => {
-                place
-                    .make_sure()
-                    .map_err(|cause| Failure { cause, all: true })?;
-                if let Some(mount) = place.mount_to_record()
-                    && let Err(cause) = self.ledger.note_mount(to, &mount)
-                {
-                    let (path, cause) = (text(to), format!("{cause:#}"));
-                    warn!(
-                        path,
-                        cause, "a start without its mount would not be noticed"
-                    );
-                }
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-/// An input in which there is nothing at all may be a mount point whose file system comes later.
-#[derive(Debug, thiserror::Error)]
-#[error("its folder is empty, or its mount has not come yet")]
-struct NothingThere;
-
-/// Whether there is nothing in an input but what is made here, as far as that can be seen.
-fn is_empty(folder: &Folder) -> bool {
-    let Ok(mut entries) = fs::read_dir(&folder.input) else {
-        return true;
-    };
-    let made_here = |path: &Path| {
-        let mut made = folder.moved_to().chain([folder.output.as_path()]);
-        made.any(|folder| folder.starts_with(path))
-    };
-    entries.all(|entry| entry.is_err() || entry.is_ok_and(|entry| made_here(&entry.path())))
-}
-
-/// Folders whose changes are not durable yet.
-#[derive(Default)]
-struct Touched {
-    destinations: BTreeSet<PathBuf>,
-    sources: BTreeSet<PathBuf>,
-}
-
-impl Touched {
-    /// First where files went to: a power cut must not leave them in neither place.
-    fn sync(&self) -> anyhow::Result<()> {
-        for path in self.destinations.iter().chain(&self.sources) {
-            match os::sync_directory(path) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                    return Err(cause).context(format!("cannot sync {}", path.display()));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn enter(start: Directory, relative: &Path) -> io::Result<Directory> {
-    relative
-        .iter()
-        .try_fold(start, |directory, name| directory.enter(name))
-}
-
-/// The folder below `to` that mirrors a subfolder, made if it is missing. A link in its place is not
-/// followed.
-fn open_mirror(to: &Path, relative: &Path) -> Result<Directory, Failure> {
-    let start = Directory::open(to).map_err(|cause| for_all(to, "cannot open", cause))?;
-    let open = |directory: Directory, name: &OsStr| match directory.enter(name) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            directory.make(name)?;
-            directory.sync()?;
-            directory.enter(name)
-        }
-        entered => entered,
-    };
-    relative
-        .iter()
-        .try_fold(start, open)
-        .map_err(|cause| for_one(&to.join(relative), "cannot open", cause))
-}
-
-fn for_all(path: &Path, what: &str, cause: io::Error) -> Failure {
-    Failure {
-        all: true,
-        ..for_one(path, what, cause)
-    }
-}
-
-fn for_one(path: &Path, what: &str, cause: io::Error) -> Failure {
-    let all = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::StaleNetworkFileHandle
-    );
-    let cause = anyhow::Error::new(cause).context(format!("{what} {}", path.display()));
-    Failure { cause, all }
-}
-
-impl Failure {
-    fn into_folder(self, to: &Path) -> Failure {
-        Failure {
-            cause: self.cause.context(format!("into {}", to.display())),
-            ..self
-        }
     }
 }

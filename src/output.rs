@@ -85,6 +85,11 @@ impl Place {
         }
     }
 
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The same, of an output, which is made if only it is missing. One that cannot be used is waited
     /// for.
     #[must_use]

@@ -21,7 +21,6 @@ use crate::{
     os,
     outcome::{Failure, Made, Outcome, Published, Step},
     output,
-    root::Root,
     scheduler::Job,
     staging::land,
     stop, watchdog,
@@ -91,7 +90,7 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
     for landing in landings.iter().filter(|landing| landing.result.is_ok()) {
         let root = &landing.finished.job.root;
         root.output.note_success();
-        record_mount(root, ledger);
+        ledger.record_mount(&root.output);
     }
     if let Err(cause) = write_fates(&landings, ledger) {
         for landing in &mut landings {
@@ -114,20 +113,6 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
             },
         )
         .collect()
-}
-
-/// Has the ledger record the mount of an output that has been written to.
-fn record_mount(root: &Root, ledger: &Ledger) {
-    let folder = &root.folder.output;
-    if let Some(mount) = root.output.mount_to_record()
-        && let Err(cause) = ledger.note_mount(folder, &mount)
-    {
-        let (path, cause) = (text(folder), format!("{cause:#}"));
-        warn!(
-            path,
-            cause, "a start without its mount would not be noticed"
-        );
-    }
 }
 
 fn sync_directories(landings: &mut [Landing]) {

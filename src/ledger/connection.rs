@@ -13,12 +13,13 @@ use std::{
 
 use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, params};
+use tracing::warn;
 
 use super::{
     open,
     value::{Name, path_of},
 };
-use crate::arrival::FolderId;
+use crate::{arrival::FolderId, log::text, output::Place};
 
 /// How often a process begins a corrupt ledger anew: after that it is not the ledger, but the disk.
 const RENEWALS: u32 = 3;
@@ -89,17 +90,28 @@ impl Ledger {
         })
     }
 
-    /// Notes the mount point of a folder that has been written to.
-    pub fn note_mount(&self, folder: &Path, mount: &Path) -> anyhow::Result<()> {
-        known(&self.places).insert(folder.to_owned(), mount.to_owned());
-        self.guarded(|connection| {
+    /// Records the mount point that a place lies on, once it has been written to: a start without
+    /// that mount is noticed by it.
+    pub fn record_mount(&self, place: &Place) {
+        let Some(mount) = place.mount_to_record() else {
+            return;
+        };
+        let folder = place.folder();
+        known(&self.places).insert(folder.to_owned(), mount.clone());
+        let recorded = self.guarded(|connection| {
             let sql = "INSERT INTO place (folder, mount) VALUES (?1, ?2)
                        ON CONFLICT (folder) DO UPDATE SET mount = excluded.mount";
             connection
-                .execute(sql, [Name(folder), Name(mount)])
-                .context("cannot write to the ledger")?;
-            Ok(())
-        })
+                .execute(sql, [Name(folder), Name(&mount)])
+                .context("cannot write to the ledger")
+        });
+        if let Err(cause) = recorded {
+            let (path, cause) = (text(folder), format!("{cause:#}"));
+            warn!(
+                path,
+                cause, "a start without its mount would not be noticed"
+            );
+        }
     }
 
     /// A number that changes whenever another process has written to the ledger.

@@ -1,0 +1,181 @@
+//! One source leaves its folder: it is deleted or moved, if it still is what was processed.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use tracing::{debug, info};
+
+use super::{
+    compare::{compare, is_gone},
+    failure::{Failure, for_all, for_one},
+    places::Places,
+    transfer,
+};
+use crate::{
+    config::{Folder, Source},
+    ledger::{Ledger, Left, Owed},
+    log::text,
+    os::{self, Directory},
+    root::Root,
+};
+
+/// Deletes or moves one file, if it still is what was treated.
+pub fn leave(
+    root: &Root,
+    owed: &Owed,
+    places: &Places,
+    ledger: &Ledger,
+    touched: &mut Touched,
+) -> Result<Left, Failure> {
+    let folder = &root.folder;
+    let source = if owed.failed {
+        &folder.on_failure
+    } else {
+        &folder.after
+    };
+    let path = folder.input.join(&owed.file.path);
+    let (Some(name), Some(parent)) = (path.file_name(), owed.file.path.parent()) else {
+        return Ok(Left::Kept);
+    };
+    if *source == Source::Keep {
+        if let Ok(directory) = Directory::open(&folder.input).and_then(|input| enter(input, parent))
+        {
+            transfer::come_back(&directory, name, &path)
+                .map_err(|cause| for_one(&path, "cannot bring back", cause))?;
+        }
+        return Ok(Left::Kept);
+    }
+    let found = Directory::open(&folder.input)
+        .map_err(|cause| for_all(&folder.input, "cannot open", cause))
+        .map(|input| {
+            enter(input, parent).and_then(|directory| {
+                let (file, came_back) = match directory.open_file(name) {
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                        transfer::come_back(&directory, name, &path)?;
+                        (directory.open_file(name)?, true)
+                    }
+                    opened => (opened?, false),
+                };
+                let metadata = file.metadata()?;
+                Ok((directory, file, metadata, came_back))
+            })
+        })?;
+    let (directory, file, metadata, came_back) = match found {
+        Ok(found) => found,
+        Err(cause) if is_gone(&cause) => {
+            places.is_in_place(&folder.input)?;
+            if is_empty(folder) {
+                let cause = anyhow::Error::new(NothingThere).context(path.display().to_string());
+                return Err(Failure { cause, all: false });
+            }
+            return Ok(Left::Gone);
+        }
+        Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
+    };
+    // Its own renaming changed that time as well.
+    let written = !came_back && owed.ctime_ns.is_some() && os::ctime_ns(&metadata) != owed.ctime_ns;
+    let left = compare(owed, &metadata).or(written.then_some(Left::Replaced));
+    if let Some(left) = left {
+        debug!(path = text(&path), ?left, "changed meanwhile, stays");
+        return Ok(left);
+    }
+    match source {
+        Source::Keep => return Ok(Left::Kept),
+        Source::Delete => {
+            drop(file);
+            let deleted = transfer::delete(&directory, name, &path, owed);
+            let left = deleted.map_err(|cause| for_one(&path, "cannot delete", cause))?;
+            if left != Left::Gone {
+                return Ok(left);
+            }
+            info!(path = text(&path), "deleted");
+        }
+        Source::MoveTo(to) => {
+            places.make_sure(to, ledger)?;
+            let destination = open_mirror(to, parent)?;
+            let moved = transfer::transfer(&directory, name, &path, file, owed, &destination);
+            let moved =
+                moved.map_err(|cause| for_one(&path, "cannot move", cause).into_folder(to))?;
+            let new = match moved {
+                Ok(new) => new,
+                Err(left) => {
+                    debug!(path = text(&path), ?left, "changed meanwhile, stays");
+                    return Ok(left);
+                }
+            };
+            let to = to.join(parent);
+            info!(path = text(&path), to = text(&to.join(new)), "moved");
+            touched.destinations.insert(to);
+        }
+    }
+    touched.sources.extend(path.parent().map(Path::to_owned));
+    Ok(Left::Gone)
+}
+
+/// An input in which there is nothing at all may be a mount point whose file system comes later.
+#[derive(Debug, thiserror::Error)]
+#[error("its folder is empty, or its mount has not come yet")]
+pub struct NothingThere;
+
+/// Whether there is nothing in an input but what is made here, as far as that can be seen.
+fn is_empty(folder: &Folder) -> bool {
+    let Ok(mut entries) = fs::read_dir(&folder.input) else {
+        return true;
+    };
+    let made_here = |path: &Path| {
+        let mut made = folder.moved_to().chain([folder.output.as_path()]);
+        made.any(|folder| folder.starts_with(path))
+    };
+    entries.all(|entry| entry.is_err() || entry.is_ok_and(|entry| made_here(&entry.path())))
+}
+
+/// Folders whose changes are not durable yet.
+#[derive(Default)]
+pub struct Touched {
+    destinations: BTreeSet<PathBuf>,
+    sources: BTreeSet<PathBuf>,
+}
+
+impl Touched {
+    /// First where files went to: a power cut must not leave them in neither place.
+    pub fn sync(&self) -> anyhow::Result<()> {
+        for path in self.destinations.iter().chain(&self.sources) {
+            match os::sync_directory(path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                    return Err(cause).context(format!("cannot sync {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn enter(start: Directory, relative: &Path) -> io::Result<Directory> {
+    relative
+        .iter()
+        .try_fold(start, |directory, name| directory.enter(name))
+}
+
+/// The folder below `to` that mirrors a subfolder, made if it is missing. A link in its place is not
+/// followed.
+fn open_mirror(to: &Path, relative: &Path) -> Result<Directory, Failure> {
+    let start = Directory::open(to).map_err(|cause| for_all(to, "cannot open", cause))?;
+    let open = |directory: Directory, name: &OsStr| match directory.enter(name) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            directory.make(name)?;
+            directory.sync()?;
+            directory.enter(name)
+        }
+        entered => entered,
+    };
+    relative
+        .iter()
+        .try_fold(start, open)
+        .map_err(|cause| for_one(&to.join(relative), "cannot open", cause))
+}
