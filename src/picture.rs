@@ -5,74 +5,136 @@
 //! packed pixels of its own depth. Only where the written format differs is the form changed, after
 //! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
 //! worker allocates nothing for a picture that is not larger than those before.
+//!
+//! The modules stand in layer order, lowest first: each names only those above it here. [`treat`] is
+//! the list of steps; a step's file has what it does, its buffers, and the memory that it needs.
 
-// What all others speak of.
+// ── What all others speak of
+
+// sums of bytes that cannot overflow
 mod bytes;
+
+// why a picture was not treated
 mod error;
+
+// the pixels of a mark
 mod mark;
+
+// what becomes of pictures
 mod recipe;
 
+// a number for a recipe, for the ledger
 mod fingerprint;
 
-// A picture in memory, and what works on it.
-mod pixels;
-mod planes;
-mod transpose;
-mod turbo;
+// ── A picture in memory
 
-mod engines;
+// as JPEG codes it: Y, Cb and Cr apart
+mod planes;
+
+// as PNG codes it: samples side by side
+mod pixels;
+
+// in one of the two forms, and the spare buffers
 mod samples;
 
-// What a file says of itself.
-mod cause;
-mod exif;
+// rows become columns
+mod transpose;
+
+// the one door to libjpeg-turbo
+mod turbo;
+
+// codecs and resizer of a worker
+mod engines;
+
+// ── What a file says of itself
+
+// the one reader of JPEG markers
 mod markers;
+
+// colour profiles as bytes
 mod profile;
 
+// EXIF blocks: read, mended, written
+mod exif;
+
+// errors of the crate png in words
+mod cause;
+
+// what is it, is it all there, how large, which way up
 mod probe;
 
+// JPEGs that lack only their end; zeros
 mod ending;
+
+// what it will cost, from the start of a file
 mod head;
 
+// what the samples mean
 mod colour;
+
+// EXIF, XMP, IPTC: collected and written again
 mod metadata;
 
-// Where everything will be, decided before anything is allocated.
+// ── The steps, each with its buffers and its need of memory
+
+// upright
 mod orient;
+
+// where a mark stands, from sizes alone
 mod placement;
 
+// all sizes, before anything is allocated
 mod geometry;
 
-// The other steps, and what they are made of.
+// from one form to the other
 mod convert;
+
+// bytes to samples
 mod decode;
+
+// planes to the output size
 mod resize;
 
+// a PNG, scaled while it is decoded
 mod strip;
 
+// the quality of a JPEG, before the mark is laid on
 mod recompress;
 
+// dear things by what they were made from
 mod cache;
+
+// a mark scaled, turned and cut
 mod shape;
+
+// a mark ready for blending
 mod stamp;
 
+// marks laid on
 mod overlay;
 
+// samples to bytes
 mod encode;
 
-// What the steps take together.
+// ── The way as a whole
+
+// the memory that a picture will take
 mod need;
+
+// what a worker keeps from picture to picture
 mod scratch;
 
+// a picture for its pixels, untreated
 mod open;
 
 #[cfg(test)]
 mod kinds;
 
-use crate::outcome::Step;
 use colour::PngColour;
 use error::bad;
 use geometry::Task;
+
+use crate::outcome::Step;
 
 pub use ending::{close, has_zeros, is_jpeg};
 pub use error::PictureError;

@@ -188,7 +188,7 @@ pub fn mend(tiff: &mut Vec<u8>, (width, height): (u32, u32)) {
     if let Some(block) = Block::of(tiff) {
         block.plan(&mut patches, &mut blanks, (width, height));
     }
-    for (at, bytes, length) in patches {
+    for Patch { at, bytes, length } in patches {
         if let Some(place) = tiff.get_mut(at..at + length) {
             place.copy_from_slice(&bytes[..length]);
         }
@@ -203,8 +203,12 @@ pub fn mend(tiff: &mut Vec<u8>, (width, height): (u32, u32)) {
     }
 }
 
-/// Where, what, and how many bytes of it.
-type Patch = (usize, [u8; 4], usize);
+/// New bytes at a place: the first `length` of them.
+struct Patch {
+    at: usize,
+    bytes: [u8; 4],
+    length: usize,
+}
 
 impl<'a> Block<'a> {
     fn of(bytes: &'a [u8]) -> Option<Self> {
@@ -307,7 +311,11 @@ impl<'a> Block<'a> {
                     (LONG, _) => (value.to_be_bytes(), 4),
                     _ => return,
                 };
-                patches.push((entry.at + 8, bytes, length));
+                patches.push(Patch {
+                    at: entry.at + 8,
+                    bytes,
+                    length,
+                });
             }
         };
         let Some(first) = self.long(4) else { return };
@@ -322,7 +330,11 @@ impl<'a> Block<'a> {
         let Some((link, second)) = self.next(first).filter(|(_, second)| *second > 0) else {
             return;
         };
-        patches.push((link, [0; 4], 4));
+        patches.push(Patch {
+            at: link,
+            bytes: [0; 4],
+            length: 4,
+        });
         for (offset, length) in [(JPEG_OFFSET, JPEG_LENGTH), (STRIP_OFFSETS, STRIP_LENGTHS)] {
             let number = |tag| {
                 let entry = self.find(second, tag).filter(|entry| entry.count == 1)?;

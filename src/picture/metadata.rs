@@ -114,24 +114,8 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
         } else if let (APP13, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
             // A resource may go on in the next segment.
             blocks.joined.extend_from_slice(part);
-        } else if let (
-            APP0,
-            [
-                b'J',
-                b'F',
-                b'I',
-                b'F',
-                0,
-                _,
-                _,
-                unit @ 1..=2,
-                x1,
-                x0,
-                y1,
-                y0,
-                ..,
-            ],
-        ) = (marker, body)
+        } else if let (APP0, Some([_, _, unit @ 1..=2, x1, x0, y1, y0, ..])) =
+            (marker, body.strip_prefix(b"JFIF\0"))
         {
             blocks.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
         }

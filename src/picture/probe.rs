@@ -7,13 +7,13 @@
 //! else is `Bad`.
 
 use super::error::PictureError;
+use super::exif;
 use super::markers::{self, APP1, APP2, Frame, SOS, Walk};
+use super::profile::Parts;
 use super::recipe::Format;
-use super::{exif, profile};
 use crate::outcome::Step;
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-const ICC_TAG: &[u8] = b"ICC_PROFILE\0";
 
 /// What the bytes say about themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +85,9 @@ pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     })
 }
 
-/// Parts of a profile: their number is a byte.
-const ICC_PARTS: usize = 255;
-
 fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     let mut found = Probe::new(Format::Jpeg);
-    let mut profile: Vec<(u8, u8, &[u8])> = Vec::new();
+    let mut profile = Parts::default();
     // What is reserved for a picture is told by what stands before its first scan: nothing behind
     // may change that.
     let (mut upright, mut scanned) = (false, false);
@@ -104,11 +101,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
                     upright = true;
                 }
             }
-            APP2 if !scanned && profile.len() < ICC_PARTS && body.starts_with(ICC_TAG) => {
-                if let [number, count, part @ ..] = &body[ICC_TAG.len()..] {
-                    profile.push((*number, *count, part));
-                }
-            }
+            APP2 if !scanned => profile.add(body),
             SOS => {
                 scanned = true;
                 walk.pass_scan().map_err(cut_short)?;
@@ -122,7 +115,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
             }
         }
     }
-    profile::join(&mut profile, icc);
+    profile.join(icc);
     Ok(found)
 }
 
@@ -339,7 +332,7 @@ mod tests {
         let mut bytes = b"\xff\xd8".to_vec();
         for (number, part) in [(2u8, b"BBBB"), (1, b"AAAA")] {
             bytes.extend(b"\xff\xe2\x00\x14");
-            bytes.extend(ICC_TAG);
+            bytes.extend(super::super::profile::TAG);
             bytes.extend([number, 2]);
             bytes.extend(part);
         }

@@ -1,17 +1,48 @@
 //! Colour profiles as bytes: put together from their parts, and asked what they describe.
 
-/// Puts a profile together from its numbered parts (ICC.1 annex B.4).
-pub fn join(parts: &mut [(u8, u8, &[u8])], icc: &mut Vec<u8>) {
-    parts.sort_by_key(|(number, ..)| *number);
-    let whole = parts
-        .iter()
-        .zip(1..)
-        .all(|(&(number, count, _), expected)| {
-            i32::from(number) == expected && usize::from(count) == parts.len()
+/// What the body of a JPEG's APP2 segment starts with if it is a part of a profile.
+pub const TAG: &[u8] = b"ICC_PROFILE\0";
+
+/// Parts of a profile: their number is a byte.
+const MOST_PARTS: usize = 255;
+
+/// The parts of a JPEG's profile, in any order.
+#[derive(Debug, Default)]
+pub struct Parts<'a>(Vec<Part<'a>>);
+
+#[derive(Debug)]
+struct Part<'a> {
+    /// From 1 on.
+    number: u8,
+    /// Of all parts.
+    count: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Takes the body of an APP2 segment, if it is a part.
+    pub fn add(&mut self, body: &'a [u8]) {
+        if let Some([number, count, bytes @ ..]) = body.strip_prefix(TAG)
+            && self.0.len() < MOST_PARTS
+        {
+            self.0.push(Part {
+                number: *number,
+                count: *count,
+                bytes,
+            });
+        }
+    }
+
+    /// Appends the profile (ICC.1 annex B.4) if no part is missing.
+    pub fn join(mut self, icc: &mut Vec<u8>) {
+        self.0.sort_by_key(|part| part.number);
+        let whole = self.0.iter().zip(1..).all(|(part, expected)| {
+            i32::from(part.number) == expected && usize::from(part.count) == self.0.len()
         });
-    if whole {
-        for (.., part) in parts {
-            icc.extend_from_slice(part);
+        if whole {
+            for part in &self.0 {
+                icc.extend_from_slice(part.bytes);
+            }
         }
     }
 }
