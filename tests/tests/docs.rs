@@ -184,6 +184,28 @@ fn every_link_leads_somewhere() {
     }
 }
 
+/// What the pages name of this repository is there.
+#[test]
+fn every_file_that_is_named_exists() {
+    let roots = ["src/", "tests/", "packaging/", "benches/", "docs/", ".ci/"];
+    let mut named = 0;
+    for page in pages() {
+        for line in page.parts().0 {
+            for text in quoted(line) {
+                let path = text.split(' ').next().unwrap();
+                let is_ours = roots.iter().any(|root| path.starts_with(root));
+                if !is_ours || path.contains('*') {
+                    continue;
+                }
+                let found = repository().join(path).exists();
+                assert!(found, "{}: there is no {path}", page.name);
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 40, "only {named} files");
+}
+
 /// A folder with `demo`, as `init` makes it, a picture in it, and a logo.
 fn home() -> Sandbox {
     let sandbox = Sandbox::new();
