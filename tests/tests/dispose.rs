@@ -3,7 +3,6 @@ use std::fs;
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
-    process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
 
@@ -14,7 +13,7 @@ use tempfile::TempDir;
 use super::sandbox::Small;
 use super::{
     pictures::{jpeg, size},
-    sandbox::Sandbox,
+    sandbox::{Sandbox, skip},
 };
 
 const QUICK: &str = "retry: {first: 200ms, max: 400ms}\nrescan: 1s\n";
@@ -186,48 +185,19 @@ fn nothing_is_gone_from_an_input_whose_mount_has_not_come() {
     assert_eq!(owed(&sandbox), 0);
 }
 
-/// Killed by the first system call of a kind, with the picture made.
-#[cfg(unix)]
-fn killed_at(call: &str, keys: &str) -> Option<Sandbox> {
-    if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("skipped: there is no strace here");
-        return None;
-    }
-    let sandbox = Sandbox::with(&folder(keys));
-    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
-    let run = sandbox.command(&["run", "--once"]);
-    let mut strace = Command::new("strace");
-    let inject = format!("inject={call}:signal=SIGKILL:when=1");
-    strace.args(["-f", "-qq", "-o", "trace", "-e", &format!("trace={call}")]);
-    strace.args(["-e", &inject]).arg(run.get_program());
-    strace.args(["run", "--once"]).stdin(Stdio::null());
-    strace.current_dir(sandbox.path("."));
-    strace.env("WATERMARKD_CONFIG", sandbox.path("config.yaml"));
-    let output = strace.output().unwrap();
-    let trace = fs::read_to_string(sandbox.path("trace")).unwrap_or_default();
-    if !trace.contains("killed by SIGKILL") {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            said.contains("PTRACE") || said.contains("ptrace"),
-            "{said}{trace}"
-        );
-        eprintln!("skipped: no process may be traced here");
-        return None;
-    }
-    size(&fs::read(sandbox.path("out/a.jpg")).unwrap());
-    Some(sandbox)
-}
-
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_kill_between_done_and_leaving_strands_nothing() {
     for (call, keys, done) in [
         ("unlinkat", "after: delete", None),
         ("renameat2", "after: {move_to: done}", Some("done")),
     ] {
-        let Some(sandbox) = killed_at(call, keys) else {
+        let sandbox = Sandbox::with(&folder(keys));
+        sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+        if !sandbox.once_killed_at(call) {
             return;
-        };
+        }
+        size(&fs::read(sandbox.path("out/a.jpg")).unwrap());
         sandbox.once_expecting(0, 0);
         assert_eq!(sandbox.names("in"), [""; 0], "{call}");
         if let Some(done) = done {
@@ -235,6 +205,44 @@ fn a_kill_between_done_and_leaving_strands_nothing() {
         }
         assert_eq!(processed(&sandbox), 1, "{call}");
     }
+}
+
+/// The source leaves only when its copy is on the disk. What was asked of the system, in order, is
+/// the only proof that needs no power cut.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_copy_is_durable_before_its_source_leaves() {
+    let sandbox = Sandbox::new();
+    let Some(other) = other_file_system(&sandbox) else {
+        return;
+    };
+    let done = other.path().join("done");
+    let keys = format!("after: {{move_to: {}}}", done.display());
+    sandbox.configure(&folder(&keys));
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    let calls = "trace=fsync,fdatasync,renameat2,unlinkat";
+    let Some(trace) = sandbox.once_traced(&[calls]) else {
+        return;
+    };
+    let at = |what: &str, matches: &dyn Fn(&str) -> bool| {
+        let at = trace.lines().position(matches);
+        at.unwrap_or_else(|| panic!("no {what}\n{trace}"))
+    };
+    let done = done.display();
+    let copied = at("sync of the copy", &|line| {
+        line.contains("sync(") && line.contains(&format!("<{done}/."))
+    });
+    let named = at("name for the copy", &|line| {
+        line.contains(&format!("<{done}>, \".")) && line.ends_with("= 0")
+    });
+    let folder = at("sync of its folder", &|line| {
+        line.contains("sync(") && line.contains(&format!("<{done}>"))
+    });
+    let left = at("removal", &|line| {
+        line.contains("unlinkat(") && line.contains("leaving-a.jpg")
+    });
+    assert!(named < folder && folder < left, "{trace}");
+    assert!(copied < named && named < left, "{trace}");
 }
 
 #[test]
@@ -338,7 +346,7 @@ fn other_file_system(sandbox: &Sandbox) -> Option<TempDir> {
     let other = device(shm).is_ok_and(|shm| shm != device(&sandbox.path(".")).unwrap());
     let folder = other.then(|| tempfile::tempdir_in(shm).ok()).flatten();
     if folder.is_none() {
-        eprintln!("skipped: /dev/shm is no other file system here");
+        skip("/dev/shm is no other file system here");
     }
     folder
 }

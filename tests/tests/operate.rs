@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     pictures::{jpeg, png, size},
-    sandbox::{COMMON, Sandbox, Small},
+    sandbox::{COMMON, Sandbox, Small, skip},
 };
 
 const NO_PICTURE: &[u8] = b"\xff\xd8 this is no picture";
@@ -642,7 +642,7 @@ fn a_copy_of_the_ledger_can_be_put_back() {
         .args(["state/ledger.sqlite", ".backup copy.sqlite"])
         .output();
     let Ok(copied) = copied else {
-        eprintln!("skipped: sqlite3 is missing");
+        skip("sqlite3 is missing");
         return;
     };
     assert!(copied.status.success(), "{copied:?}");

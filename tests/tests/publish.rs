@@ -5,12 +5,55 @@ use super::{
     sandbox::Sandbox,
 };
 
+/// What happens in a folder, from now on, told by the system itself: looking often proves nothing
+/// of the moments in between.
+#[cfg(target_os = "linux")]
+struct Record(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Record {
+    fn of(folder: &std::path::Path) -> Record {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let record = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        let all = WatchFlags::CREATE
+            | WatchFlags::MODIFY
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE;
+        add_watch(&record, folder, all).unwrap();
+        Record(record)
+    }
+
+    /// What happened to which name, in order.
+    fn events(self) -> Vec<(String, rustix::fs::inotify::ReadFlags)> {
+        use rustix::fs::inotify::{ReadFlags, Reader};
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut reader = Reader::new(&self.0, &mut buffer);
+        let mut events = Vec::new();
+        loop {
+            match reader.next() {
+                Ok(event) => {
+                    let what = event.events();
+                    assert!(!what.contains(ReadFlags::QUEUE_OVERFLOW));
+                    let name = event.file_name().unwrap().to_str().unwrap();
+                    events.push((name.to_owned(), what));
+                }
+                Err(rustix::io::Errno::AGAIN) => return events,
+                Err(cause) => panic!("{cause}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_visible_file_is_a_complete_file() {
     let mut sandbox = Sandbox::new();
     for picture in 0..40 {
         sandbox.write(&format!("in/{picture}.jpg"), &jpeg(300, 300, picture));
     }
+    #[cfg(target_os = "linux")]
+    let record = Record::of(&sandbox.path("out"));
     sandbox.start_without_waiting();
     sandbox.wait_for(
         "all pictures, each whole whenever it is looked at",
@@ -23,7 +66,32 @@ fn a_visible_file_is_a_complete_file() {
             visible.len() == 40
         },
     );
+    // Another one in the place of the first.
+    sandbox.rename_in("in/0.jpg", &jpeg(300, 150, 0));
+    sandbox.wait_for("the newer picture", |sandbox| {
+        size(&fs::read(sandbox.path("out/0.jpg")).unwrap()) == (96, 48)
+    });
     sandbox.stop();
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::inotify::ReadFlags;
+        let events = record.events();
+        let visible: Vec<_> = events
+            .iter()
+            .filter(|(name, _)| !name.starts_with('.'))
+            .collect();
+        // It comes by a rename, and is never written to. It is closed afterwards, for it is synced
+        // and renamed while it is open.
+        let renamed = |what: &ReadFlags| *what == ReadFlags::MOVED_TO;
+        for (name, what) in &visible {
+            assert!(
+                renamed(what) || *what == ReadFlags::CLOSE_WRITE,
+                "{name}: {what:?}"
+            );
+        }
+        let renamed = visible.iter().filter(|(_, what)| renamed(what)).count();
+        assert_eq!(renamed, 41, "{visible:?}");
+    }
     assert!(
         sandbox
             .names("out")
@@ -37,6 +105,75 @@ fn a_visible_file_is_a_complete_file() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
         assert_eq!(mode & 0o133, 0, "mode {mode:o} is more than 0644");
     }
+}
+
+/// What was asked of the system, in order, is the only proof that needs no power cut.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_is_durable_before_it_is_visible_and_visible_before_it_is_done() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    let calls = "trace=fsync,fdatasync,rename,renameat,renameat2,pwrite64";
+    let Some(trace) = sandbox.once_traced(&[calls]) else {
+        return;
+    };
+    let lines: Vec<&str> = trace.lines().collect();
+    let position = |what: &str, matches: &dyn Fn(&str) -> bool| {
+        lines
+            .iter()
+            .position(|line| matches(line))
+            .unwrap_or_else(|| panic!("no {what}\n{trace}"))
+    };
+    let output = sandbox.path("out").canonicalize().unwrap();
+    let (folder, temp) = (
+        format!("<{}>", output.display()),
+        format!("<{}/.watermarkd-", output.display()),
+    );
+    let synced = position("sync of the picture", &|line| {
+        line.contains("sync(") && line.contains(&temp)
+    });
+    let renamed = position("rename", &|line| {
+        line.contains("rename") && line.contains("out/a.jpg")
+    });
+    assert!(synced < renamed, "{trace}");
+    // It was synced before, too, when it was made.
+    let directory = lines[renamed..]
+        .iter()
+        .position(|line| line.contains("sync(") && line.contains(&folder));
+    let directory = renamed + directory.unwrap_or_else(|| panic!("no sync of the folder\n{trace}"));
+    let recorded = |line: &&str| line.contains("pwrite64") && line.contains("ledger.sqlite-wal");
+    assert!(!lines[synced..directory].iter().any(recorded), "{trace}");
+    assert!(lines[directory..].iter().any(recorded), "{trace}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kill_before_the_rename_loses_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    if !sandbox.once_killed_at("rename,renameat,renameat2") {
+        return;
+    }
+    let left = sandbox.names("out");
+    assert!(left.len() == 1 && left[0].starts_with('.'), "{left:?}");
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("out"), ["a.jpg"]);
+}
+
+#[test]
+fn the_sweep_leaves_what_this_process_is_writing() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.path("out");
+    let staged = watermarkd::staging::stage(output.join("a.jpg"), b"a picture", None).unwrap();
+    sandbox.write(
+        "out/.watermarkd-0123456789abcdef-0",
+        b"of an earlier process",
+    );
+    let (_not_told, quit) = crossbeam_channel::bounded(0);
+    watermarkd::staging::sweep(&output, false, &quit);
+    assert_eq!(sandbox.names("out").len(), 1);
+    drop(staged);
+    assert_eq!(sandbox.names("out"), [""; 0]);
 }
 
 #[test]

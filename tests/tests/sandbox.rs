@@ -3,9 +3,11 @@
 #[cfg(unix)]
 use std::os::unix::process::ExitStatusExt;
 use std::{
-    fs,
+    env, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -110,6 +112,44 @@ impl Sandbox {
         self.command(&["run", "--once"]).output().unwrap()
     }
 
+    /// Runs once under strace with such expressions, and returns the trace, with the paths of open
+    /// files; None where no process may be traced.
+    #[cfg(target_os = "linux")]
+    pub fn once_traced(&self, expressions: &[&str]) -> Option<String> {
+        let run = self.command(&["run", "--once"]);
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-y", "-o", "trace"]);
+        strace.args(expressions.iter().flat_map(|expression| ["-e", expression]));
+        strace.arg(run.get_program()).args(run.get_args());
+        strace.current_dir(self.path("."));
+        strace.env("WATERMARKD_CONFIG", self.path("config.yaml"));
+        let Ok(output) = strace.stdin(Stdio::null()).output() else {
+            skip("strace is missing");
+            return None;
+        };
+        let trace = fs::read_to_string(self.path("trace")).unwrap_or_default();
+        if trace.is_empty() {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains("PTRACE") || said.contains("ptrace"), "{said}");
+            skip("no process may be traced here");
+            return None;
+        }
+        Some(trace)
+    }
+
+    /// Runs once, killed by the first system call of a kind, before it has done anything; false
+    /// where no process may be traced.
+    #[cfg(target_os = "linux")]
+    pub fn once_killed_at(&self, calls: &str) -> bool {
+        let trace = format!("trace={calls}");
+        let inject = format!("inject={calls}:signal=SIGKILL:when=1");
+        let Some(trace) = self.once_traced(&[&trace, &inject]) else {
+            return false;
+        };
+        assert!(trace.contains("killed by SIGKILL"), "{trace}");
+        true
+    }
+
     /// Runs once and asserts the exit code and the numbers of done and failed pictures.
     pub fn once_expecting(&self, done: usize, failed: usize) {
         let output = self.once();
@@ -199,6 +239,12 @@ impl Sandbox {
         assert_eq!(status.signal(), Some(9), "{status}\n{}", self.tail());
         #[cfg(windows)]
         assert_eq!(status.code(), Some(1));
+    }
+
+    /// Leaves the daemon to the caller, so that another one can be started.
+    #[cfg(unix)]
+    pub fn let_go(&mut self) -> Child {
+        self.daemon.take().expect("started")
     }
 
     pub fn wait_for_end(&mut self) -> ExitStatus {
@@ -304,6 +350,19 @@ impl Drop for Sandbox {
     }
 }
 
+/// Says that a test cannot do here what it is for. In CI that is a failure: a test that nobody runs
+/// proves nothing. The line is not captured, as the output of a test that passes would be.
+pub fn skip(why: &str) {
+    static SKIPPED: AtomicUsize = AtomicUsize::new(0);
+    assert!(
+        env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "cannot be tested here: {why}"
+    );
+    let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
+    let line = format!("SKIPPED: {why} ({count} so far)\n");
+    io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
 /// A small file system of its own, unmounted when the test ends.
 #[cfg(unix)]
 pub struct Small(PathBuf);
@@ -316,7 +375,7 @@ impl Small {
         mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(&at);
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         if !mounted {
-            eprintln!("skipped: nothing may be mounted here");
+            skip("nothing may be mounted here");
         }
         mounted.then_some(Small(at))
     }

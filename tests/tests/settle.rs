@@ -189,3 +189,30 @@ fn a_damaged_picture_is_published_as_far_as_it_goes_once_it_is_left_alone() {
     sandbox.once_expecting(1, 0);
     assert!(sandbox.log().contains("damaged"), "{}", sandbox.tail());
 }
+
+/// A picture that was whole when it was opened may be written to before it is read. The worker is
+/// held up in between by a ledger that another process is writing to.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_changes_before_it_is_read_is_not_taken() {
+    use std::os::unix::fs::FileExt;
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let bytes = jpeg(60, 60, 1);
+    sandbox.rename_in("in/a.jpg", &bytes);
+    let source = sandbox.path("in/a.jpg");
+    let fds = format!("/proc/{}/fd", sandbox.pid());
+    sandbox.wait_for("a worker to open the file", |_| {
+        let mut fds = fs::read_dir(&fds).unwrap();
+        fds.any(|fd| fs::read_link(fd.unwrap().path()).is_ok_and(|path| path == source))
+    });
+    // Of the same length, so that only its time tells.
+    let file = fs::File::options().write(true).open(&source).unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
+    drop(file);
+    ledger.execute_batch("ROLLBACK").unwrap();
+    sandbox.wait_for_line(&["still being written", "a.jpg"]);
+    sandbox.wait_for_picture("out/a.jpg");
+}
