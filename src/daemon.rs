@@ -31,6 +31,7 @@ use crate::{
     ledger::{self, Ledger},
     log::Log,
     memory::Budget,
+    os,
     publish,
     report::Report,
     root::Root,
@@ -65,6 +66,7 @@ pub fn run(
     log: &Log,
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
+    os::give_back_what_is_freed();
     let service = service::open(config.folders.len());
     let ledger = Arc::new(Ledger::open(&config.ledger)?);
     let recovered = ledger

@@ -20,7 +20,7 @@ mod platform;
 mod platform;
 
 pub use directory::Directory;
-pub use memory::memory;
+pub use memory::{give_back_what_is_freed, memory};
 #[cfg(unix)]
 use platform::synced;
 pub use platform::{

@@ -5,6 +5,23 @@
 #[cfg(target_os = "linux")]
 pub use linux::memory;
 
+/// Has the system get back at once what is freed of large buffers. glibc begins so, but the first
+/// large buffer that is freed raises the size from which it does, up to 32 MiB; from then on every
+/// thread keeps a heap of its own of what it has freed, and all of them together far more than
+/// `max_memory`. Other allocators give large buffers back.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "the allocator is told by a call only")]
+pub fn give_back_what_is_freed() {
+    /// Bytes: what glibc begins with.
+    const LARGE: libc::c_int = 128 << 10;
+    // SAFETY: the call takes plain numbers and may come at any time.
+    let taken = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+    debug_assert_eq!(taken, 1, "mallopt takes any size up to 32 MiB");
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn give_back_what_is_freed() {}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::{
