@@ -67,14 +67,29 @@ pub fn run(
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
     os::give_back_what_is_freed();
-    let service = service::open(config.folders.len());
     let ledger = Arc::new(Ledger::open(&config.ledger)?);
+    let ending = run_with(config, until, signals, log, bar, &ledger);
+    // What is still being done ends with the process, and that must not be long now.
+    log.flush();
+    note(ledger.leave());
+    ending
+}
+
+fn run_with(
+    config: Config,
+    until: Until,
+    signals: &Receiver<Signal>,
+    log: &Log,
+    bar: &ProgressBar,
+    ledger: &Arc<Ledger>,
+) -> anyhow::Result<Ending> {
+    let service = service::open(config.folders.len());
     let recovered = ledger
         .recover()
         .with_context(|| format!("ledger {}", config.ledger.display()))?;
     recovered.tell();
-    let roots = prepare(&config, &ledger, &[])?;
-    let mut machine = Machine::build(&config, roots, until, &ledger, bar)?;
+    let roots = prepare(&config, ledger, &[])?;
+    let mut machine = Machine::build(&config, roots, until, ledger, bar)?;
     // Bound, for as long as it is to be heard.
     let (_listener, notices) = match until {
         Until::Stopped => listen(&config.ledger),
@@ -88,7 +103,7 @@ pub fn run(
                 Signal::Reload => {
                     log.reopen();
                     service.tell(Word::Reloading);
-                    match machine.reload(&config, &ledger, log) {
+                    match machine.reload(&config, ledger, log) {
                         Ok(new) => {
                             config = new;
                             let folders = config.folders.len();

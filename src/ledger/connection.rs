@@ -34,8 +34,8 @@ pub struct Ledger {
     renewals: AtomicU32,
     /// The process has been told to stop.
     pub(super) stopping: AtomicBool,
-    /// Held for as long as the ledger is open: one daemon a ledger.
-    _lock: File,
+    /// Held until [`Ledger::leave`] or the end of the process: one daemon a ledger.
+    lock: File,
 }
 
 impl Ledger {
@@ -55,8 +55,15 @@ impl Ledger {
             places: Mutex::new(BTreeMap::new()),
             renewals: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Lets the next daemon have the ledger, at the very end of this one. The end of the process is
+    /// no end of its locks while a thread of it waits for a share: what a FUSE server has taken in
+    /// hand cannot be broken off, not even by SIGKILL, and all files stay open until it answers.
+    pub fn leave(&self) -> anyhow::Result<()> {
+        self.lock.unlock().context("cannot unlock the ledger")
     }
 
     /// The lasting number of a folder.

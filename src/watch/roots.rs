@@ -13,11 +13,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, never, select};
 use tracing::{error, info, warn};
 
 use super::{Plan, events::Raw, watching};
@@ -47,6 +47,7 @@ struct Follower {
     /// Set when events were lost.
     lost: Arc<AtomicBool>,
     path: String,
+    thread: JoinHandle<()>,
 }
 
 impl Follower {
@@ -163,9 +164,28 @@ pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
             }
         }
     }
-    drop((followers, common));
-    if let Ok(panic) = deaths.recv_deadline(Instant::now() + END_AT_MOST) {
-        resume_unwind(panic);
+    let threads: Vec<(String, JoinHandle<()>)> = followers
+        .into_iter()
+        .map(|follower| (follower.path, follower.thread))
+        .collect();
+    drop(common);
+    wait_for_the_end(&threads, &deaths);
+}
+
+/// Waits until the folders' threads have ended, which are the senders of `deaths`. Tells of those
+/// that a folder keeps.
+fn wait_for_the_end(threads: &[(String, JoinHandle<()>)], deaths: &Receiver<Box<dyn Any + Send>>) {
+    match deaths.recv_deadline(Instant::now() + END_AT_MOST) {
+        Ok(panic) => resume_unwind(panic),
+        Err(RecvTimeoutError::Disconnected) => {}
+        Err(RecvTimeoutError::Timeout) => {
+            for (path, _) in threads.iter().filter(|(_, thread)| !thread.is_finished()) {
+                warn!(
+                    path,
+                    "folder does not answer: the process may not end until it does, the next one can start beside it"
+                );
+            }
+        }
     }
 }
 
@@ -182,26 +202,20 @@ impl Common {
     fn start(&self, order: watching::Order, first: Option<Sender<Infallible>>) -> Option<Follower> {
         let (order_sender, orders) = bounded(1);
         let (raw_sender, raw) = bounded(RAW_EVENTS);
-        let follower = Follower {
-            id: order.root.id,
-            orders: order_sender,
-            waiting_orders: orders.clone(),
-            raw: raw_sender.clone(),
-            lost: Arc::default(),
-            path: text(&order.root.folder.input),
-        };
         let raws = watching::Raws {
-            sender: raw_sender,
+            sender: raw_sender.clone(),
             receiver: raw,
-            lost: Arc::clone(&follower.lost),
+            lost: Arc::default(),
         };
+        let (id, path) = (order.root.id, text(&order.root.folder.input));
+        let (waiting_orders, lost) = (orders.clone(), Arc::clone(&raws.lost));
         let (events, quit, ledger) = (
             self.events.clone(),
             self.quit.clone(),
             Arc::clone(&self.ledger),
         );
         let deaths = self.deaths.clone();
-        let own_name = format!("watch-{}", follower.id.0);
+        let own_name = format!("watch-{}", id.0);
         let name = own_name.clone();
         let body = move || {
             watchdog::register(&own_name);
@@ -212,9 +226,17 @@ impl Common {
             }
         };
         match thread::Builder::new().name(name).spawn(body) {
-            Ok(_runs_on_its_own) => Some(follower),
+            Ok(thread) => Some(Follower {
+                id,
+                orders: order_sender,
+                waiting_orders,
+                raw: raw_sender,
+                lost,
+                path,
+                thread,
+            }),
             Err(cause) => {
-                let (path, cause) = (&follower.path, cause.to_string());
+                let cause = cause.to_string();
                 error!(
                     path,
                     cause, "folder is not watched: cannot start its thread"

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{
     pictures::{jpeg, png, size},
-    sandbox::Sandbox,
+    sandbox::{Sandbox, skip},
 };
 
 #[test]
@@ -141,14 +141,24 @@ fn a_polled_folder_needs_no_events() {
 #[test]
 fn the_rescan_finds_what_no_event_told_of() {
     let mut sandbox = Sandbox::with("folders: [{input: in, output: out}]\nrescan: 1s\n");
-    let whole = jpeg(60, 60, 1);
-    sandbox.write("other-name", &whole[..400]);
+    let (first, second) = (jpeg(60, 60, 1), jpeg(120, 60, 2));
+    assert!(second.len() > first.len());
+    sandbox.write("other-name", &first);
     fs::hard_link(sandbox.path("other-name"), sandbox.path("in/a.jpg")).unwrap();
     sandbox.start();
-    sandbox.wait_for_line(&["not yet complete", "a.jpg"]);
-    // Writing through another name raises no event in the folder.
-    sandbox.write("other-name", &whole);
-    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.wait_for_line(&["processed", "a.jpg"]);
+    // Writing through another name raises no event in the folder. In one piece, for a file that was
+    // found incomplete would be tried again without any scan.
+    let other = fs::File::options()
+        .write(true)
+        .open(sandbox.path("other-name"));
+    std::os::unix::fs::FileExt::write_all_at(&other.unwrap(), &second, 0).unwrap();
+    sandbox.wait_for("the second picture", |sandbox| {
+        size(&fs::read(sandbox.path("out/a.jpg")).unwrap()) == (96, 48)
+    });
+    for retry in ["not yet complete", "still being written", "failed"] {
+        assert_eq!(sandbox.lines(retry), [""; 0]);
+    }
 }
 
 #[test]
@@ -267,11 +277,6 @@ fn what_an_overflowing_event_queue_swallowed_is_found() {
     assert_eq!(sandbox.lines("events were lost").len(), 1);
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests is to know")]
-fn left_out(why: &str) {
-    eprintln!("left out: {why}");
-}
-
 /// Something mounted for the length of a test.
 pub struct Mount {
     point: PathBuf,
@@ -289,7 +294,7 @@ impl Mount {
             .stderr(Stdio::null())
             .status();
         if !mounted.is_ok_and(|status| status.success()) {
-            left_out("nothing can be mounted here");
+            skip("nothing can be mounted here");
             return None;
         }
         Some(Mount {
@@ -313,7 +318,7 @@ impl Mount {
             .stderr(Stdio::null())
             .spawn();
         let Ok(server) = server else {
-            left_out("bindfs is not installed");
+            skip("bindfs is not installed");
             return None;
         };
         let mut mount = Mount {
@@ -323,7 +328,7 @@ impl Mount {
         let table = || fs::read_to_string("/proc/self/mountinfo").unwrap();
         while !table().contains(point.to_str().unwrap()) {
             if mount.server.as_mut().unwrap().try_wait().unwrap().is_some() {
-                left_out("bindfs cannot mount here");
+                skip("bindfs cannot mount here");
                 return None;
             }
             thread::sleep(Duration::from_millis(5));
@@ -411,7 +416,91 @@ fn a_folder_that_does_not_answer_holds_up_no_other() {
     share.signal(Signal::CONT);
     sandbox.write("behind/c.jpg", &jpeg(60, 60, 3));
     sandbox.wait_for_picture("out-share/c.jpg");
-    share.signal(Signal::STOP);
     sandbox.stop();
-    drop(share);
+}
+
+/// What a FUSE server has taken in hand cannot be broken off in the kernel, not even by SIGKILL: the
+/// process stays, with all its locks, until the server answers. It must have said all it had to say
+/// by then, and stand in nobody's way.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_that_does_not_answer_does_not_hold_up_the_next_daemon() {
+    let folder = "{input: in, output: out}";
+    let share = "{input: share, output: out-share}";
+    let mut sandbox = Sandbox::with(&format!("folders: [{share}, {folder}]\npoll: 100ms\n"));
+    let (behind, between) = (sandbox.path("behind"), sandbox.path("between"));
+    // The outer server takes every request in hand, and waits for the inner one.
+    let Some(inner) = Mount::fuse(&behind, &between) else {
+        return;
+    };
+    let Some(_outer) = Mount::fuse(&between, &sandbox.path("share")) else {
+        return;
+    };
+    sandbox.start();
+    inner.signal(Signal::STOP);
+    let pid = sandbox.pid();
+    sandbox.wait_for("the next poll to hang", |_| {
+        threads(pid)
+            .iter()
+            .any(|thread| thread.name == "watch-1" && thread.waits_for_fuse())
+    });
+    sandbox.signal(Signal::TERM);
+    sandbox.wait_for_line(&["WARN", "share", "folder does not answer"]);
+    sandbox.wait_for_line(&["INFO", "main ended"]);
+    sandbox.wait_for("all threads but the hanging one to end", |_| {
+        let threads = threads(pid);
+        let mut left = threads.iter().filter(|thread| thread.state != 'Z');
+        left.next()
+            .is_some_and(|thread| thread.state == 'D' && thread.waits_for_fuse())
+            && left.next().is_none()
+    });
+
+    let mut remains = sandbox.let_go();
+    sandbox.configure(&format!("folders: [{folder}]\n"));
+    sandbox.start();
+    sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
+    sandbox.wait_for_picture("out/b.jpg");
+    sandbox.stop();
+
+    assert!(remains.try_wait().unwrap().is_none(), "it did not hang");
+    inner.signal(Signal::CONT);
+    assert_eq!(remains.wait().unwrap().code(), Some(0));
+}
+
+/// A thread of a process, as the kernel sees it.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Thread {
+    name: String,
+    /// Z has ended, D waits for what cannot be broken off.
+    state: char,
+    /// The kernel's function in which it waits.
+    waits_in: String,
+}
+
+#[cfg(target_os = "linux")]
+impl Thread {
+    fn waits_for_fuse(&self) -> bool {
+        self.waits_in == "request_wait_answer"
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn threads(pid: u32) -> Vec<Thread> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    // A thread may end between two looks.
+    tasks
+        .filter_map(|task| {
+            let task = task.ok()?.path();
+            let stat = fs::read_to_string(task.join("stat")).ok()?;
+            let (named, rest) = stat.rsplit_once(") ")?;
+            Some(Thread {
+                name: named.split_once('(')?.1.to_owned(),
+                state: rest.chars().next()?,
+                waits_in: fs::read_to_string(task.join("wchan")).ok()?,
+            })
+        })
+        .collect()
 }
