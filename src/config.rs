@@ -1,8 +1,8 @@
 //! The configuration: YAML in, validated values out.
 //!
-//! A `Config` is complete: its paths are absolute, its marks are loaded, its folders do
-//! not feed each other, be they there or still to come. Nothing is made on disk. Everything that is wrong with a file is
-//! reported at once, so that it is mended in one go.
+//! A `Config` is complete: its paths are absolute, its marks are loaded, and its folders do not feed
+//! each other, whether they exist already or not. Nothing is made on disk. All problems of a file are
+//! reported at once.
 
 mod error;
 mod fitness;
@@ -27,18 +27,17 @@ use std::{
 
 use tracing::Level;
 
-use self::{
-    section::{Findings, Section},
-    tree::Node,
-};
-use crate::retry::Backoff;
-
 pub use self::{
     error::{ConfigError, Problem},
     home::{default_log_dir, default_state_dir, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
     recipe::default_recipe,
 };
+use self::{
+    section::{Findings, Section},
+    tree::Node,
+};
+use crate::retry::Backoff;
 
 /// A look at what a configuration names on disk. Of the configuration it gets all but the folders,
 /// which come with their places.

@@ -36,7 +36,7 @@ use crate::{
     report::Report,
     root::Root,
     scheduler::{self, Control, Ends, Until},
-    service::{self, Word},
+    service::{self, Notice},
     signal::{STOP_AT_MOST, Signal},
     staging,
     stop::{Quit, replace, wake},
@@ -102,12 +102,12 @@ fn run_with(
             recv(signals) -> signal => match signal.context("the signal thread has ended")? {
                 Signal::Reload => {
                     log.reopen();
-                    service.tell(Word::Reloading);
+                    service.notify(Notice::Reloading);
                     match machine.reload(&config, ledger, log) {
                         Ok(new) => {
                             config = new;
                             let folders = config.folders.len();
-                            service.tell(Word::Reloaded { folders });
+                            service.notify(Notice::Reloaded { folders });
                         }
                         Err(cause) => {
                             let problems = format!("{cause:#}");
@@ -115,7 +115,7 @@ fn run_with(
                                 error!(cause = line, "reload rejected, the running configuration stays");
                             }
                             let first = problems.lines().next().unwrap_or_default();
-                            service.tell(Word::Rejected(first.to_owned()));
+                            service.notify(Notice::Rejected(first.to_owned()));
                         }
                     }
                 }
@@ -136,7 +136,7 @@ fn run_with(
             },
         }
     }
-    service.tell(Word::Stopping);
+    service.notify(Notice::Stopping);
     machine.let_go();
     match machine.ended(signals)? {
         Ended::All => {}

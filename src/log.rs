@@ -8,6 +8,7 @@
 
 mod files;
 mod fold;
+mod note;
 
 use std::{
     env, fs,
@@ -26,19 +27,11 @@ use indicatif::ProgressBar;
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer, Registry,
-    filter::Filtered,
-    fmt::{
-        MakeWriter,
-        format::Writer,
-        time::{FormatTime, SystemTime as Timestamp},
-    },
-    layer::SubscriberExt,
-    registry, reload,
+    Layer, Registry, filter::Filtered, fmt::MakeWriter, layer::SubscriberExt, registry, reload,
     util::SubscriberInitExt,
 };
 
-use self::{files::Files, fold::Fold};
+use self::{files::Files, fold::Fold, note::note};
 use crate::config::{self, LogFormat};
 
 /// Lines that may wait to be written.
@@ -286,23 +279,6 @@ impl Counted {
             self.inner.write_all(line)?;
         }
         self.inner.flush()
-    }
-}
-
-/// A line about the log itself, which cannot go the way of the others.
-fn note(format: LogFormat, message: &str) -> String {
-    let mut now = String::new();
-    if Timestamp.format_time(&mut Writer::new(&mut now)).is_err() {
-        // Without a time the line says still more than none.
-        now.clear();
-    }
-    // The message is ours but for the system's words in it, which need not be escaped to the letter.
-    let message = message.replace(|c: char| c.is_control() || c == '"' || c == '\\', " ");
-    match format {
-        LogFormat::Text => format!("{now}  WARN log {message}\n"),
-        LogFormat::Json => format!(
-            "{{\"timestamp\":\"{now}\",\"level\":\"WARN\",\"message\":\"{message}\",\"threadName\":\"log\"}}\n"
-        ),
     }
 }
 

@@ -6,9 +6,11 @@
 //! then they are given up. So whoever waits holds nothing, whoever is idle gives up what it holds,
 //! and whoever works comes to an end: the first in line always gets its turn.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 

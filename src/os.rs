@@ -10,6 +10,7 @@ mod directory;
 #[cfg(not(unix))]
 #[path = "os/directory_windows.rs"]
 mod directory;
+mod facts;
 mod memory;
 pub mod mounts;
 #[cfg(unix)]
@@ -18,28 +19,16 @@ mod platform;
 #[cfg(not(unix))]
 #[path = "os/windows.rs"]
 mod platform;
+#[cfg(unix)]
+mod sync;
 
 pub use directory::Directory;
+pub use facts::{Identity, Space};
 pub use memory::{give_back_what_is_freed, memory};
-#[cfg(unix)]
-use platform::synced;
 pub use platform::{
     create_new, ctime_ns, death, has_hole, identity, inode, is_link, is_of_device, is_writable,
     limit_access, mount_point, open_regular, space, start_writing, sync_directory,
 };
-
-/// Device and inode: tells whether a path still leads to the directory it led to before.
-pub type Identity = (u64, u64);
-
-/// Of the file system that a path lies on, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct Space {
-    /// For who is not privileged.
-    pub free: u64,
-    pub size: u64,
-    /// Nobody may write there.
-    pub read_only: bool,
-}
 
 /// The program that this process runs, also after its file was replaced by a newer one.
 pub fn own_program() -> io::Result<PathBuf> {

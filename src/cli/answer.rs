@@ -2,13 +2,39 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::when::time;
 use crate::{
     ledger::{Daemon, Entry},
     outcome::Step,
 };
+
+/// What `explain` says of a file.
+pub struct Answer {
+    pub fate: &'static str,
+    pub reason: String,
+    /// What comes next, and when.
+    pub next: String,
+    /// More fields of the JSON object.
+    pub facts: Map<String, Value>,
+}
+
+impl Answer {
+    pub fn new(fate: &'static str, reason: impl Into<String>, next: impl Into<String>) -> Answer {
+        Answer {
+            fate,
+            reason: reason.into(),
+            next: next.into(),
+            facts: Map::new(),
+        }
+    }
+
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Answer {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+}
 
 pub fn daemon_line(daemon: Option<&Daemon>) -> String {
     let Some(Daemon { pid, since }) = daemon else {

@@ -12,11 +12,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::missing::missing;
 use super::{
-    answer::{cause, daemon_json, daemon_line, path_json},
+    answer::{Answer, cause, daemon_json, daemon_line, path_json},
     availability,
     place::{self, Place, output_inside},
     terminal::{line, quoted},
@@ -31,32 +31,6 @@ use crate::{
     settle::PATIENCE,
     watch::{self, Ignored, Mode},
 };
-
-/// What is told of a file.
-struct Answer {
-    fate: &'static str,
-    reason: String,
-    /// What comes next, and when.
-    next: String,
-    /// More for programs.
-    facts: Map<String, Value>,
-}
-
-impl Answer {
-    fn new(fate: &'static str, reason: impl Into<String>, next: impl Into<String>) -> Answer {
-        Answer {
-            fate,
-            reason: reason.into(),
-            next: next.into(),
-            facts: Map::new(),
-        }
-    }
-
-    fn with(mut self, name: &str, value: impl Into<Value>) -> Answer {
-        self.facts.insert(name.to_owned(), value.into());
-        self
-    }
-}
 
 pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let place = place::place(config, file)?;

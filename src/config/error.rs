@@ -1,8 +1,6 @@
 //! What is wrong with a configuration, as an operator reads it.
 
-use std::error::Error;
-use std::fmt;
-use std::path::PathBuf;
+use std::{error::Error, fmt, path::PathBuf};
 
 /// Everything that is wrong with a configuration, in the order of its lines.
 #[derive(Debug)]

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use super::layout::Site;
-use super::model::{Config, Source};
-use super::section::Findings;
-use super::state::Places;
+use super::{
+    layout::Site,
+    model::{Config, Source},
+    section::Findings,
+    state::Places,
+};
 use crate::os;
 
 pub fn check(config: &Config, sites: &[Site], places: &Places, findings: &Findings) {

@@ -1,17 +1,17 @@
 //! `folders:`, or the original tool's single folder.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::layout::Site;
-use super::model::{Folder, Source, Watch};
-use super::recipe::{self, Marks};
-use super::section::{Findings, Section};
-use super::tree::{Node, Value};
-use super::value;
+use super::{
+    layout::Site,
+    model::{Folder, Source, Watch},
+    recipe::{self, Marks},
+    section::{Findings, Section},
+    tree::{Node, Value},
+    value,
+};
 
 const AFTER: &str = "after";
 

@@ -1,8 +1,10 @@
 //! Where the configuration is looked for, and where state and log go when it does not say.
 
-use std::env;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use directories::ProjectDirs;
 

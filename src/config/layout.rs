@@ -4,13 +4,16 @@
 //! A folder that is not there, or does not answer, is no mistake: it is offline, and waited for. It
 //! is held against the others by where it will lie, as far as its path can be resolved now.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use super::model::{Folder, Source};
-use super::section::Findings;
-use super::tree::Place;
+use super::{
+    model::{Folder, Source},
+    section::Findings,
+    tree::Place,
+};
 use crate::os;
 
 /// A folder of the file and where its two paths stand in it.

@@ -1,15 +1,21 @@
 //! `watermark:` as a recipe, for the whole file or overridden by a folder.
 
-use std::collections::HashMap;
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    error::Error,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::section::Section;
-use super::tree::{Node, Value};
-use super::value;
-use crate::mark::{self, Mark};
-use crate::picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
+use super::{
+    section::Section,
+    tree::{Node, Value},
+    value,
+};
+use crate::{
+    mark::{self, Mark},
+    picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe},
+};
 
 /// The keys for a single mark's file and for a list of marks, which are alternatives.
 const SINGLE: &str = "npy_path";

@@ -1,8 +1,7 @@
 //! A mapping of the file, from which every known key is taken by name together with the function
 //! that reads it; what is left over at the end is unknown.
 
-use std::cell::RefCell;
-use std::iter;
+use std::{cell::RefCell, iter};
 
 use super::tree::{Node, Place, Value};
 

@@ -1,18 +1,22 @@
 //! The top-level keys that are not about folders: pace, pool, ledger, log and status.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tracing::Level;
 
-use super::home::{default_log_dir, default_state_dir};
-use super::model::{Config, Log, LogFormat, Rotation};
-use super::section::{Findings, Section};
-use super::state::Places;
-use super::tree::{Place, Value};
-use super::value;
+use super::{
+    home::{default_log_dir, default_state_dir},
+    model::{Config, Log, LogFormat, Rotation},
+    section::{Findings, Section},
+    state::Places,
+    tree::{Place, Value},
+    value,
+};
 use crate::retry::Backoff;
 
 /// The longest wait that is taken: a year, so that it can safely be added to any instant.

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use super::layout::Site;
-use super::model::Config;
-use super::section::Findings;
-use super::tree::Place;
+use super::{layout::Site, model::Config, section::Findings, tree::Place};
 use crate::os;
 
 /// Where the two stand in the file.

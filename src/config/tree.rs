@@ -6,8 +6,7 @@
 //! parses again and fails on purpose at the wanted node. That costs one parse a problem, and
 //! needs no second YAML scanner that could disagree with the first.
 
-use std::cmp::Ordering;
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 

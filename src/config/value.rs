@@ -1,13 +1,14 @@
 //! Readers of single values. Each error says what is wanted and what was found.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{self, Component, Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{self, Component, Path, PathBuf},
+    time::Duration,
+};
 
 use super::tree::Value;
-use crate::picture::Length;
-use crate::{memory::Size, os};
+use crate::{memory::Size, os, picture::Length};
 
 pub fn switch(value: &Value) -> Result<bool, String> {
     match value {

@@ -21,7 +21,7 @@ use std::{
 use anyhow::Context;
 use time::OffsetDateTime;
 
-use super::note;
+use super::note::note;
 use crate::{
     config::{self, LogFormat, Rotation},
     os,

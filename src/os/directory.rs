@@ -68,7 +68,7 @@ impl Directory {
     }
 
     pub fn sync(&self) -> io::Result<()> {
-        super::synced(File::from(self.0.try_clone()?).sync_all())
+        super::sync::synced(File::from(self.0.try_clone()?).sync_all())
     }
 }
 

@@ -5,7 +5,7 @@
 //! mounts come and go. macOS gives the file system of a path directly. On Windows only shares
 //! matter: in a canonical path the letter of a mapped drive has become the name of the share.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Mount, file_system, follow, parse, table};
@@ -34,14 +34,15 @@ mod linux {
     use std::{
         ffi::OsString,
         fs::{self, File},
+        io,
         os::unix::ffi::OsStringExt,
-        path::PathBuf,
+        path::{Path, PathBuf},
         thread,
     };
 
     use rustix::event::{PollFd, PollFlags, poll};
 
-    use super::{FileSystem, Path, io};
+    use crate::os::mounts::FileSystem;
 
     const TABLE: &str = "/proc/self/mountinfo";
     const REMOTE: [&str; 20] = [
@@ -172,7 +173,9 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod other {
-    use super::{FileSystem, Path, io};
+    use std::{io, path::Path};
+
+    use crate::os::mounts::FileSystem;
 
     /// Nothing tells of mounts here: the rescan notices.
     pub fn follow(_changed: impl FnMut() -> bool + Send + 'static) -> io::Result<()> {

@@ -20,7 +20,10 @@ use rustix::{
     process::Signal,
 };
 
-use super::{Identity, Space};
+use super::{
+    facts::{Identity, Space},
+    sync::synced,
+};
 
 /// Creates a file that did not exist, readable by all and writable by its owner, less the umask. A
 /// link planted under the name is not followed.
@@ -49,20 +52,9 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes the renames and creations in a directory durable. Some file systems (9p, vboxsf) have no
-/// such thing and say so; there nothing can be done, and nothing is gained by failing.
+/// Makes the renames and creations in a directory durable, where its file system can.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     synced(File::open(path)?.sync_all())
-}
-
-pub fn synced(synced: io::Result<()>) -> io::Result<()> {
-    match synced
-        .as_ref()
-        .map_err(|cause| cause.raw_os_error().map(Errno::from_raw_os_error))
-    {
-        Err(Some(Errno::INVAL | Errno::BADF | Errno::NOTSUP | Errno::NOSYS)) => Ok(()),
-        _ => synced,
-    }
 }
 
 /// None where the file system does not tell, as some FUSE ones.

@@ -12,7 +12,7 @@ use std::{
 
 use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
 
-use super::{Identity, Space};
+use super::facts::{Identity, Space};
 
 pub fn create_new(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)

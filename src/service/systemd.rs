@@ -19,11 +19,11 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 use rustix::time::{ClockId, clock_gettime};
 use tracing::{error, info, warn};
 
-use super::{Word, summary};
+use super::notice::Notice;
 use crate::watchdog;
 
-/// Words of the main thread that wait to be sent.
-const WORDS: usize = 64;
+/// Notices of the main thread that wait to be sent.
+const NOTICES: usize = 64;
 /// The status changes at most once in this time.
 const STATUS_AT_MOST: Duration = Duration::from_secs(1);
 /// Longest wait for systemd to take a datagram.
@@ -34,8 +34,8 @@ const LONG: Duration = Duration::from_secs(600);
 /// Longest text that is shown of a problem, in characters.
 const PROBLEM: usize = 400;
 
-/// Starts the thread if systemd wants to be told.
-pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
+/// Starts the thread if systemd wants to be notified.
+pub fn start(folders: usize) -> io::Result<Option<Sender<Notice>>> {
     let Some(address) = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()) else {
         return Ok(None);
     };
@@ -48,8 +48,8 @@ pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
     let Some(changes) = watchdog::subscribe() else {
         return Ok(None);
     };
-    let (sender, words) = bounded(WORDS);
-    let telling = Telling {
+    let (sender, notices) = bounded(NOTICES);
+    let reporter = Reporter {
         socket,
         folders,
         watchdog,
@@ -61,7 +61,7 @@ pub fn start(folders: usize) -> io::Result<Option<Sender<Word>>> {
     };
     thread::Builder::new()
         .name("service".to_owned())
-        .spawn(move || telling.run(&words, &changes))?;
+        .spawn(move || reporter.run(&notices, &changes))?;
     Ok(Some(sender))
 }
 
@@ -93,7 +93,7 @@ enum Phase {
     Ending,
 }
 
-struct Telling {
+struct Reporter {
     socket: UnixDatagram,
     folders: usize,
     watchdog: Option<Duration>,
@@ -104,12 +104,12 @@ struct Telling {
     shown: String,
     /// The last datagram could not be sent.
     failing: bool,
-    /// The last time the watchdog was due a stage was stuck.
+    /// A stage was stuck when the watchdog was last due.
     stuck: bool,
 }
 
-impl Telling {
-    fn run(mut self, words: &Receiver<Word>, changes: &Receiver<()>) {
+impl Reporter {
+    fn run(mut self, notices: &Receiver<Notice>, changes: &Receiver<()>) {
         self.send("STATUS=starting");
         if let Some(interval) = self.watchdog {
             info!(
@@ -123,8 +123,8 @@ impl Telling {
         loop {
             let listened = if resting { &never() } else { changes };
             select! {
-                recv(words) -> word => match word {
-                    Ok(word) => self.pass_on(word),
+                recv(notices) -> notice => match notice {
+                    Ok(notice) => self.pass_on(notice),
                     Err(_) => return,
                 },
                 recv(listened) -> _ => {
@@ -140,24 +140,24 @@ impl Telling {
         }
     }
 
-    fn pass_on(&mut self, word: Word) {
-        match word {
-            Word::Reloading => {
+    fn pass_on(&mut self, notice: Notice) {
+        match notice {
+            Notice::Reloading => {
                 self.rejected = None;
                 self.send(&format!(
                     "RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=reloading",
                     monotonic_microseconds()
                 ));
             }
-            Word::Reloaded { folders } => {
+            Notice::Reloaded { folders } => {
                 self.folders = folders;
                 self.reloaded();
             }
-            Word::Rejected(problem) => {
+            Notice::Rejected(problem) => {
                 self.rejected = Some(problem.chars().take(PROBLEM).collect());
                 self.reloaded();
             }
-            Word::Stopping => {
+            Notice::Stopping => {
                 self.phase = Phase::Ending;
                 self.send("STOPPING=1\nSTATUS=stopping: finishing what is in hand");
             }
@@ -182,7 +182,7 @@ impl Telling {
         }
     }
 
-    /// Tells of readiness once, and of a status that has changed.
+    /// Sends readiness once, and a status that has changed.
     fn show(&mut self) {
         let ready = watchdog::status().ready;
         if self.phase == Phase::Ending || !ready {
@@ -245,9 +245,35 @@ fn monotonic_microseconds() -> i64 {
     now.tv_sec * 1_000_000 + now.tv_nsec / 1000
 }
 
+/// The status in a line: `12 waiting, 3 folders, 1 offline`, or `idle, 3 folders`.
+fn summary(status: watchdog::Status, folders: usize) -> String {
+    let files = match status.waiting {
+        0 => "idle".to_owned(),
+        waiting => format!("{waiting} waiting"),
+    };
+    let plural = if folders == 1 { "" } else { "s" };
+    let offline = match status.offline {
+        0 => String::new(),
+        offline => format!(", {offline} offline"),
+    };
+    format!("{files}, {folders} folder{plural}{offline}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_summary_names_what_there_is() {
+        let state = |waiting, offline| watchdog::Status {
+            waiting,
+            offline,
+            ready: true,
+        };
+        assert_eq!(summary(state(0, 0), 3), "idle, 3 folders");
+        assert_eq!(summary(state(12, 1), 3), "12 waiting, 3 folders, 1 offline");
+        assert_eq!(summary(state(0, 1), 1), "idle, 1 folder, 1 offline");
+    }
 
     #[test]
     fn a_watchdog_that_watches_another_process_is_not_answered() {

@@ -12,6 +12,7 @@
 //! actions, as a panic does.
 
 mod control;
+mod entry;
 
 use std::{
     ffi::OsString,
@@ -34,18 +35,12 @@ use windows_service::{
 };
 
 pub use self::control::{State, account, grants, install, reload, start, state, stop, uninstall};
+use self::entry::{GRACE, NAME, START_AT_MOST};
 use crate::{
     exit,
     signal::{self, Listening, STOP_AT_MOST, Signal},
 };
 
-/// In the manager's database, and of the virtual account.
-pub const NAME: &str = "watermarkd";
-
-/// For the configuration, its marks, and a share that is slow to answer; then for the ledger.
-const START_AT_MOST: Duration = Duration::from_secs(120);
-/// For the log to be written after the last picture.
-const GRACE: Duration = Duration::from_secs(15);
 /// `sc control watermarkd 128`: write the report now.
 const REPORT: u32 = 128;
 /// The dispatcher's answer to a process that the manager did not start.

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::Answer;
 use crate::{
     cli::{
-        answer::{cause, path_json},
+        answer::{Answer, cause, path_json},
         when::time,
     },
     config::{Folder, Source},

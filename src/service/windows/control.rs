@@ -26,7 +26,7 @@ use windows_sys::Win32::{
     System::Services::{ControlService, SERVICE_CONTROL_PARAMCHANGE, SERVICE_STATUS},
 };
 
-use super::{GRACE, NAME, START_AT_MOST};
+use super::entry::{GRACE, NAME, START_AT_MOST};
 use crate::{config::Config, signal::STOP_AT_MOST};
 
 /// Restarts after a crash: soon, then at a pace that nobody minds for days.
