@@ -1,37 +1,32 @@
-//! `watermarkd service`: the Windows service; elsewhere what to do instead.
+//! `watermarkd service`: the Windows service; elsewhere the commands that do the same.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+#[cfg(windows)]
+mod windows;
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use super::config_file::ConfigFile;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum Order {
-    /// Stop the service and remove it; configuration, ledger and log stay.
-    Uninstall,
-    /// Start the service and wait until it watches its folders.
-    Start,
-    /// Stop the service and wait until what was in hand is finished.
-    Stop,
-    /// Have the service read its configuration again; its log tells the outcome.
-    Reload,
-    /// Tell whether the service is installed and running.
-    Status,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Install the service, to be started with the system, and tell what rights its account needs.
+    /// Install the service so that it starts with the system, and print the rights that its account
+    /// needs.
     Install {
         #[command(flatten)]
         config: ConfigFile,
     },
-    #[command(flatten)]
-    Order(Order),
+    /// Stop the service and remove it. Configuration, ledger and log stay.
+    Uninstall,
+    /// Start the service and wait until it watches its folders.
+    Start,
+    /// Stop the service and wait until the pictures that are being processed are finished.
+    Stop,
+    /// Reload the configuration. The log of the service says whether it was taken.
+    Reload,
+    /// Say whether the service is installed and running.
+    Status,
     /// What the service manager starts.
     #[command(hide = true)]
     Run {
@@ -44,175 +39,132 @@ pub enum Command {
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Install { config } => windows::install(config),
-        Command::Order(order) => windows::carry_out(*order),
+        Command::Uninstall => windows::uninstall(),
+        Command::Start => windows::start(),
+        Command::Stop => windows::stop(),
+        Command::Reload => windows::reload(),
+        Command::Status => windows::status(),
         Command::Run { config } => windows::serve(config),
     }
 }
 
 #[cfg(not(windows))]
 pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let told = match command {
-        Command::Install { .. } => INSTALL,
-        Command::Order(Order::Uninstall) => UNINSTALL,
-        Command::Order(Order::Start) => "systemctl start watermarkd\n",
-        Command::Order(Order::Stop) => "systemctl stop watermarkd\n",
-        Command::Order(Order::Reload) => "systemctl reload watermarkd\n",
-        Command::Order(Order::Status) => "systemctl status watermarkd\n",
+    use std::io::{self, Write};
+
+    let steps = match command {
+        Command::Install { .. } => steps::INSTALL,
+        Command::Uninstall => steps::UNINSTALL,
+        Command::Start => steps::START,
+        Command::Stop => steps::STOP,
+        Command::Reload => steps::RELOAD,
+        Command::Status => steps::STATUS,
         Command::Run { .. } => {
             anyhow::bail!("only Windows starts services so: use \"watermarkd run\"")
         }
     };
-    write!(io::stdout(), "{told}")?;
+    write!(io::stdout(), "{steps}")?;
     Ok(ExitCode::SUCCESS)
 }
 
-#[cfg(not(windows))]
-const INSTALL: &str = "\
-Here the service manager keeps the service; the Debian package installs its unit. By hand, in a
-clone of the repository, as root:
+/// systemd. The unit for older versions works with all of them. It has a user of its own and may
+/// write only to what a drop-in names, so the folders lie in /srv and not beside the configuration.
+#[cfg(not(any(windows, target_os = "macos")))]
+mod steps {
+    pub const INSTALL: &str = "\
+# systemd runs the service. The Debian package does all of this. By hand: run these commands as root
+# in a clone of the repository, after `cargo build --release`.
+install -m 755 target/release/watermarkd /usr/bin/watermarkd
+install -D -m 644 packaging/systemd/watermarkd.sysusers.conf /usr/lib/sysusers.d/watermarkd.conf
+systemd-sysusers watermarkd.conf
+install -m 644 packaging/systemd/watermarkd-legacy.service /etc/systemd/system/watermarkd.service
 
-  install -m 755 target/release/watermarkd /usr/bin/
-  install -m 644 packaging/systemd/watermarkd.service /etc/systemd/system/
-  watermarkd init /etc/watermarkd
-  systemctl daemon-reload
-  systemctl enable --now watermarkd
+# A configuration and a sample mark in /etc/watermarkd, the folders in /srv/watermarkd.
+watermarkd init /etc/watermarkd
+rmdir /etc/watermarkd/in /etc/watermarkd/out
+sed -i -e 's|^  - input: in$|  - input: /srv/watermarkd/in|' -e 's|^    output: out$|    output: /srv/watermarkd/out|' /etc/watermarkd/config.yaml
+install -d -o watermarkd -g watermarkd /srv/watermarkd/in /srv/watermarkd/out
+
+# The service may write only to the folders that are named here. Add yours.
+mkdir -p /etc/systemd/system/watermarkd.service.d
+printf '[Service]\\nReadWritePaths=-/srv/watermarkd\\n' > /etc/systemd/system/watermarkd.service.d/folders.conf
+
+watermarkd check -c /etc/watermarkd/config.yaml
+systemctl daemon-reload
+systemctl enable --now watermarkd
 ";
-
-#[cfg(not(windows))]
-const UNINSTALL: &str = "\
+    pub const UNINSTALL: &str = "\
 systemctl disable --now watermarkd
-rm /etc/systemd/system/watermarkd.service
+rm -r /etc/systemd/system/watermarkd.service /etc/systemd/system/watermarkd.service.d
+rm /usr/lib/sysusers.d/watermarkd.conf
 systemctl daemon-reload
 ";
+    pub const START: &str = "systemctl start watermarkd\n";
+    pub const STOP: &str = "systemctl stop watermarkd\n";
+    pub const RELOAD: &str = "systemctl reload watermarkd\n";
+    pub const STATUS: &str = "systemctl status watermarkd\n";
 
-#[cfg(windows)]
-mod windows {
-    use std::path::{Component, Path, Prefix};
+    #[cfg(test)]
+    mod tests {
+        use std::{fs, path::Path};
 
-    use anyhow::{Context, bail};
-    use tracing::error;
+        use super::INSTALL;
+        use crate::cli::init::EXAMPLE;
 
-    use super::{ConfigFile, ExitCode, Order, Write, io};
-    use crate::{
-        cli::{
-            run::{exit_code, run_configured},
-            terminal,
-        },
-        config::{self, Config},
-        exit, log,
-        service::windows as service,
-        signal::Listening,
-    };
+        /// The words of the steps that begin with `start`.
+        fn steps(start: &str) -> Vec<Vec<&'static str>> {
+            let steps = INSTALL.lines().filter(|line| line.starts_with(start));
+            steps.map(|line| line.split(' ').collect()).collect()
+        }
 
-    pub fn install(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-        let config = file.load()?;
-        for path in paths(&config) {
-            if let Some(share) = behind_mapped_drive(path) {
-                bail!(
-                    "{}: services have no mapped drives, write {share} in {}",
-                    path.display(),
-                    config.file.display()
-                );
+        #[test]
+        fn what_is_installed_is_in_the_repository() {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let files: Vec<&str> = steps("install ")
+                .into_iter()
+                .flatten()
+                .filter(|word| word.starts_with("packaging/"))
+                .collect();
+            assert_eq!(files.len(), 2);
+            for file in files {
+                assert!(root.join(file).is_file(), "{file}");
             }
         }
-        let unset = service::install(&config.file)?;
-        for cause in unset {
-            terminal::error(&anyhow::anyhow!("{cause}"));
-        }
-        let mut out = io::stdout().lock();
-        writeln!(out, "installed, configured by {}", config.file.display())?;
-        writeln!(out, "log: {}", config.log.dir.display())?;
-        writeln!(out, "its account, {}, needs rights:", service::account())?;
-        for command in service::grants(&config) {
-            writeln!(out, "  {command}")?;
-        }
-        writeln!(out, "next: watermarkd service start")?;
-        Ok(ExitCode::SUCCESS)
-    }
 
-    pub fn carry_out(order: Order) -> anyhow::Result<ExitCode> {
-        match order {
-            Order::Uninstall => service::uninstall()?,
-            Order::Start => service::start()?,
-            Order::Stop => service::stop()?,
-            Order::Reload => service::reload()?,
-            Order::Status => {}
-        }
-        let state = service::state()?;
-        let told = match state {
-            service::State::Missing => "not installed".to_owned(),
-            service::State::Stopped(None) => "stopped".to_owned(),
-            service::State::Stopped(Some(0)) => "stopped (exit code 0)".to_owned(),
-            service::State::Stopped(Some(code)) => {
-                format!("stopped (exit code {code}, its log tells why)")
+        #[test]
+        fn the_unit_finds_its_user_its_program_and_its_folders() {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+            let unit = fs::read_to_string(root.join("watermarkd-legacy.service")).unwrap();
+            let users = fs::read_to_string(root.join("watermarkd.sysusers.conf")).unwrap();
+            assert!(unit.contains("\nUser=watermarkd\n") && users.contains("\nu watermarkd "));
+            assert!(unit.contains("\nExecStart=/usr/bin/watermarkd run\n"));
+            // What is written to lies where the drop-in allows it.
+            for folder in ["  - input: in\n", "    output: out\n"] {
+                assert!(EXAMPLE.contains(folder), "{folder} is what sed looks for");
             }
-            service::State::Pending => "starting or stopping".to_owned(),
-            service::State::Running { pid } => format!("running, process {pid}"),
-        };
-        writeln!(io::stdout(), "{told}")?;
-        let fine = order != Order::Status || matches!(state, service::State::Running { .. });
-        Ok(ExitCode::from(if fine { exit::FINE } else { exit::FAILED }))
-    }
-
-    /// The daemon as the service manager starts it: what goes to the console goes nowhere, and the
-    /// current folder is the system's.
-    pub fn serve(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-        let config = file.config.clone();
-        let file = ConfigFile { config };
-        service::run(move |signals| daemon(&file, &signals))?;
-        Ok(ExitCode::SUCCESS)
-    }
-
-    fn daemon(file: &ConfigFile, signals: &Listening) -> u8 {
-        let result = file.load().map_err(Into::into).and_then(|config| {
-            service::configured();
-            run_configured(config, false, signals)
-        });
-        result.unwrap_or_else(|cause| {
-            tell(file, &cause);
-            exit_code(&cause)
-        })
-    }
-
-    /// Writes to the default log why the configured one was not even started.
-    fn tell(file: &ConfigFile, cause: &anyhow::Error) {
-        let told = config::locate(file.config.as_deref())
-            .ok()
-            .and_then(|file| config::default_log(&file))
-            .context("no folder for a log")
-            .and_then(|settings| log::start(&settings, &indicatif::ProgressBar::hidden()));
-        if let Ok(log) = told {
-            for line in format!("{cause:#}").lines() {
-                error!(cause = line, "cannot start");
-            }
-            log.flush();
+            assert!(INSTALL.contains("input: /srv/watermarkd/in|"));
+            assert!(INSTALL.contains("output: /srv/watermarkd/out|"));
+            assert!(INSTALL.contains("ReadWritePaths=-/srv/watermarkd\\n"));
         }
     }
+}
 
-    fn paths(config: &Config) -> impl Iterator<Item = &Path> {
-        let folders = config.folders.iter().flat_map(|folder| {
-            let own = [folder.input.as_path(), folder.output.as_path()];
-            own.into_iter().chain(folder.moved_to())
-        });
-        folders.chain([config.file.as_path(), &config.log.dir])
-    }
-
-    /// The share that a drive letter stands for in this session.
-    fn behind_mapped_drive(path: &Path) -> Option<String> {
-        let kind = |path: &Path| match path.components().next()? {
-            Component::Prefix(prefix) => match prefix.kind() {
-                Prefix::Disk(_) | Prefix::VerbatimDisk(_) => Some(None),
-                Prefix::UNC(server, share) | Prefix::VerbatimUNC(server, share) => Some(Some(
-                    format!("\\\\{}\\{}", server.display(), share.display()),
-                )),
-                _ => None,
-            },
-            _ => None,
-        };
-        let real = path.ancestors().find_map(|path| path.canonicalize().ok())?;
-        match (kind(path)?, kind(&real)?) {
-            (None, Some(share)) => Some(share),
-            _ => None,
-        }
-    }
+/// launchd knows neither readiness nor a status of the daemon; its log has both.
+#[cfg(target_os = "macos")]
+mod steps {
+    pub const INSTALL: &str = "\
+# launchd runs the service. Run these commands as root in a clone of the repository, after
+# `cargo build --release` and after you have written the configuration that the plist names.
+install -m 755 target/release/watermarkd /usr/local/bin/
+install -m 644 packaging/launchd/watermarkd.plist /Library/LaunchDaemons/
+launchctl bootstrap system /Library/LaunchDaemons/watermarkd.plist
+";
+    pub const UNINSTALL: &str = "\
+launchctl bootout system/watermarkd
+rm /Library/LaunchDaemons/watermarkd.plist
+";
+    pub const START: &str = "launchctl kickstart system/watermarkd\n";
+    pub const STOP: &str = "launchctl bootout system/watermarkd\n";
+    pub const RELOAD: &str = "launchctl kill SIGHUP system/watermarkd\n";
+    pub const STATUS: &str = "launchctl print system/watermarkd\n";
 }

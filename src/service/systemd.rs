@@ -1,10 +1,13 @@
-//! systemd: a service tells it of its state by datagrams to the socket that `$NOTIFY_SOCKET` names,
-//! a path or, after an `@`, an abstract name (`sd_notify(3)`); each holds lines `NAME=value`.
+//! systemd: a service sends its state as datagrams to the socket that `$NOTIFY_SOCKET` names, a path
+//! or, after an `@`, an abstract name (`sd_notify(3)`). Each datagram holds lines `NAME=value`.
 //!
-//! The protocol is these few lines, so it takes no crate. Only one thread sends, since systemd may
-//! be slow to read: nobody else waits for it, and the order is that of the words. The thread wakes
-//! up when there is something to say, and, where `$WATCHDOG_USEC` is set, twice in that time; it
-//! then answers only while every stage makes progress. It is not there without the socket.
+//! The protocol is these few lines. The crate sd-notify (0.5) does not do the whole job: it knows no
+//! abstract names, and a send waits without a limit, so that a systemd that hangs would hang us.
+//!
+//! Only one thread sends. systemd may be slow to read, and nobody else waits for it; notices keep
+//! their order. The thread wakes up when there is something to send, and, where `$WATCHDOG_USEC` is
+//! set, twice in that time; it then answers the watchdog only while every stage makes progress.
+//! Without the socket there is no thread.
 
 use std::{
     env,
@@ -28,8 +31,8 @@ const NOTICES: usize = 64;
 const STATUS_AT_MOST: Duration = Duration::from_secs(1);
 /// Longest wait for systemd to take a datagram.
 const SEND_AT_MOST: Duration = Duration::from_secs(5);
-/// How long a worker may be in one picture, and a folder's thread in one look: 100 megapixels take
-/// seconds, a trial or a picture from a slow share a minute.
+/// How long a worker may take for one picture, and a folder's thread for one scan: 100 megapixels
+/// take seconds, a trial or a picture from a slow share a minute.
 const LONG: Duration = Duration::from_secs(600);
 /// Longest text that is shown of a problem, in characters.
 const PROBLEM: usize = 400;
