@@ -245,14 +245,33 @@ mod tests {
                 .filter_map(|line| line.strip_prefix("  watermarkd "))
             {
                 let line = line.split(['>', '|']).next().unwrap_or_default();
-                let words = line.split(' ').filter(|word| !word.is_empty());
-                let words = words.map(|word| word.trim_matches('"'));
-                let parsed = Arguments::try_parse_from(["watermarkd"].into_iter().chain(words));
+                let words = words(line);
+                let program = "watermarkd".to_owned();
+                let parsed = Arguments::try_parse_from([program].into_iter().chain(words));
                 assert!(parsed.is_ok(), "{line}: {parsed:?}");
                 assert!(line.starts_with(command.get_name()), "{line}");
                 count += 1;
             }
         }
         assert!(count > 12, "{count} examples");
+    }
+
+    /// The words of a command line, quotes taken off as a shell does.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let (mut word, mut quote) = (None, None);
+        for character in line.chars() {
+            match (character, quote) {
+                (end, Some(open)) if end == open => quote = None,
+                ('"' | '\'', None) => {
+                    quote = Some(character);
+                    word.get_or_insert_with(String::new);
+                }
+                (' ', None) => words.extend(word.take()),
+                _ => word.get_or_insert_with(String::new).push(character),
+            }
+        }
+        words.extend(word);
+        words
     }
 }

@@ -26,7 +26,7 @@ Examples:
 pub const MARK: &str = "\
 Examples:
   Half-transparent white text with a thin black outline:
-  watermarkd mark text \"Jane Doe\" --size 48 --color #ffffff80 --outline 2 -o mark.npy
+  watermarkd mark text \"Jane Doe\" --size 48 --color '#ffffff80' --outline 2 -o mark.npy
 
   A logo:
   watermarkd mark image logo.png -o mark.npy";
