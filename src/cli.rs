@@ -77,11 +77,15 @@ enum Command {
         #[command(subcommand)]
         command: service::Command,
     },
-    /// Process one picture and publish nothing, in a process that the picture may kill.
+    /// Make one picture for the daemon, in a process that the picture may kill.
     #[command(hide = true, name = crate::trial::COMMAND)]
     Trial {
         #[command(flatten)]
         config: ConfigFile,
+        #[arg(long)]
+        recipe: u64,
+        #[arg(long)]
+        length: u64,
         file: PathBuf,
     },
     /// Show whether the daemon runs, the counts of each folder, and recent failures.
@@ -187,7 +191,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         } => preview::run(&config, &file, &output),
         Command::Mark { command } => mark::run(command),
         Command::Service { command } => service::run(&command),
-        Command::Trial { config, file } => trial::run(&config, &file),
+        Command::Trial {
+            config,
+            recipe,
+            length,
+            file,
+        } => trial::run(&config, &file, recipe, length),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
         Command::Status { config, json } => status::run(&config.load_unseen()?, json),

@@ -120,7 +120,7 @@ fn run_with(
                 }
                 Signal::Report => machine.report(),
                 Signal::Stop => {
-                    info!("stopping: finishing what is in hand");
+                    info!("stopping: finishing what is in progress");
                     // From here on no end of the process speaks against a picture.
                     note(ledger.stopping());
                     stopped = true;
@@ -140,7 +140,9 @@ fn run_with(
     match machine.ended(signals)? {
         Ended::All => {}
         too_early => {
-            warn!("ended before everything in hand was finished, the next start takes it up again");
+            warn!(
+                "ended before everything in progress was finished, the next start takes it up again"
+            );
             let complete = too_early == Ended::TimeIsUp;
             return Ok(Ending {
                 report: Report::default(),

@@ -1,6 +1,6 @@
 //! The durable memory of every file's fate, in SQLite.
 //!
-//! A row is written when a worker takes a file in hand (claimed) and when its fate is known (done,
+//! A row is written when a worker claims a file and when its fate is known (done,
 //! or failed with step and reason) or put off (waiting, with step, reason and schedule). A file is
 //! the same as long as its folder, relative path, length and mtime are; inode numbers are reused
 //! and so prove nothing. Claims that a crash left behind are given back at start, and the scan finds
@@ -87,11 +87,9 @@ mod tests {
         assert_ne!(folder, other);
         let (good, bad) = (key(folder, "good.jpg"), key(folder, "bad.jpg"));
         ledger
-            .claim(&good, stamp(1), u64::MAX, false, None, Dues::NONE)
+            .claim(&good, stamp(1), u64::MAX, None, Dues::NONE)
             .unwrap();
-        ledger
-            .claim(&bad, stamp(2), 5, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&bad, stamp(2), 5, None, Dues::NONE).unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
         let done = Fate::Done {
             output: Path::new("/out/good.jpg"),
@@ -114,9 +112,7 @@ mod tests {
         assert!(ledger.has_fate(&bad, stamp(2)).unwrap());
         assert!(!ledger.has_fate(&good, stamp(7)).unwrap());
         assert!(!ledger.has_fate(&key(other, "good.jpg"), stamp(1)).unwrap());
-        ledger
-            .claim(&good, stamp(7), 5, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&good, stamp(7), 5, None, Dues::NONE).unwrap();
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
     }
 
@@ -134,13 +130,13 @@ mod tests {
         };
         type Call = fn(&Ledger, &FileKey);
         let claim: Call = |ledger, file| {
-            ledger.claim(file, stamp(1), 5, false, None, BOTH).unwrap();
+            ledger.claim(file, stamp(1), 5, None, BOTH).unwrap();
         };
         let move_on: Call = |ledger, file| {
             let other = key(file.folder, "other");
             let before = Some(file);
             ledger
-                .claim(&other, stamp(2), 5, false, before, Dues::NONE)
+                .claim(&other, stamp(2), 5, before, Dues::NONE)
                 .unwrap();
         };
         let finish = |ledger: &Ledger, file: &FileKey, fate| ledger.finish([(file, fate)]).unwrap();
@@ -250,9 +246,7 @@ mod tests {
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
         assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
-        ledger
-            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, stamp(1), 5, None, Dues::NONE).unwrap();
         let next = NextTry {
             tries: 4,
             wait: minutes(2),
@@ -284,9 +278,7 @@ mod tests {
         );
         assert!(!ledger.has_fate(&file, stamp(1)).unwrap());
         assert_eq!(ledger.standing(&file, stamp(2)).unwrap(), NEW);
-        ledger
-            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, stamp(1), 5, None, Dues::NONE).unwrap();
         assert_eq!(ledger.standing(&file, stamp(1)).unwrap(), NEW);
     }
 
@@ -330,9 +322,7 @@ mod tests {
         let path = directory.path().join("ledger.sqlite");
         let ledger = Ledger::open(&path).unwrap();
         let file = key(ledger.folder(Path::new("/in")).unwrap(), "a.jpg");
-        ledger
-            .claim(&file, stamp(1), 5, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, stamp(1), 5, None, Dues::NONE).unwrap();
         drop(ledger);
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().files, 1);
@@ -385,11 +375,9 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let forget = "PRAGMA shrink_memory";
         ledger.connection().execute_batch(forget).unwrap();
-        let first = ledger.claim(&file, stamp(1), 0, false, None, Dues::NONE);
+        let first = ledger.claim(&file, stamp(1), 0, None, Dues::NONE);
         assert!(open::is_corrupt(&first.unwrap_err()));
-        ledger
-            .claim(&file, stamp(1), 0, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, stamp(1), 0, None, Dues::NONE).unwrap();
         assert_eq!(ledger.folder(Path::new("/in/77")).unwrap(), folder);
         let names = fs::read_dir(directory.path()).unwrap();
         let aside = names.filter(|name| {
@@ -411,9 +399,7 @@ mod tests {
             path: Arc::from(Path::new(OsStr::from_bytes(bytes))),
         };
         let (one, two) = (raw(b"\xff1.jpg"), raw(b"\xfe1.jpg"));
-        ledger
-            .claim(&one, stamp(1), 0, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&one, stamp(1), 0, None, Dues::NONE).unwrap();
         ledger
             .finish([(
                 &one,

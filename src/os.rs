@@ -24,7 +24,7 @@ mod sync;
 
 pub use directory::Directory;
 pub use facts::{Identity, Space};
-pub use memory::{give_back_what_is_freed, memory};
+pub use memory::{give_back_what_is_freed, limit_own_memory, memory};
 pub use platform::{
     create_new, ctime_ns, death, has_hole, identity, inode, is_link, is_of_device, is_writable,
     limit_access, mount_point, open_regular, space, start_writing, sync_directory,

@@ -1,6 +1,6 @@
 //! What became of a file: the steps of its way, how long each took, and how a try ended.
 
-use std::{fmt, time::Duration};
+use std::{any::Any, fmt, time::Duration};
 
 use crate::arrival::{FileKey, History, Stamp};
 
@@ -135,6 +135,17 @@ pub enum Failure {
     Transient { step: Step, cause: anyhow::Error },
     /// It will fail again until the file changes.
     Permanent { step: Step, cause: String },
+}
+
+/// What is told of a picture that the program panicked on.
+#[must_use]
+pub fn panic_cause(panic: &(dyn Any + Send)) -> String {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    format!("the program panicked on it: {message}")
 }
 
 /// A picture that is durable under its name.

@@ -9,7 +9,6 @@ mod decide;
 mod job;
 mod next;
 mod outcome;
-mod quarantine;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,7 +22,6 @@ use indicatif::ProgressBar;
 use tracing::{info, warn};
 
 pub use self::job::{Job, Until};
-use self::quarantine::Quarantine;
 use crate::{
     arrival::{FileEvent, FileKey, FolderId, Hint, Stamp},
     ledger::Ledger,
@@ -74,8 +72,6 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         settle: Settle::new(plan.waits),
         roots: plan.roots,
         config: plan.config,
-        quarantine: Quarantine::default(),
-        scanning: until == Until::AllDone,
         in_flight: HashMap::new(),
         away: BTreeMap::new(),
         full: Vec::new(),
@@ -95,7 +91,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         if queue.make_room() {
             wake(&ends.room);
         }
-        let waiting = queue.settle.len() + queue.quarantine.len() + queue.in_flight.len();
+        let waiting = queue.settle.len() + queue.in_flight.len();
         watchdog::waiting(waiting);
         if until == Until::AllDone {
             let done = queue.total.pictures + queue.total.failures;
@@ -119,7 +115,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             Woken::Control(Control::Report) => queue.report_now(),
             Woken::Control(Control::Asked) => queue.settle.look_again(Instant::now()),
             Woken::Event(event) => queue.observe(event),
-            Woken::EventsOver => (events_open, queue.scanning) = (false, false),
+            Woken::EventsOver => events_open = false,
             Woken::Sent(queued) => {
                 queue.burst.start(queued);
                 queue.total.start(queued);
@@ -127,7 +123,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             Woken::Over => break,
         }
     }
-    // Stopping runs down the channels: no more jobs, and what is in hand comes back.
+    // Stopping runs down the channels: no more jobs, and what is in progress comes back.
     let Ends { jobs, outcomes, .. } = ends;
     drop((jobs, next));
     for outcome in &outcomes {
@@ -205,9 +201,6 @@ struct Queue<'a> {
     settle: Settle,
     roots: Vec<Arc<Root>>,
     config: Arc<Path>,
-    quarantine: Quarantine,
-    /// More files are to come from the scan of a single run.
-    scanning: bool,
     in_flight: HashMap<FileKey, Flight>,
     /// Folders whose pictures wait for their output, and when one of them is tried next.
     away: BTreeMap<FolderId, Instant>,
@@ -235,15 +228,9 @@ impl Queue<'_> {
             }
             return;
         }
-        if let (Some(known), Hint::Found { stamp, .. }) = (self.quarantine.history(&file), hint)
-            && known.stamp == Some(stamp)
-        {
-            return;
-        }
         if self.until == Until::Stopped && !self.settle.contains(&file) && self.leaves_out(&file) {
             return;
         }
-        self.quarantine.take(&file);
         let path = self.path(&file);
         let endless = self.settle.observe(file, hint, Instant::now());
         tell_endless(&path, endless);
@@ -300,13 +287,9 @@ impl Queue<'_> {
 
     /// When there is something to do without anything having happened.
     fn next_deadline(&self) -> Option<Instant> {
-        if self.holds_back() {
-            return None;
-        }
         let settle = self.settle.next_deadline();
         let away = self.away.values().min().copied();
-        let deadlines = [settle, self.quarantine.deadline(), away];
-        deadlines.into_iter().flatten().min()
+        settle.into_iter().chain(away).min()
     }
 
     fn adopt(&mut self, plan: Plan) {
@@ -316,7 +299,6 @@ impl Queue<'_> {
         let roots = &self.roots;
         let stays = |id| roots.iter().any(|root| root.id == id);
         self.settle.retain_folders(stays);
-        self.quarantine.retain_folders(stays);
     }
 
     fn end_burst(&mut self) {
@@ -328,8 +310,7 @@ impl Queue<'_> {
 
     fn report_now(&self) {
         let (waiting, in_flight) = (self.settle.len(), self.in_flight.len());
-        let suspects = self.quarantine.len();
-        info!(waiting, in_flight, suspects, "now");
+        info!(waiting, in_flight, "now");
         self.total.log("since start");
     }
 

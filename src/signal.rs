@@ -15,7 +15,7 @@ mod platform;
 pub use platform::end_at_the_latest;
 pub use platform::listen;
 
-/// How long what is in hand may take after the order to stop.
+/// How long what is in progress may take after the order to stop.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(30);
 /// Orders that may wait for the main thread.
 pub const WAITING: usize = 16;
@@ -27,7 +27,7 @@ pub type Listening = Receiver<Signal>;
 pub enum Signal {
     /// SIGHUP: read the configuration again.
     Reload,
-    /// SIGTERM or SIGINT: finish what is in hand and end; a second one ends at once.
+    /// SIGTERM or SIGINT: finish what is in progress and end; a second one ends at once.
     Stop,
     /// SIGUSR1: write the report now.
     Report,

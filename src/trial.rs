@@ -1,75 +1,219 @@
-//! A trial: a suspect picture goes its whole way in a process of its own, and nothing is published.
+//! A suspect picture is made in a process of its own, which dies in the daemon's place.
 //!
-//! When the daemon dies, one of the files in its hands may have been the cause, or somebody killed
-//! it, or the power failed: the files cannot tell. A trial can. If the trial's process dies and the
-//! daemon lives, it was the picture; if the daemon dies as well, nothing is proved. A picture that
-//! kills costs one process that nobody misses, and however often somebody kills the daemon, no
-//! innocent picture fails.
+//! When the daemon dies, one of the files in progress may have been the cause, or somebody killed
+//! it, or the power failed: the files cannot tell. A process that makes one picture and nothing else
+//! can. If it dies and the daemon lives, it was the picture; if the daemon dies as well, nothing is
+//! proved. The child sends the finished picture back, so the daemon itself never decodes a suspect.
+//! However often somebody kills the daemon, no innocent picture fails.
 //!
-//! The trial loads the configuration itself, so after a change that was not yet taken over it may
-//! go by another recipe, or end at once over a mistake in it: then it proves nothing either.
+//! The child gets the source's bytes on its standard input, which then stays open: its end tells the
+//! child that the daemon has died. It answers with a line of JSON, and the picture after it. It loads
+//! the configuration itself, and refuses if that no longer says what the daemon goes by.
 
 use std::{
     convert::Infallible,
-    io::{self, Read},
+    io::{self, BufRead, Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    process::{ChildStdout, Command, ExitStatus, Stdio},
-    thread,
+    process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
+use anyhow::{Context, bail, ensure};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use serde_json::{Value, json};
 
-use crate::os;
+use crate::{
+    os,
+    outcome::{Step, panic_cause},
+    picture::{self, Format, PictureError, Recipe, Scratch, Treated},
+};
 
-/// The hidden command that a trial's process runs.
+/// The hidden command that the child runs.
 pub const COMMAND: &str = "trial";
-/// The longest trial: a folder that does not answer must not hold up all pictures for ever.
+/// The longest trial, so that no child is waited for without end.
 const LONGEST: Duration = Duration::from_secs(600);
+/// What the child may take beside `max_memory`: for itself and its marks.
+const BESIDE_PICTURES: u64 = 256 << 20;
 
-/// Holds a trial. Returns how its process died, if it did.
-pub fn hold(picture: &Path, config: &Path) -> io::Result<Option<String>> {
+/// How a trial ended.
+pub enum End<'a> {
+    Treated(Result<Treated<'a>, PictureError>),
+    /// The child died; of what.
+    Died(String),
+}
+
+/// Makes a picture of `source` in a child process. `answer` holds the finished picture.
+pub fn treat<'a>(
+    source: &[u8],
+    path: &Path,
+    wanted: Format,
+    recipe: u64,
+    config: &Path,
+    answer: &'a mut Vec<u8>,
+) -> anyhow::Result<End<'a>> {
     let mut child = Command::new(os::own_program()?)
         .arg(COMMAND)
         .arg("--config")
         .arg(config)
+        .arg("--recipe")
+        .arg(recipe.to_string())
+        .arg("--length")
+        .arg(source.len().to_string())
         .arg("--")
-        .arg(picture)
+        .arg(path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()?;
-    // Its end is how the trial learns that we have died. `wait` would close it at once.
+        .spawn()
+        .context("cannot start a process for the picture")?;
+    // Its end is how the child learns that we have died. `wait` would close it at once.
     let lifeline = child.stdin.take();
-    let end = end_of(child.stdout.take())?;
+    let (end, reader) = read_answer(child.stdout.take())?;
+    let sent = lifeline.as_ref().map(|pipe| send(pipe, source));
     let late = end.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout);
     if late {
         child.kill()?;
     }
     let status: io::Result<ExitStatus> = child.wait();
     drop(lifeline);
-    if late {
-        return Err(io::ErrorKind::TimedOut.into());
+    let status = status?;
+    ensure!(
+        !late,
+        "the process for the picture took longer than {LONGEST:?}"
+    );
+    if let Some(death) = os::death(status) {
+        return Ok(End::Died(death));
     }
-    Ok(os::death(status?))
+    if let Some(Err(cause)) = sent {
+        return Err(cause).context("cannot send the picture to a process of its own");
+    }
+    ensure!(
+        status.success(),
+        "the process for the picture ended with {status}: `check` and a reload may help"
+    );
+    *answer = match reader.join() {
+        Ok(bytes) => bytes?,
+        Err(_) => bail!("the thread that reads the answer panicked"),
+    };
+    parse(answer, wanted)
+        .map(End::Treated)
+        .context("the process for the picture gave no answer that makes sense")
 }
 
-/// Disconnected when the other end of the pipe is closed: when the process has ended.
-fn end_of(pipe: Option<ChildStdout>) -> io::Result<Receiver<Infallible>> {
+fn send(mut pipe: &ChildStdin, source: &[u8]) -> io::Result<()> {
+    pipe.write_all(source)?;
+    pipe.flush()
+}
+
+/// Reads in a thread of its own. The channel is disconnected when the other end of the pipe is
+/// closed: when the process has ended.
+#[expect(
+    clippy::type_complexity,
+    reason = "an end to wait for, and what came by then"
+)]
+fn read_answer(
+    pipe: Option<ChildStdout>,
+) -> anyhow::Result<(Receiver<Infallible>, JoinHandle<io::Result<Vec<u8>>>)> {
     let (sender, end) = bounded(0);
-    thread::Builder::new()
+    let reader = thread::Builder::new()
         .name("trial".to_owned())
         .spawn(move || {
             let _sender = sender;
-            // It says nothing; whether it ends well or not, it ends.
+            let mut bytes = Vec::new();
             if let Some(mut pipe) = pipe {
-                let (Ok(_) | Err(_)) = io::copy(&mut pipe, &mut io::sink());
+                pipe.read_to_end(&mut bytes)?;
             }
-        })?;
-    Ok(end)
+            Ok(bytes)
+        })
+        .context("cannot start a thread")?;
+    Ok((end, reader))
 }
 
-/// Ends this process with the daemon that holds the trial: nobody would learn the outcome.
+fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, PictureError>> {
+    let mut bytes = answer;
+    let mut line = Vec::new();
+    bytes.read_until(b'\n', &mut line)?;
+    let head: Value = serde_json::from_slice(&line)?;
+    let number = |key: &str| {
+        let number = head[key].as_u64().and_then(|number| number.try_into().ok());
+        number.with_context(|| format!("no {key}"))
+    };
+    let text = |key: &str| head[key].as_str().map(str::to_owned);
+    if let Some(cause) = text("cause") {
+        let step = head["step"].as_str().and_then(Step::named);
+        let step = step.context("no step")?;
+        return Ok(Err(if head["incomplete"] == true {
+            PictureError::Incomplete { step, cause }
+        } else {
+            PictureError::Bad { step, cause }
+        }));
+    }
+    Ok(Ok(Treated {
+        bytes,
+        format: wanted,
+        width: number("width")?,
+        height: number("height")?,
+        source_width: number("source_width")?,
+        source_height: number("source_height")?,
+        warning: text("warning"),
+    }))
+}
+
+/// The child's part: makes the picture and writes the answer.
+pub fn answer(
+    source: &[u8],
+    wanted: Format,
+    recipe: &Recipe,
+    max_memory: u64,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    // A picture that takes more than it should kills this process, and no other one of its group.
+    os::limit_own_memory(max_memory.saturating_add(BESIDE_PICTURES))?;
+    let mut scratch = Scratch::new()?;
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        let treated = picture::treat(source, wanted, recipe, &mut scratch, &mut |_| {});
+        tell(&treated, out)
+    }));
+    told.unwrap_or_else(|panic| {
+        let panicked = PictureError::Bad {
+            step: Step::Picture,
+            cause: panic_cause(&*panic),
+        };
+        tell(&Err(panicked), out)
+    })?;
+    Ok(())
+}
+
+fn tell(treated: &Result<Treated<'_>, PictureError>, out: &mut impl Write) -> io::Result<()> {
+    let (head, bytes) = match treated {
+        Ok(treated) => {
+            let head = json!({
+                "width": treated.width,
+                "height": treated.height,
+                "source_width": treated.source_width,
+                "source_height": treated.source_height,
+                "warning": treated.warning,
+            });
+            (head, treated.bytes)
+        }
+        Err(PictureError::Incomplete { step, cause }) => {
+            let head = json!({ "incomplete": true, "step": step.name(), "cause": cause });
+            (head, &[][..])
+        }
+        Err(PictureError::Bad { step, cause }) => {
+            let head = json!({ "incomplete": false, "step": step.name(), "cause": cause });
+            (head, &[][..])
+        }
+    };
+    writeln!(out, "{head}")?;
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+/// Ends this process with the daemon, since nobody would learn the answer: when the rest of the
+/// standard input ends.
 pub fn end_with_parent() -> io::Result<()> {
     thread::Builder::new()
         .name("lifeline".to_owned())
@@ -80,4 +224,54 @@ pub fn end_with_parent() -> io::Result<()> {
             std::process::exit(1);
         })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_what_the_picture_became() {
+        let parsed = |answer: &[u8]| {
+            parse(answer, Format::Png).map(|treated| {
+                treated.map(|treated| {
+                    assert_eq!((treated.width, treated.source_height), (3, 6));
+                    (treated.bytes.to_vec(), treated.warning)
+                })
+            })
+        };
+        let sizes = r#""width":3,"height":4,"source_width":5,"source_height":6"#;
+        let made =
+            |warning: &str| format!("{{{sizes},\"warning\":{warning}}}\n\n\0PNG").into_bytes();
+        let bytes = b"\n\0PNG".to_vec();
+        assert_eq!(parsed(&made("null")).unwrap(), Ok((bytes.clone(), None)));
+        let warned = Some("odd".to_owned());
+        assert_eq!(parsed(&made("\"odd\"")).unwrap(), Ok((bytes, warned)));
+        let (step, cause) = (Step::Resize, "why".to_owned());
+        for (incomplete, expected) in [
+            (
+                true,
+                PictureError::Incomplete {
+                    step,
+                    cause: cause.clone(),
+                },
+            ),
+            (false, PictureError::Bad { step, cause }),
+        ] {
+            let answer =
+                format!("{{\"incomplete\":{incomplete},\"step\":\"resize\",\"cause\":\"why\"}}\n");
+            assert_eq!(parsed(answer.as_bytes()).unwrap(), Err(expected));
+        }
+        for nonsense in [
+            "",
+            "{}\n",
+            "{\"cause\":\"why\",\"step\":\"dance\"}\n",
+            "{\"width\":",
+        ] {
+            assert!(
+                parse(nonsense.as_bytes(), Format::Png).is_err(),
+                "{nonsense}"
+            );
+        }
+    }
 }

@@ -12,14 +12,12 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, never, select};
-use tracing::warn;
 
 use self::input::{Admitted, Buffers, admit, panicked, read};
 use crate::{
     arrival::FileKey,
     completeness::{self, Decoded, Facts, UNWRITTEN, Verdict, Why},
     ledger::{CRASHES, Ledger},
-    log::text,
     memory::Budget,
     outcome::{Failure, Made, Step, Times},
     output,
@@ -110,8 +108,8 @@ pub fn run(
     }
 }
 
-/// From claim to a temporary file. `before` is what the worker had in hand before: no longer suspect
-/// if the process dies from now on.
+/// From claim to a temporary file. `before` is the file that the worker had before: no longer a
+/// suspect if the process dies from now on.
 fn process(
     job: &Job,
     admitted: Result<Admitted, Failure>,
@@ -121,28 +119,18 @@ fn process(
     ledger: &Ledger,
 ) -> Result<(Staged, Made), Failure> {
     let started = Instant::now();
-    let alone = job.trial.is_some();
+    let recipe = job.root.recipe_id;
     ledger
-        .claim(
-            &job.file,
-            job.stamp,
-            job.root.recipe_id,
-            alone,
-            before,
-            job.dues,
-        )
+        .claim(&job.file, job.stamp, recipe, before, job.dues)
         .map_err(|cause| Failure::Transient {
             step: Step::Claim,
             cause,
         })?;
     let Admitted { file, wanted } = admitted?;
-    if let Some(config) = &job.trial {
-        stand_trial(job, config, ledger)?;
-    }
     let facts = read(job, file, &mut buffers.source)?;
     times.add(Step::Read, started.elapsed());
     match catch_unwind(AssertUnwindSafe(|| {
-        make(job, facts, wanted, buffers, times)
+        make(job, facts, wanted, buffers, times, ledger)
     })) {
         Ok(made) => made,
         Err(panic) => {
@@ -161,24 +149,31 @@ fn make(
     wanted: Format,
     buffers: &mut Buffers,
     times: &mut Times,
+    ledger: &Ledger,
 ) -> Result<(Staged, Made), Failure> {
     let Buffers { source, scratch } = buffers;
-    let scratch = match scratch {
-        Some(scratch) => scratch,
-        None => scratch.insert(Scratch::new().map_err(bad)?),
-    };
+    let mut answer = Vec::new();
     let facts = Facts {
         // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
         end_supplied: facts.last_try && picture::close(source),
         ..facts
     };
-    let mut last = Instant::now();
-    let recipe = &job.root.folder.recipe;
-    let treated = picture::treat(source, wanted, recipe, scratch, &mut |step| {
-        let now = Instant::now();
-        times.add(step, now - last);
-        last = now;
-    });
+    let treated = if let Some(config) = &job.trial {
+        treat_apart(job, source, wanted, config, &mut answer, ledger)?
+    } else {
+        let scratch = match scratch {
+            Some(scratch) => scratch,
+            None => scratch.insert(Scratch::new().map_err(bad)?),
+        };
+        let mut last = Instant::now();
+        let recipe = &job.root.folder.recipe;
+        picture::treat(source, wanted, recipe, scratch, &mut |step| {
+            let now = Instant::now();
+            times.add(step, now - last);
+            last = now;
+        })
+    };
+    let treated_at = Instant::now();
     let decoded = match &treated {
         Ok(treated) if treated.warning.is_some() => Decoded::Damaged,
         Ok(_) => Decoded::Whole,
@@ -204,7 +199,7 @@ fn make(
     };
     let staged = staging::stage_for(&job.root, &job.file.path, treated.bytes);
     let staged = staged.map_err(output::failure)?;
-    times.add(Step::Publish, last.elapsed());
+    times.add(Step::Publish, treated_at.elapsed());
     Ok((staged, made))
 }
 
@@ -232,38 +227,34 @@ fn bad(cause: PictureError) -> Failure {
     }
 }
 
-/// Lets a suspect picture kill another process before it is taken in hand here.
-fn stand_trial(job: &Job, config: &Path, ledger: &Ledger) -> Result<(), Failure> {
-    let path = job.source();
-    let death = match trial::hold(&path, config) {
-        Ok(None) => return Ok(()),
-        Ok(Some(death)) => death,
-        Err(cause) => {
-            let cause = cause.to_string();
-            warn!(
-                path = text(&path),
-                cause, "no trial, the picture is taken in hand as it is"
-            );
-            return Ok(());
-        }
+/// Has a suspect picture made by a process of its own, and counts its deaths.
+fn treat_apart<'a>(
+    job: &Job,
+    source: &[u8],
+    wanted: Format,
+    config: &Path,
+    answer: &'a mut Vec<u8>,
+    ledger: &Ledger,
+) -> Result<Result<Treated<'a>, PictureError>, Failure> {
+    let recipe = job.root.recipe_id;
+    let transient = |step, cause| Failure::Transient { step, cause };
+    let end = trial::treat(source, &job.source(), wanted, recipe, config, answer);
+    let death = match end.map_err(|cause| transient(Step::Picture, cause))? {
+        trial::End::Treated(treated) => return Ok(treated),
+        trial::End::Died(death) => death,
     };
     let crashes = ledger
         .note_crash(&job.file)
-        .map_err(|cause| Failure::Transient {
-            step: Step::Ledger,
-            cause,
-        })?;
+        .map_err(|cause| transient(Step::Ledger, cause))?;
     let cause = format!(
-        "{crashes} processes died with this picture in hand, the last one by {death}, {CRASHES} are enough"
+        "{crashes} processes died with this picture in progress, the last one by {death}, {CRASHES} are enough"
     );
-    if crashes < CRASHES {
-        return Err(Failure::Transient {
+    Err(if crashes < CRASHES {
+        transient(Step::Picture, anyhow::Error::msg(cause))
+    } else {
+        Failure::Permanent {
             step: Step::Picture,
-            cause: anyhow::Error::msg(cause),
-        });
-    }
-    Err(Failure::Permanent {
-        step: Step::Picture,
-        cause,
+            cause,
+        }
     })
 }

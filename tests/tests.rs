@@ -53,6 +53,9 @@ mod reload;
 mod sandbox;
 #[path = "tests/settle.rs"]
 mod settle;
+#[cfg(target_os = "linux")]
+#[path = "tests/trial.rs"]
+mod trial;
 #[cfg(unix)]
 #[path = "tests/watch.rs"]
 mod watch;

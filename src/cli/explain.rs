@@ -258,7 +258,7 @@ impl Now<'_> {
     fn entered(&self, entry: &Entry) -> Answer {
         let same = entry.stamp == self.stamp;
         let answer = match entry.state {
-            State::Claimed | State::Made => self.in_hand(entry),
+            State::Claimed | State::Made => self.in_progress(entry),
             State::Done | State::Failed if !same || entry.gone => self.changed(entry),
             State::Done => self.done(entry),
             State::Failed => self.failed(entry),
@@ -275,7 +275,8 @@ impl Now<'_> {
         };
         let mut answer = answer.with("suspect", entry.suspect);
         if entry.suspect && !matches!(entry.state, State::Done | State::Failed) {
-            answer.reason += "; a process died with it in hand, so it comes last, alone, and in a process of its own first";
+            answer.reason +=
+                "; a process died with it in progress, so it is made in a process of its own";
         }
         if answer.facts.contains_key("since") {
             answer
@@ -288,7 +289,7 @@ impl Now<'_> {
         let at = when(entry.since, self.at);
         if entry.reason.is_none() {
             let reason = format!(
-                "it was given back at {at}: it changed meanwhile, or was in hand when the daemon ended"
+                "it was given back at {at}: it changed meanwhile, or was in progress when the daemon ended"
             );
             return Answer::new("queued", reason, self.turn());
         }
@@ -305,17 +306,17 @@ impl Now<'_> {
             .with("cause", entry.reason.clone())
     }
 
-    fn in_hand(&self, entry: &Entry) -> Answer {
+    fn in_progress(&self, entry: &Entry) -> Answer {
         let at = when(entry.since, self.at);
         if self.about.daemon.is_none() {
-            let reason = format!("it was in hand, since {at}, when the daemon ended");
+            let reason = format!("it was in progress, since {at}, when the daemon ended");
             return Answer::new("queued", reason, self.turn());
         }
         let next = match self.about.trouble {
             Some(_) => "its fate, once the ledger can be written",
             None => "its fate, within moments",
         };
-        Answer::new("in hand", format!("a worker took it at {at}"), next)
+        Answer::new("in progress", format!("a worker took it at {at}"), next)
     }
 
     fn changed(&self, entry: &Entry) -> Answer {

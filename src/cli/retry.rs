@@ -106,7 +106,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
     if left > 0 {
         writeln!(
             io::stdout(),
-            "left out: {left} that are gone, have changed or are in hand"
+            "left out: {left} that are gone, have changed or are in progress"
         )?;
     }
     tell(config, asked, offline)
@@ -189,7 +189,7 @@ fn ask_for(
     }
     match entry.state {
         State::Claimed | State::Made => {
-            return Ok(Named::Anyway("it is in hand right now".to_owned()));
+            return Ok(Named::Anyway("it is in progress right now".to_owned()));
         }
         State::Released | State::Asked => {
             return Ok(Named::Anyway("it is taken up anyway".to_owned()));

@@ -167,7 +167,7 @@ fn write_folder(
         (tally.done, "done"),
         (tally.failed, "failed"),
         (tally.waiting, "waiting"),
-        (tally.in_hand, "in hand"),
+        (tally.in_progress, "in progress"),
     ];
     let rare = [
         (tally.open, "to be taken up again"),
@@ -229,7 +229,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
         "done": tally.done,
         "failed": tally.failed,
         "waiting": tally.waiting,
-        "in_hand": tally.in_hand,
+        "in_progress": tally.in_progress,
         "again": tally.open,
         "suspects": tally.suspects,
         "leaving": tally.owed,

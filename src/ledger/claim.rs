@@ -1,4 +1,4 @@
-//! A worker takes a file.
+//! A worker claims a file.
 
 use anyhow::Context;
 use rusqlite::params;
@@ -12,14 +12,12 @@ use super::{
 use crate::arrival::{FileKey, Stamp};
 
 impl Ledger {
-    /// Notes that a worker takes the file in hand, `alone` or beside others, and that what it had
-    /// in hand before is `made`.
+    /// Notes that a worker has the file in progress, and that the one it had before is `made`.
     pub fn claim(
         &self,
         file: &FileKey,
         stamp: Stamp,
         recipe: u64,
-        alone: bool,
         made: Option<&FileKey>,
         dues: Dues,
     ) -> anyhow::Result<()> {
@@ -41,21 +39,19 @@ impl Ledger {
                     .context("cannot claim the file in the ledger")?;
             }
             let mut insert = transaction.prepare_cached(
-            "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms, alone,
+                "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms,
                dues, inode, ctime_ns)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?11, ?6, ?7, ?8, ?9, ?10)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?10, ?6, ?7, ?8, ?9)
              ON CONFLICT (folder, path) DO UPDATE SET
                length = excluded.length, mtime_ns = excluded.mtime_ns, recipe = excluded.recipe,
-               state = excluded.state, changed_ms = excluded.changed_ms, alone = excluded.alone,
+               state = excluded.state, changed_ms = excluded.changed_ms,
                crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
                          THEN crashes ELSE 0 END,
-               ends = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
-                      THEN ends ELSE 0 END,
                step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
                tries = NULL, next_ms = NULL, told_ms = NULL,
                dues = excluded.dues, inode = excluded.inode, ctime_ns = excluded.ctime_ns,
                source = NULL",
-        )?;
+            )?;
             let row = params![
                 file.folder.0,
                 Name(&file.path),
@@ -63,7 +59,6 @@ impl Ledger {
                 stamp.mtime_ns,
                 recipe.cast_signed(),
                 now_ms(),
-                alone,
                 dues.as_row(),
                 dues.inode.map(u64::cast_signed),
                 dues.ctime_ns,

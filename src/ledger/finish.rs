@@ -109,7 +109,6 @@ impl Ledger {
                     "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
                      took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
                      crashes = CASE WHEN ?13 THEN 0 ELSE crashes END,
-                     ends = CASE WHEN ?13 THEN 0 ELSE ends END,
                      source = CASE WHEN dues & ?14 THEN ?15 END
                      WHERE folder = ?1 AND path = ?2",
                 )?;

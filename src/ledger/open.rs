@@ -21,11 +21,12 @@ use tracing::error;
 use crate::{log::text, os};
 
 /// The schema's number, kept in SQLite's `user_version`.
-pub const SCHEMA: i64 = 4;
+pub const SCHEMA: i64 = 5;
 pub const CREATE: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
 const FROM_2: &str = include_str!("from_2.sql");
 const FROM_3: &str = include_str!("from_3.sql");
+const FROM_4: &str = include_str!("from_4.sql");
 
 /// How often a lock is tried that others share: they let go of it at once.
 const ASKERS: usize = 10_000;
@@ -205,13 +206,11 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
         }
         older @ 1..SCHEMA => {
             let transaction = connection.transaction()?;
-            if older < 2 {
-                transaction.execute_batch(FROM_1)?;
+            for (version, step) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, FROM_4)] {
+                if older <= version {
+                    transaction.execute_batch(step)?;
+                }
             }
-            if older < 3 {
-                transaction.execute_batch(FROM_2)?;
-            }
-            transaction.execute_batch(FROM_3)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }
@@ -231,7 +230,7 @@ fn look_over(connection: &Connection) -> anyhow::Result<()> {
         "SELECT id, input FROM folder ORDER BY id DESC LIMIT 1",
         "SELECT * FROM file ORDER BY folder, path LIMIT 1",
         "SELECT * FROM file ORDER BY folder DESC, path DESC LIMIT 1",
-        "SELECT alone, ends, tries, next_ms, told_ms, took_ms, dues, inode, ctime_ns FROM file LIMIT 1",
+        "SELECT crashes, tries, next_ms, told_ms, took_ms, dues, inode, ctime_ns FROM file LIMIT 1",
         "SELECT path FROM file INDEXED BY owed WHERE source = 'owed' LIMIT 1",
         "SELECT folder, mount FROM place LIMIT 1",
         "SELECT state FROM daemon",

@@ -162,9 +162,7 @@ mod tests {
             ("f done", dues(true, true), done(false)),
             ("g done", dues(true, true), done(false)),
         ] {
-            ledger
-                .claim(&key(name), STAMP, 1, false, None, dues)
-                .unwrap();
+            ledger.claim(&key(name), STAMP, 1, None, dues).unwrap();
             ledger.finish([(&key(name), fate)]).unwrap();
         }
         drop(ledger);
@@ -190,7 +188,7 @@ mod tests {
         // One that came anew meanwhile is not written off.
         let anew = key("g done");
         ledger
-            .claim(&anew, STAMP, 1, false, None, dues(true, true))
+            .claim(&anew, STAMP, 1, None, dues(true, true))
             .unwrap();
         ledger.finish([(&anew, Fate::Released)]).unwrap();
         let left: Vec<_> = owed.drain(..).zip(left).collect();

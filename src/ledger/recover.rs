@@ -1,38 +1,36 @@
-//! What the files in hand at the end of a process learn from it.
+//! What the files in progress at the end of a process learn from it.
 //!
-//! After a planned end nothing. After a death each file that a worker had in hand, beside others, is
-//! suspect from then on, once and for all, since any of them may have caused it or none. What was
-//! made already and waited to be published is not. A suspect is tried last and alone, and before
-//! that stands trial in a process of its own (see [`crate::trial`]): only a death there counts
-//! further, and [`CRASHES`] fail the file. So a killer fails after one death of the daemon, and
-//! `kill -9` or a power cut at any moment fails nobody, however often it comes.
+//! After a planned end nothing. After a death each file that a worker had in progress is a suspect
+//! from then on, once and for all, since any of them may have caused it or none. What was made
+//! already and waited to be published is not. A suspect is made in a process of its own (see
+//! [`crate::trial`]): only a death there counts further, and [`CRASHES`] fail the file. So a killer
+//! fails after one death of the daemon, and `kill -9` or a power cut at any moment fails nobody,
+//! however often it comes.
 //!
-//! There are killers that a trial does not convict, because they take the daemon along (a memory
-//! limit that ends a whole control group) or only kill in the daemon. So the daemon's own deaths
-//! while a suspect was alone in its hands are counted as well, up to [`ENDS`], with growing pauses
-//! between the tries from the second on: so the service manager's limit of restarts is not reached,
-//! and somebody who kills the daemon at random hardly hits the same file in each of them. A pause is
-//! cut to `retry.max`, as every wait is.
+//! A daemon that dies while a suspect is in progress may have been taken along, by a memory limit
+//! that ends a whole control group. That proves nothing, but the suspect pauses before its next try,
+//! so that the other files get done in between and the service manager's limit of restarts is not
+//! reached.
 
-use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params, types::Value};
-use tracing::{error, info, warn};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use tracing::info;
 
 use super::{
     connection::Ledger,
-    dues::Dues,
     open::is_corrupt,
-    row::{Run, Source, State, is_in_hand},
+    row::{Run, State, is_in_progress},
     value::{Name, in_ms, now_ms},
 };
-use crate::{arrival::FileKey, log::text, outcome::Step};
+use crate::{arrival::FileKey, outcome::Step};
 
-/// Deaths with a file in hand that fail it: the first in the daemon, the others in trials.
+/// Deaths with a file in progress that fail it: the first in the daemon, the others in trials.
 pub const CRASHES: u32 = 3;
-/// Deaths of the daemon with a file alone in its hands that fail it.
-const ENDS: u32 = 4;
+/// Before a suspect's next try after it was in progress at a death of the daemon. `retry.max` cuts
+/// it, as every wait.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What [`Ledger::recover`] found.
 #[derive(Debug, Default)]
@@ -41,23 +39,12 @@ pub struct Recovered {
     pub files: usize,
     /// Those of them that may have ended the process.
     pub suspects: usize,
-    /// The file that was alone in hand, with how often that ended the process by now, and whether
-    /// it has failed for it.
-    alone: Option<(PathBuf, u32, bool)>,
 }
 
 impl Recovered {
     pub fn tell(&self) {
-        if let Some((path, ends, failed)) = &self.alone {
-            let (path, cause) = (text(path), reason(*ends));
-            if *failed {
-                error!(path, step = Step::Picture.name(), cause, "failed");
-            } else {
-                warn!(path, cause, "suspect, tried again later");
-            }
-        }
-        let (files, suspects) = (self.files, self.suspects);
-        if files > 0 {
+        let Recovered { files, suspects } = self;
+        if *files > 0 {
             info!(
                 files,
                 suspects, "given back what an earlier run did not finish"
@@ -66,30 +53,8 @@ impl Recovered {
     }
 }
 
-fn reason(ends: u32) -> String {
-    format!("the daemon died {ends} times with nothing but this picture in hand")
-}
-
-/// The pause before a file is tried again that was alone in hand at so many deaths.
-fn pause(ends: u32) -> Duration {
-    match ends {
-        0 | 1 => Duration::ZERO,
-        2 => Duration::from_secs(60),
-        _ => Duration::from_secs(600),
-    }
-}
-
-struct Claim {
-    folder: i64,
-    path: Value,
-    absolute: PathBuf,
-    in_hand: bool,
-    alone: bool,
-    ends: u32,
-}
-
 impl Ledger {
-    /// Gives back what an earlier process had in hand when it ended.
+    /// Gives back what an earlier process had in progress when it ended.
     pub fn recover(&self) -> anyhow::Result<Recovered> {
         let context = "cannot give back unfinished files";
         let first = self.guarded(|connection| {
@@ -127,7 +92,7 @@ impl Ledger {
         note_run(&self.connection(), Run::Stopping).context("cannot write to the ledger")
     }
 
-    /// Notes that the process ends with nothing in hand.
+    /// Notes that the process ends with nothing in progress.
     pub fn ended(&self) -> anyhow::Result<()> {
         note_run(&self.connection(), Run::Ended).context("cannot write to the ledger")
     }
@@ -154,77 +119,35 @@ fn note_run(connection: &rusqlite::Connection, run: Run) -> rusqlite::Result<()>
 }
 
 fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Recovered> {
-    let sql = concat!(
-        "SELECT file.folder, path, input, state, alone, ends
-         FROM file JOIN folder ON folder.id = file.folder WHERE ",
-        is_in_hand!()
-    );
-    let claims: Vec<Claim> = transaction
-        .prepare(sql)?
-        .query_map([], |row| {
-            let path: Value = row.get(1)?;
-            Ok(Claim {
-                folder: row.get(0)?,
-                absolute: shown(&row.get(2)?).join(shown(&path)),
-                path,
-                in_hand: row.get::<_, State>(3)? == State::Claimed,
-                alone: row.get(4)?,
-                ends: row.get(5)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
-    let mut recovered = Recovered {
-        files: claims.len(),
-        ..Recovered::default()
-    };
-    for claim in claims {
-        let suspect = died && claim.in_hand;
-        let ends = claim.ends.saturating_add(u32::from(suspect && claim.alone));
-        let failed = ends >= ENDS;
-        let waits = suspect && claim.alone && !failed;
-        let state = match (failed, waits) {
-            (true, _) => State::Failed,
-            (_, true) => State::Waiting,
-            _ => State::Released,
-        };
-        let now = now_ms();
-        transaction
-            .prepare_cached(
-                "UPDATE file SET state = ?3, changed_ms = ?4, step = ?5, reason = ?6, ends = ?7,
-                 crashes = max(crashes, ?8), tries = ?9, next_ms = ?10, told_ms = ?11,
-                 source = CASE WHEN dues & ?12 THEN ?13 END
-                 WHERE folder = ?1 AND path = ?2",
-            )?
-            .execute(params![
-                claim.folder,
-                claim.path,
-                state,
+    let now = now_ms();
+    let mut paused = 0;
+    let mut suspects = 0;
+    if died {
+        let pause = "UPDATE file SET state = ?2, step = ?3, reason = ?4, tries = 1, next_ms = ?5,
+                     told_ms = ?1, changed_ms = ?1 WHERE state = ?6 AND crashes > 0";
+        paused = transaction.execute(
+            pause,
+            params![
                 now,
-                (failed || waits).then_some(Step::Picture.name()),
-                (failed || waits).then(|| reason(ends)),
-                ends,
-                u32::from(suspect),
-                waits.then_some(ends),
-                waits.then(|| now.saturating_add(in_ms(pause(ends)))),
-                waits.then_some(now),
-                if failed { Dues::ONCE_FAILED } else { 0 },
-                Source::Owed,
-            ])?;
-        recovered.suspects += usize::from(suspect && !failed);
-        if suspect && claim.alone {
-            recovered.alone = Some((claim.absolute, ends, failed));
-        }
+                State::Waiting,
+                Step::Picture.name(),
+                "a process died with this picture in progress, and then the daemon",
+                now.saturating_add(in_ms(PAUSE)),
+                State::Claimed,
+            ],
+        )?;
+        let suspect = "UPDATE file SET state = ?1, crashes = 1, changed_ms = ?2 WHERE state = ?3";
+        suspects = transaction.execute(suspect, params![State::Released, now, State::Claimed])?;
     }
-    Ok(recovered)
-}
-
-/// A path as the log shows it.
-fn shown(path: &Value) -> PathBuf {
-    match path {
-        Value::Text(text) => PathBuf::from(text),
-        Value::Blob(bytes) => PathBuf::from(String::from_utf8_lossy(bytes).into_owned()),
-        _ => PathBuf::new(),
-    }
+    let release = concat!(
+        "UPDATE file SET state = ?1, changed_ms = ?2 WHERE ",
+        is_in_progress!()
+    );
+    let released = transaction.execute(release, params![State::Released, now])?;
+    Ok(Recovered {
+        files: paused + suspects + released,
+        suspects: paused + suspects,
+    })
 }
 
 #[cfg(test)]
@@ -234,7 +157,7 @@ mod tests {
     use super::*;
     use crate::{
         arrival::{FolderId, Stamp},
-        ledger::{Fate, Standing},
+        ledger::{Dues, Fate, Standing},
     };
 
     const STAMP: Stamp = Stamp {
@@ -250,18 +173,18 @@ mod tests {
         }
     }
 
-    fn suspicion(ledger: &Ledger, file: &FileKey) -> u32 {
+    fn suspect(ledger: &Ledger, file: &FileKey) -> bool {
         match ledger.standing(file, STAMP).unwrap() {
-            Standing::Open { suspicion, .. } => suspicion,
+            Standing::Open { suspect, .. } => suspect,
             Standing::Decided | Standing::Owed => panic!("it has a fate"),
         }
     }
 
     #[test]
-    fn only_what_was_in_hand_at_a_death_is_suspect() {
+    fn only_what_was_in_progress_at_a_death_is_suspect() {
         for (name, end, suspects) in [
-            ("death", None, [1, 1, 0]),
-            ("told to stop", Some("stopping"), [0, 0, 0]),
+            ("death", None, [true, true, false]),
+            ("told to stop", Some("stopping"), [false; 3]),
         ] {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("ledger.sqlite");
@@ -269,13 +192,9 @@ mod tests {
             ledger.recover().unwrap();
             let files = ["a", "b", "made"].map(|name| key(&ledger, name));
             let [a, b, made] = &files;
-            ledger
-                .claim(made, STAMP, 0, false, None, Dues::NONE)
-                .unwrap();
-            ledger
-                .claim(a, STAMP, 0, false, Some(made), Dues::NONE)
-                .unwrap();
-            ledger.claim(b, STAMP, 0, false, None, Dues::NONE).unwrap();
+            ledger.claim(made, STAMP, 0, None, Dues::NONE).unwrap();
+            ledger.claim(a, STAMP, 0, Some(made), Dues::NONE).unwrap();
+            ledger.claim(b, STAMP, 0, None, Dues::NONE).unwrap();
             if end.is_some() {
                 ledger.stopping().unwrap();
             }
@@ -283,12 +202,12 @@ mod tests {
             for _ in 0..10 {
                 let ledger = Ledger::open(&path).unwrap();
                 ledger.recover().unwrap();
-                let found = [a, b, made].map(|file| suspicion(&ledger, file));
+                let found = [a, b, made].map(|file| suspect(&ledger, file));
                 assert_eq!(found, suspects, "{name}");
                 // Killed beside others over and over: suspect, and no more than that.
                 if end.is_none() {
-                    ledger.claim(a, STAMP, 0, false, None, Dues::NONE).unwrap();
-                    ledger.claim(b, STAMP, 0, false, None, Dues::NONE).unwrap();
+                    ledger.claim(a, STAMP, 0, None, Dues::NONE).unwrap();
+                    ledger.claim(b, STAMP, 0, None, Dues::NONE).unwrap();
                 }
             }
         }
@@ -306,42 +225,28 @@ mod tests {
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().files, 0);
         let file = key(&ledger, "a");
-        ledger
-            .claim(&file, STAMP, 0, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, STAMP, 0, None, Dues::NONE).unwrap();
         drop(ledger);
         let ledger = Ledger::open(&path).unwrap();
         assert_eq!(ledger.recover().unwrap().suspects, 1, "the next one died");
     }
 
     #[test]
-    fn deaths_with_a_file_alone_in_hand_fail_it_in_the_end() {
+    fn deaths_of_the_daemon_make_a_suspect_pause_and_never_fail_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.sqlite");
         let mut waits = Vec::new();
-        for _ in 0..ENDS {
+        for _ in 0..5 {
             let ledger = Ledger::open(&path).unwrap();
             ledger.recover().unwrap();
             let file = key(&ledger, "a");
-            if let Standing::Open {
-                waiting: Some(next),
-                ..
-            } = ledger.standing(&file, STAMP).unwrap()
-            {
-                waits.push(next.wait.as_secs_f64().round());
-            }
-            ledger
-                .claim(&file, STAMP, 0, true, None, Dues::NONE)
-                .unwrap();
+            let Standing::Open { waiting, .. } = ledger.standing(&file, STAMP).unwrap() else {
+                panic!("it has a fate");
+            };
+            waits.push(waiting.map(|next| next.wait.as_secs_f64().round()));
+            ledger.claim(&file, STAMP, 0, None, Dues::NONE).unwrap();
         }
-        assert_eq!(waits, [0.0, 60.0, 600.0]);
-        let ledger = Ledger::open(&path).unwrap();
-        let (named, ends, failed) = ledger.recover().unwrap().alone.unwrap();
-        assert_eq!(
-            (named.as_path(), ends, failed),
-            (Path::new("/in/a"), 4, true)
-        );
-        assert!(ledger.has_fate(&key(&ledger, "a"), STAMP).unwrap());
+        assert_eq!(waits, [None, None, Some(60.0), Some(60.0), Some(60.0)]);
     }
 
     #[test]
@@ -349,19 +254,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&directory.path().join("ledger.sqlite")).unwrap();
         let file = key(&ledger, "a");
-        ledger
-            .claim(&file, STAMP, 0, true, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, STAMP, 0, None, Dues::NONE).unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 1);
         ledger.finish([(&file, Fate::Released)]).unwrap();
-        ledger
-            .claim(&file, STAMP, 0, true, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, STAMP, 0, None, Dues::NONE).unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 2);
         let changed = Stamp { length: 6, ..STAMP };
-        ledger
-            .claim(&file, changed, 0, true, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(&file, changed, 0, None, Dues::NONE).unwrap();
         assert_eq!(ledger.note_crash(&file).unwrap(), 1);
         ledger.stopping().unwrap();
         assert_eq!(

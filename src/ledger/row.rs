@@ -66,7 +66,7 @@ impl State {
 
     /// Whether a process that ends now leaves the file unfinished.
     #[must_use]
-    pub fn is_in_hand(self) -> bool {
+    pub fn is_in_progress(self) -> bool {
         matches!(self, State::Claimed | State::Made)
     }
 }
@@ -99,7 +99,7 @@ pub enum Run {
     Running,
     /// Told to stop: however it ended, no picture is the cause.
     Stopping,
-    /// It ended with nothing in hand.
+    /// It ended with nothing in progress.
     Ended,
 }
 
@@ -122,8 +122,8 @@ macro_rules! is_decided {
     };
 }
 
-/// SQL for [`State::is_in_hand`].
-macro_rules! is_in_hand {
+/// SQL for [`State::is_in_progress`].
+macro_rules! is_in_progress {
     () => {
         "state IN ('claimed', 'made')"
     };
@@ -143,7 +143,7 @@ macro_rules! is_gone {
     };
 }
 
-pub(super) use {is_decided, is_gone, is_in_hand, is_owed};
+pub(super) use {is_decided, is_gone, is_in_progress, is_owed};
 
 impl ToSql for State {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -207,7 +207,7 @@ mod tests {
             "SELECT ",
             is_decided!(),
             ", ",
-            is_in_hand!(),
+            is_in_progress!(),
             ", ",
             is_owed!(),
             " IS TRUE, ",
@@ -230,7 +230,7 @@ mod tests {
                     .unwrap();
                 let expected = (
                     state.is_decided(),
-                    state.is_in_hand(),
+                    state.is_in_progress(),
                     source == Source::Owed,
                     source == Source::Gone,
                     state,

@@ -1,4 +1,4 @@
--- Schema 4. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+-- Schema 5. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
 CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
@@ -13,8 +13,6 @@ CREATE TABLE file (
     state      TEXT    NOT NULL,            -- claimed, made, done, failed, released, waiting, asked
     changed_ms INTEGER NOT NULL,            -- when the state was entered
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
-    alone      INTEGER NOT NULL DEFAULT 0,  -- claimed: while no other file was in hand
-    ends       INTEGER NOT NULL DEFAULT 0,  -- deaths of the daemon with this file alone in hand
     step       TEXT,                        -- failed, waiting, released as incomplete: in which step
     reason     TEXT,                        -- the same: why
     output     ANY,                         -- done: absolute path of the published picture

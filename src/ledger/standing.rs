@@ -28,15 +28,15 @@ pub enum Standing {
         waiting: Option<NextTry>,
         /// It waits for its output folder.
         for_output: bool,
-        /// Deaths of processes that may have been its doing.
-        suspicion: u32,
+        /// A process died with it in progress.
+        suspect: bool,
     },
 }
 
 pub(super) const NEW: Standing = Standing::Open {
     waiting: None,
     for_output: false,
-    suspicion: 0,
+    suspect: false,
 };
 
 impl Ledger {
@@ -51,7 +51,7 @@ impl Ledger {
     pub fn standing(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<Standing> {
         self.guarded(|connection| {
             let mut select = connection.prepare_cached(
-                "SELECT state, source, tries, next_ms, told_ms, crashes + ends, step FROM file
+                "SELECT state, source, tries, next_ms, told_ms, crashes > 0, step FROM file
                  WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4",
             )?;
             let row = params![
@@ -67,12 +67,12 @@ impl Ledger {
                     Source::Stays if state.is_decided() => return Ok(Standing::Decided),
                     Source::Owed | Source::Stays | Source::Gone => {}
                 }
-                let suspicion = row.get(5)?;
+                let suspect = row.get(5)?;
                 if state != State::Waiting {
                     return Ok(Standing::Open {
                         waiting: None,
                         for_output: false,
-                        suspicion,
+                        suspect,
                     });
                 }
                 let now = now_ms();
@@ -86,7 +86,7 @@ impl Ledger {
                 Ok(Standing::Open {
                     waiting,
                     for_output: step == Some(Step::Output.name()),
-                    suspicion,
+                    suspect,
                 })
             });
             let standing = standing.optional().context("cannot ask the ledger")?;

@@ -73,7 +73,7 @@ pub struct Entry {
     pub recipe: u64,
     pub state: State,
     pub since: SystemTime,
-    /// Processes have died with it in hand.
+    /// A process died with it in progress.
     pub suspect: bool,
     pub step: Option<Step>,
     pub reason: Option<String>,
@@ -92,7 +92,7 @@ pub struct Tally {
     pub done: u64,
     pub failed: u64,
     pub waiting: u64,
-    pub in_hand: u64,
+    pub in_progress: u64,
     /// To be taken up again.
     pub open: u64,
     /// Not dealt with, and under suspicion.
@@ -164,8 +164,7 @@ impl Visitor {
     }
 
     pub fn entry(&self, file: &FileKey) -> anyhow::Result<Option<Entry>> {
-        let sql =
-            "SELECT length, mtime_ns, recipe, state, changed_ms, crashes + ends, step, reason,
+        let sql = "SELECT length, mtime_ns, recipe, state, changed_ms, crashes > 0, step, reason,
                    output, took_ms, tries, next_ms, source
                    FROM file WHERE folder = ?1 AND path = ?2";
         let entry = self.connection.prepare_cached(sql).context(ASK)?.query_row(
@@ -178,7 +177,7 @@ impl Visitor {
                     recipe: row.get::<_, i64>(2)?.cast_unsigned(),
                     state: row.get(3)?,
                     since: time(row.get(4)?),
-                    suspect: row.get::<_, i64>(5)? > 0,
+                    suspect: row.get(5)?,
                     step: row.get_ref(6)?.as_str_or_null()?.and_then(Step::named),
                     reason: row.get(7)?,
                     output: row.get::<_, Option<Value>>(8)?.map(path_of),
@@ -202,7 +201,7 @@ impl Visitor {
         let mut last_path = Kept::default();
         let mut next: Option<(i64, Value)> = None;
         let mut failed: BinaryHeap<Reverse<(i64, PathBuf)>> = BinaryHeap::new();
-        let sql = "SELECT state, changed_ms, crashes + ends, recipe, source, next_ms, path
+        let sql = "SELECT state, changed_ms, crashes > 0, recipe, source, next_ms, path
                    FROM file WHERE folder = ?1";
         let mut select = self.connection.prepare(sql).context(ASK)?;
         let mut rows = select.query([folder.0]).context(ASK)?;
@@ -210,7 +209,7 @@ impl Visitor {
             let state: State = row.get(0).context(ASK)?;
             let changed: i64 = row.get(1)?;
             match state {
-                State::Claimed | State::Made => tally.in_hand += 1,
+                State::Claimed | State::Made => tally.in_progress += 1,
                 State::Released | State::Asked => tally.open += 1,
                 State::Waiting => {
                     tally.waiting += 1;
@@ -244,7 +243,7 @@ impl Visitor {
                 tally.stale += u64::from(is_stale);
                 tally.owed += u64::from(source == Source::Owed);
             } else {
-                tally.suspects += u64::from(row.get::<_, i64>(2)? > 0);
+                tally.suspects += u64::from(row.get::<_, bool>(2)?);
             }
         }
         let entry = |path: PathBuf| {
@@ -296,7 +295,7 @@ impl Visitor {
     /// Asks for files to be dealt with once more, as far as they are still what `files` says, have
     /// failed, wait or, if `done` says so, are done, and their sources stay. Returns how many are.
     ///
-    /// Where a process died of a picture, or it panicked, it stands trial once more.
+    /// Where a process died of a picture, or it panicked, it is made in a process of its own.
     pub fn ask_for(
         &mut self,
         folder: FolderId,
@@ -308,8 +307,8 @@ impl Visitor {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .context(context)?;
-        let sql = "UPDATE file SET state = ?7, changed_ms = ?5, ends = 0,
-                   crashes = crashes + ends > 0 OR ifnull(step = ?8, 0),
+        let sql = "UPDATE file SET state = ?7, changed_ms = ?5,
+                   crashes = crashes > 0 OR ifnull(step = ?8, 0),
                    step = NULL, reason = NULL, tries = NULL, next_ms = NULL, told_ms = NULL
                    WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
                    AND source IS NULL

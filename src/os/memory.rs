@@ -2,6 +2,8 @@
 //! says so, in version 1 or 2, its own or one around it; what a container runtime mounts is the
 //! group itself, whose path then leads nowhere. macOS and Windows: the machine's.
 
+use std::io;
+
 #[cfg(target_os = "linux")]
 pub use linux::memory;
 
@@ -21,6 +23,21 @@ pub fn give_back_what_is_freed() {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back_what_is_freed() {}
+
+/// Has allocations fail once this process's own data take more than so many bytes.
+#[cfg(target_os = "linux")]
+pub fn limit_own_memory(bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Data);
+    let current = Some(maximum.map_or(bytes, |maximum| maximum.min(bytes)));
+    Ok(setrlimit(Resource::Data, Rlimit { current, maximum })?)
+}
+
+/// Elsewhere the limit is not kept, or there is none.
+#[cfg(not(target_os = "linux"))]
+pub fn limit_own_memory(_bytes: u64) -> io::Result<()> {
+    Ok(())
+}
 
 #[cfg(target_os = "linux")]
 mod linux {

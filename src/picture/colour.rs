@@ -21,7 +21,7 @@ const KEPT: usize = 64;
 /// Pixels transformed at once.
 const STRIP: usize = 4096;
 
-/// What the samples of the picture in hand mean.
+/// What the samples of the present picture mean.
 #[derive(Default)]
 pub struct Colour {
     /// The profile; empty for sRGB.

@@ -16,28 +16,25 @@ pub enum Next {
     Skip,
     /// It stays on the schedule that an earlier process left.
     Resume { next: NextTry, for_output: bool },
-    /// It may have ended a process: it is tried last and alone.
-    Quarantine {
-        suspicion: u32,
+    /// It goes to the workers, and goes on with this schedule if it fails again. A suspect may have
+    /// ended a process.
+    Queue {
+        suspect: bool,
         schedule: Option<NextTry>,
     },
-    /// It goes to the workers, and goes on with this schedule if it fails again.
-    Queue { schedule: Option<NextTry> },
 }
 
-/// `alone` says that the file was let out of quarantine; `output_usable` is only asked where it
-/// matters.
+/// `output_usable` is only asked where it matters.
 pub fn next(
     standing: Standing,
     history: &History,
     until: Until,
-    alone: bool,
     output_usable: impl FnOnce() -> bool,
 ) -> Next {
     let Standing::Open {
         waiting,
         for_output,
-        suspicion,
+        suspect,
     } = standing
     else {
         return Next::Skip;
@@ -53,11 +50,7 @@ pub fn next(
         {
             Next::Resume { next, for_output }
         }
-        _ if suspicion > 0 && !alone => Next::Quarantine {
-            suspicion,
-            schedule,
-        },
-        _ => Next::Queue { schedule },
+        _ => Next::Queue { suspect, schedule },
     }
 }
 
@@ -110,7 +103,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "a case after the other")]
     fn the_ledger_says_what_is_next() {
         let schedule = |seconds| NextTry {
             tries: 2,
@@ -118,145 +110,45 @@ mod tests {
             told: Duration::ZERO,
         };
         let (later, due) = (Some(schedule(60)), Some(schedule(0)));
-        let open = |waiting, for_output, suspicion| Standing::Open {
+        let open = |waiting, for_output| Standing::Open {
             waiting,
             for_output,
-            suspicion,
+            suspect: false,
+        };
+        let suspect = |waiting| Standing::Open {
+            waiting,
+            for_output: false,
+            suspect: true,
         };
         let resume = |for_output| Next::Resume {
             next: schedule(60),
             for_output,
         };
-        let queue = |schedule| Next::Queue { schedule };
-        let quarantine = |suspicion, schedule| Next::Quarantine {
-            suspicion,
-            schedule,
-        };
+        let queue = |suspect, schedule| Next::Queue { suspect, schedule };
+
         let new = History::new(Instant::now(), None);
         let tried = History { retries: 1, ..new };
-        let (daemon, once) = (Until::Stopped, Until::AllDone);
-        for (what, standing, history, until, alone, usable, expected) in [
-            (
-                "done",
-                Standing::Decided,
-                new,
-                daemon,
-                false,
-                false,
-                Next::Skip,
-            ),
-            (
-                "owed",
-                Standing::Owed,
-                new,
-                daemon,
-                false,
-                false,
-                Next::Skip,
-            ),
-            (
-                "new",
-                open(None, false, 0),
-                new,
-                daemon,
-                false,
-                false,
-                queue(None),
-            ),
-            (
-                "waits",
-                open(later, false, 0),
-                new,
-                daemon,
-                false,
-                true,
-                resume(false),
-            ),
-            (
-                "due",
-                open(due, false, 0),
-                new,
-                daemon,
-                false,
-                false,
-                queue(due),
-            ),
-            (
-                "single run",
-                open(later, false, 0),
-                new,
-                once,
-                false,
-                false,
-                queue(later),
-            ),
-            (
-                "output away",
-                open(later, true, 0),
-                new,
-                daemon,
-                false,
-                false,
-                resume(true),
-            ),
-            (
-                "output back",
-                open(later, true, 0),
-                new,
-                daemon,
-                false,
-                true,
-                queue(later),
-            ),
-            (
-                "own try",
-                open(later, false, 0),
-                tried,
-                daemon,
-                false,
-                false,
-                queue(None),
-            ),
-            (
-                "suspect",
-                open(None, false, 2),
-                new,
-                daemon,
-                false,
-                false,
-                quarantine(2, None),
-            ),
-            (
-                "suspect, due",
-                open(due, false, 1),
-                new,
-                daemon,
-                false,
-                false,
-                quarantine(1, due),
-            ),
-            (
-                "suspect waits",
-                open(later, false, 1),
-                new,
-                daemon,
-                true,
-                false,
-                resume(false),
-            ),
-            (
-                "alone",
-                open(None, false, 2),
-                new,
-                daemon,
-                true,
-                false,
-                queue(None),
-            ),
-        ] {
-            let found = next(standing, &history, until, alone, || usable);
-            assert_eq!(found, expected, "{what}");
+        let given =
+            |history, until, usable| move |standing| next(standing, &history, until, || usable);
+        let daemon = given(new, Until::Stopped, false);
+        let output_is_back = given(new, Until::Stopped, true);
+        let own_try = given(tried, Until::Stopped, false);
+        let single_run = given(new, Until::AllDone, false);
+        for standing in [Standing::Decided, Standing::Owed] {
+            assert_eq!(daemon(standing), Next::Skip);
         }
+        assert_eq!(daemon(open(None, false)), queue(false, None));
+        assert_eq!(daemon(open(due, false)), queue(false, due));
+        assert_eq!(daemon(open(later, false)), resume(false));
+        assert_eq!(daemon(open(later, true)), resume(true));
+        assert_eq!(output_is_back(open(later, true)), queue(false, later));
+        assert_eq!(output_is_back(open(later, false)), resume(false));
+        assert_eq!(own_try(open(later, false)), queue(false, None));
+        assert_eq!(single_run(open(later, false)), queue(false, later));
+        assert_eq!(daemon(suspect(None)), queue(true, None));
+        assert_eq!(daemon(suspect(due)), queue(true, due));
+        assert_eq!(daemon(suspect(later)), resume(false));
+        assert_eq!(single_run(suspect(later)), queue(true, later));
     }
 
     #[test]

@@ -27,8 +27,7 @@ pub struct Job {
     pub last_try: bool,
     /// What comes if it fails for what may pass.
     pub next_try: NextTry,
-    /// For a suspect, which is taken while no other file is in hand: the configuration that its
-    /// trial loads.
+    /// For a suspect, which is made in a process of its own: the configuration that this one loads.
     pub trial: Option<Arc<Path>>,
     pub queued: Instant,
 }

@@ -162,7 +162,7 @@ impl Reporter {
             }
             Notice::Stopping => {
                 self.phase = Phase::Ending;
-                self.send("STOPPING=1\nSTATUS=stopping: finishing what is in hand");
+                self.send("STOPPING=1\nSTATUS=stopping: finishing what is in progress");
             }
         }
     }

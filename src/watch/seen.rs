@@ -189,9 +189,7 @@ mod tests {
     }
 
     fn fail(ledger: &Ledger, file: &FileKey) {
-        ledger
-            .claim(file, stamp(1), 0, false, None, Dues::NONE)
-            .unwrap();
+        ledger.claim(file, stamp(1), 0, None, Dues::NONE).unwrap();
         ledger.finish([(file, FAILED)]).unwrap();
     }
 
@@ -243,9 +241,7 @@ mod tests {
         let files: Vec<FileKey> = (0..25_000).map(|n| key(folder, &n.to_string())).collect();
         let fates = files.iter().map(|file| (file, FAILED));
         for file in &files {
-            ledger
-                .claim(file, stamp(1), 0, false, None, Dues::NONE)
-                .unwrap();
+            ledger.claim(file, stamp(1), 0, None, Dues::NONE).unwrap();
         }
         ledger.finish(fates).unwrap();
         fail(&ledger, &key(other, "x"));

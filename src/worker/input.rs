@@ -13,7 +13,7 @@ use crate::{
     completeness::Facts,
     memory::{Account, Size},
     os,
-    outcome::{Failure, Step},
+    outcome::{Failure, Step, panic_cause},
     output,
     picture::{self, Format, Scratch},
     scheduler::Job,
@@ -160,13 +160,8 @@ pub fn longest_source(max_pixels: u64) -> u64 {
 }
 
 pub fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
     Failure::Permanent {
         step: Step::Picture,
-        cause: format!("the program panicked on it: {message}"),
+        cause: panic_cause(panic),
     }
 }

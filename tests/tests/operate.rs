@@ -231,12 +231,12 @@ fn every_file_has_one_fate_that_can_be_asked_for() {
     assert_fate(
         &sandbox,
         "in/waiting.jpg",
-        "in hand",
+        "in progress",
         &["a worker took it at", "a process died"],
     );
-    // What is in hand stays with the daemon.
+    // What is in progress stays with the daemon.
     for command in ["retry", "reprocess"] {
-        let told = "in/waiting.jpg: it is in hand right now\n0 files will be tried again\n";
+        let told = "in/waiting.jpg: it is in progress right now\n0 files will be tried again\n";
         ask_for(&sandbox, &[command, "in/waiting.jpg"], told);
     }
     sandbox.kill();
@@ -267,13 +267,13 @@ fn a_file_on_its_way_has_a_fate_at_every_moment() {
     for name in ["in/large.png", "in/another.png"] {
         sandbox.rename_in(name, &large);
     }
-    wait_for("in/large.png", "in hand");
+    wait_for("in/large.png", "in progress");
     // It stays so for as long as it takes to ask.
     sandbox.signal(Signal::STOP);
     assert_fate(
         &sandbox,
         "in/large.png",
-        "in hand",
+        "in progress",
         &["a worker took it at", "within moments", &running],
     );
     sandbox.write("in/just-now.jpg", &jpeg(90, 60, 5));
@@ -454,7 +454,7 @@ fn what_is_asked_for_without_a_daemon_is_taken_up_by_the_next_one() {
     );
     sandbox.once_expecting(0, 0);
     fs::remove_file(sandbox.path("in/2.jpg")).unwrap();
-    let left = "left out: 1 that are gone, have changed or are in hand\n";
+    let left = "left out: 1 that are gone, have changed or are in progress\n";
     ask_for(&sandbox, &["reprocess"], &format!("{left}3 files {when}"));
     sandbox.once_expecting(2, 1);
     assert_eq!(

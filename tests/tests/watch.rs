@@ -419,7 +419,7 @@ fn a_folder_that_does_not_answer_holds_up_no_other() {
     sandbox.stop();
 }
 
-/// What a FUSE server has taken in hand cannot be broken off in the kernel, not even by SIGKILL: the
+/// What a FUSE server has begun cannot be broken off in the kernel, not even by SIGKILL: the
 /// process stays, with all its locks, until the server answers. It must have said all it had to say
 /// by then, and stand in nobody's way.
 #[test]
@@ -429,7 +429,7 @@ fn a_folder_that_does_not_answer_does_not_hold_up_the_next_daemon() {
     let share = "{input: share, output: out-share}";
     let mut sandbox = Sandbox::with(&format!("folders: [{share}, {folder}]\npoll: 100ms\n"));
     let (behind, between) = (sandbox.path("behind"), sandbox.path("between"));
-    // The outer server takes every request in hand, and waits for the inner one.
+    // The outer server begins every request, and waits for the inner one.
     let Some(inner) = Mount::fuse(&behind, &between) else {
         return;
     };

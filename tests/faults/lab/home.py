@@ -343,7 +343,7 @@ class Home:
         for name, row in rows.items():
             if name in forget:
                 continue
-            # A file that went away while it was in hand was given back, and that is all.
+            # A file that went away while it was in progress was given back, and that is all.
             if row[2] != "released" or (self.input / name).exists():
                 found.append(f"{name}: only in the ledger, {row[2]}")
         return found
