@@ -1,4 +1,4 @@
-//! What becomes of a file once it has been dealt with: deleted or moved, as its folder says.
+//! What becomes of a finished file: deleted or moved, as its folder says.
 //!
 //! The ledger says what is owed (see [`crate::ledger::Owed`]), so a crash at any moment strands
 //! nothing: the next start goes on with the list. A file leaves only after its picture is durable
@@ -235,7 +235,7 @@ impl<'a> Work<'a> {
             let trouble = self.trouble.remove(&root.id);
             if trouble.is_some_and(|trouble| trouble.told.is_some()) {
                 let path = text(&root.folder.input);
-                info!(path, "files that are dealt with leave the folder again");
+                info!(path, "finished files leave the folder again");
             }
             return;
         };
@@ -263,7 +263,7 @@ impl<'a> Work<'a> {
                 path,
                 cause,
                 next_try_s,
-                "what is dealt with cannot leave the folder, trying again until it works"
+                "finished files cannot leave the folder, trying again until it works"
             );
         } else {
             debug!(path, cause, failed, "still cannot leave the folder");

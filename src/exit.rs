@@ -7,20 +7,21 @@ pub const FINE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The arguments are wrong; clap ends with this by itself.
 pub const USAGE: u8 = 2;
-/// Kept for a command that needs a running daemon where there is none.
+/// No daemon runs: what `status` prints is what the last one left.
 pub const NO_DAEMON: u8 = 3;
 /// The configuration is bad, or the ledger cannot be used as it is. Another try cannot succeed, so
 /// service managers must not restart. `EX_CONFIG` of `sysexits.h`.
 pub const BAD_CONFIG: u8 = 78;
 
 /// Each code with its meaning, for `--help` and the man page.
-pub const MEANINGS: [(u8, &str); 4] = [
+pub const MEANINGS: [(u8, &str); 5] = [
     (FINE, "success"),
     (
         FAILED,
         "a picture failed in `run --once`, a file cannot be retried, or an error at run time",
     ),
     (USAGE, "wrong arguments"),
+    (NO_DAEMON, "`status`: no daemon runs"),
     (
         BAD_CONFIG,
         "bad configuration, or the ledger cannot be used: it is newer, not ours, or on a network share",

@@ -15,6 +15,7 @@
 
 mod row;
 
+mod tally;
 mod value;
 
 mod open;
@@ -47,7 +48,8 @@ pub use self::{
     recover::{CRASHES, Recovered},
     row::State,
     standing::Standing,
-    visit::{Daemon, Entry, Tally, Visitor, Which, daemon},
+    tally::Tally,
+    visit::{Daemon, Entry, Visitor, Which, daemon},
 };
 
 #[cfg(test)]

@@ -27,7 +27,14 @@ use indicatif::ProgressBar;
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer, Registry, filter::Filtered, fmt::MakeWriter, layer::SubscriberExt, registry, reload,
+    Layer, Registry,
+    filter::Filtered,
+    fmt::{
+        self, MakeWriter,
+        format::{DefaultFields, Format},
+    },
+    layer::SubscriberExt,
+    registry, reload,
     util::SubscriberInitExt,
 };
 
@@ -55,11 +62,21 @@ struct Progress {
     written: Arc<AtomicU64>,
 }
 
-/// Starts the log. With a visible progress bar the console shows warnings and errors only.
-pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
-    let mut guards = Vec::new();
-    let mut progress = Vec::new();
-    let mut writer = |inner: Box<dyn Write + Send>, instead: Option<Console>| {
+/// The threads that write, and how far they are.
+#[derive(Default)]
+struct Writers {
+    guards: Vec<WorkerGuard>,
+    progress: Vec<Progress>,
+}
+
+impl Writers {
+    /// Starts a thread that writes to `inner`, or `instead` to the console what `inner` refuses.
+    fn start(
+        &mut self,
+        inner: Box<dyn Write + Send>,
+        instead: Option<Console>,
+        format: LogFormat,
+    ) -> Handing {
         let counts = Progress::default();
         let written = Arc::clone(&counts.written);
         let (inner, guard) = NonBlockingBuilder::default()
@@ -69,52 +86,47 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
             .finish(Counted {
                 inner,
                 instead,
-                format: settings.format,
+                format,
                 written,
                 lost: 0,
             });
-        guards.push(guard);
-        progress.push(counts.clone());
+        self.guards.push(guard);
+        self.progress.push(counts.clone());
         Handing { inner, counts }
-    };
+    }
+}
 
+/// Starts the log. With a visible progress bar the console shows warnings and errors only.
+pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
+    let format = settings.format;
+    let mut writers = Writers::default();
     fs::create_dir_all(&settings.dir)
         .with_context(|| format!("cannot create the log folder {}", settings.dir.display()))?;
     let reopen = Arc::default();
     let files = Files::open(settings, Arc::clone(&reopen))?;
     // With a console of its own every line is there already.
     let instead = (!settings.console).then(|| Console { bar: bar.clone() });
-    let file = writer(Box::new(files), instead);
-    let file = match settings.format {
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_thread_names(true)
-            .with_target(false)
-            .with_ansi(false)
-            .with_writer(file)
-            .boxed(),
+    let file = writers.start(Box::new(files), instead, format);
+    let file = match format {
+        LogFormat::Text => text_layer(file, false).boxed(),
         LogFormat::Json => json_layer(file),
     };
-
     let console = settings.console.then(|| {
-        let terminal = io::stderr().is_terminal();
         let least = if bar.is_hidden() {
             LevelFilter::TRACE
         } else {
             LevelFilter::WARN
         };
-        let writer = writer(Box::new(Console { bar: bar.clone() }), None);
-        let text = tracing_subscriber::fmt::layer()
-            .with_thread_names(true)
-            .with_target(false)
-            .with_ansi(terminal && env::var_os("NO_COLOR").is_none())
-            .with_writer(writer.clone());
-        let layer: Box<dyn Layer<_> + Send + Sync> = match settings.format {
+        let console = Box::new(Console { bar: bar.clone() });
+        let writer = writers.start(console, None, format);
+        let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+        let layer = match format {
             LogFormat::Json => json_layer(writer),
             // The journal puts its own time before each line.
             LogFormat::Text if env::var_os("JOURNAL_STREAM").is_some() => {
-                text.without_time().boxed()
+                text_layer(writer, colour).without_time().boxed()
             }
-            LogFormat::Text => text.boxed(),
+            LogFormat::Text => text_layer(writer, colour).boxed(),
         };
         Filtered::new(layer, least)
     });
@@ -130,10 +142,10 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
         .context("cannot start the log")?;
     Ok(Log {
         level: handle,
-        progress: progress.into(),
+        progress: writers.progress.into(),
         fold,
         reopen,
-        _guards: guards,
+        _guards: writers.guards,
     })
 }
 
@@ -185,11 +197,22 @@ fn flush(progress: &[Progress]) {
     }
 }
 
+fn text_layer<S>(writer: Handing, colour: bool) -> fmt::Layer<S, DefaultFields, Format, Handing>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    fmt::layer()
+        .with_thread_names(true)
+        .with_target(false)
+        .with_ansi(colour)
+        .with_writer(writer)
+}
+
 fn json_layer<S>(writer: Handing) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer()
+    fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)

@@ -177,6 +177,7 @@ mod tests {
     /// Flips, cuts, zeroes and repeats parts of marks of every kind: each is a mark or refused in
     /// words, soon and without a panic.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is read from top to bottom")]
     fn mutated_marks_are_marks_or_refused() {
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
         let mut random = |below: usize| {

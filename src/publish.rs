@@ -185,60 +185,20 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
 
 /// Tells the log, where every fate is told once.
 fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
-    let Finished {
-        job,
-        worker,
-        claimed,
-        times,
-        ..
-    } = finished;
-    let path = job.source();
-    let path = text(&path);
-    let worker = &*worker;
     let result = match result {
-        Ok(Landed { made, target, .. }) => {
-            let ms = millis(claimed.elapsed());
-            let size = format!("{}x{}", made.width, made.height);
-            info!(
-                path,
-                output = text(&target),
-                size,
-                bytes = made.bytes_out,
-                ms,
-                worker,
-                "processed"
-            );
-            if let Some(warning) = made.warning {
-                warn!(
-                    path,
-                    warning, "the picture is damaged, published as far as it goes"
-                );
-            }
+        Ok(landed) => {
+            tell_of_result(&finished, &landed);
             Ok(Published {
-                bytes_in: job.stamp.length,
-                bytes_out: made.bytes_out,
+                bytes_in: finished.job.stamp.length,
+                bytes_out: landed.made.bytes_out,
             })
         }
         Err(failure) => {
-            match &failure {
-                Failure::Gone => debug!(path, "went away"),
-                Failure::Changed => debug!(path, "still being written"),
-                Failure::Incomplete { cause, .. } => debug!(path, cause, "not yet complete"),
-                Failure::Transient { step, cause } => {
-                    debug!(
-                        path,
-                        step = step.name(),
-                        cause = format!("{cause:#}"),
-                        "failed for now"
-                    );
-                }
-                Failure::Permanent { step, cause } => {
-                    error!(path, step = step.name(), cause, worker, "failed");
-                }
-            }
+            tell_of_failure(&finished, &failure);
             Err(failure)
         }
     };
+    let Finished { job, times, .. } = finished;
     Outcome {
         file: job.file,
         history: job.history,
@@ -246,6 +206,43 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
         last_try: job.last_try,
         times,
         result,
+    }
+}
+
+fn tell_of_result(finished: &Finished, landed: &Landed) {
+    let path = text(&finished.job.source());
+    let Landed { made, target, .. } = landed;
+    info!(
+        path,
+        output = text(target),
+        size = format!("{}x{}", made.width, made.height),
+        bytes = made.bytes_out,
+        ms = millis(finished.claimed.elapsed()),
+        worker = &*finished.worker,
+        "processed"
+    );
+    if let Some(warning) = &made.warning {
+        warn!(
+            path,
+            warning, "the picture is damaged, published as far as it goes"
+        );
+    }
+}
+
+fn tell_of_failure(finished: &Finished, failure: &Failure) {
+    let path = text(&finished.job.source());
+    let worker = &*finished.worker;
+    match failure {
+        Failure::Gone => debug!(path, "went away"),
+        Failure::Changed => debug!(path, "still being written"),
+        Failure::Incomplete { cause, .. } => debug!(path, cause, "not yet complete"),
+        Failure::Transient { step, cause } => {
+            let (step, cause) = (step.name(), format!("{cause:#}"));
+            debug!(path, step, cause, "failed for now");
+        }
+        Failure::Permanent { step, cause } => {
+            error!(path, step = step.name(), cause, worker, "failed");
+        }
     }
 }
 

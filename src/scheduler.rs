@@ -94,9 +94,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         let waiting = queue.settle.len() + queue.in_flight.len();
         watchdog::waiting(waiting);
         if until == Until::AllDone {
-            let done = queue.total.pictures + queue.total.failures;
-            bar.set_length(done + waiting as u64);
-            bar.set_position(done);
+            queue.show_progress(bar, waiting);
             if waiting == 0 && !events_open {
                 break;
             }
@@ -299,6 +297,12 @@ impl Queue<'_> {
         let roots = &self.roots;
         let stays = |id| roots.iter().any(|root| root.id == id);
         self.settle.retain_folders(stays);
+    }
+
+    fn show_progress(&self, bar: &ProgressBar, waiting: usize) {
+        let done = self.total.pictures + self.total.failures;
+        bar.set_length(done + waiting as u64);
+        bar.set_position(done);
     }
 
     fn end_burst(&mut self) {

@@ -196,7 +196,7 @@ impl Settle {
         )
     }
 
-    /// The file is to leave once it has been dealt with, and its writer has it open: it waits until
+    /// The file is to leave once it has been processed, and its writer has it open: it waits until
     /// that closes it, or has not been heard for `patience`.
     pub fn wait_for_close(&mut self, file: FileKey, history: History) {
         let due = history.last_change + self.waits.patience;

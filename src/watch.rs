@@ -7,6 +7,7 @@
 mod arrivals;
 mod events;
 mod filter;
+mod look;
 mod mode;
 mod roots;
 mod scan;

@@ -6,6 +6,7 @@
     clippy::print_stderr,
     reason = "a test that panics has said what it had to say"
 )]
+#![allow(clippy::too_many_lines, reason = "a test is read from top to bottom")]
 
 #[path = "tests/command.rs"]
 mod command;

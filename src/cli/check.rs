@@ -30,10 +30,7 @@ pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         };
         line(&mut out, format_args!("folder {}", folder.input.display()))?;
         if let Some(cause) = availability::away(&folder.input) {
-            line(
-                &mut out,
-                format_args!("  offline: {cause}; it is waited for"),
-            )?;
+            line(&mut out, format_args!("  offline: {cause}; waiting for it"))?;
         }
         line(
             &mut out,
@@ -50,7 +47,7 @@ pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         {
             line(
                 &mut out,
-                format_args!("  output is offline: it is waited for"),
+                format_args!("  output is offline, waiting for it"),
             )?;
         }
         if folder.after != Source::Keep {

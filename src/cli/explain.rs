@@ -1,6 +1,7 @@
 //! `watermarkd explain`: the one fate of a file, from the configuration, the ledger, and the file
 //! itself. Nothing is changed.
 
+mod ignored;
 mod missing;
 
 use std::{
@@ -14,7 +15,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::missing::missing;
+use self::{
+    ignored::{a_folder, by_rule, outside},
+    missing::missing,
+};
 use super::{
     answer::{Answer, cause, daemon_json, daemon_line, path_json},
     availability,
@@ -26,10 +30,9 @@ use crate::{
     arrival::{FileKey, Stamp},
     config::{Config, Folder},
     ledger::{self, Daemon, Entry, State, Visitor},
-    os,
     outcome::Step,
     settle::PATIENCE,
-    watch::{self, Ignored, Mode},
+    watch::{self, Mode},
 };
 
 pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -148,65 +151,6 @@ fn known(config: &Config, folder: &Folder, relative: &Path) -> anyhow::Result<Op
     ledger.entry(&FileKey { folder, path })
 }
 
-fn outside(config: &Config, place: &Place<'_>) -> Answer {
-    if let Some(folder) = place.by_link {
-        let reason = format!(
-            "a symbolic link on the way leads out of folder {}",
-            folder.input.display()
-        );
-        return Answer::new("ignored", reason, "never").with("rule", "link");
-    }
-    let holder = config.folders.iter().find(|folder| {
-        os::resolve(&folder.output).is_ok_and(|output| place.path.starts_with(output))
-    });
-    let reason = match holder {
-        Some(folder) => format!("it lies in the output of {}", folder.input.display()),
-        None => "it lies in none of the folders of the configuration".to_owned(),
-    };
-    Answer::new("outside", reason, "never, where it lies")
-}
-
-fn by_rule(folder: &Folder, ignored: Ignored) -> Answer {
-    let (rule, pattern) = match ignored {
-        Ignored::Extension => ("extension", None),
-        Ignored::BuiltIn(pattern) => ("built-in", Some(pattern)),
-        Ignored::Glob(index) => ("glob", folder.globs.get(index).map(String::as_str)),
-        Ignored::Output => ("output", None),
-        Ignored::Subfolder => ("subfolder", None),
-    };
-    let reason = match (ignored, pattern) {
-        (Ignored::Glob(_), Some(glob)) => format!("{ignored}: {glob}"),
-        _ => ignored.to_string(),
-    };
-    let next = match ignored {
-        Ignored::Extension | Ignored::BuiltIn(_) => "never under this name",
-        Ignored::Glob(_) => "never, unless `ignore` changes or it gets another name",
-        Ignored::Subfolder => "never, unless the folder becomes `recursive`",
-        Ignored::Output => "never",
-    };
-    Answer::new("ignored", reason, next)
-        .with("rule", rule)
-        .with("pattern", pattern)
-}
-
-fn a_folder(folder: &Folder, output: Option<&Path>, relative: &Path) -> Answer {
-    let ignored = if output.is_some_and(|output| relative.starts_with(output)) {
-        Some(Ignored::Output)
-    } else if folder.recursive {
-        watch::judge_directory(relative, &folder.ignore).err()
-    } else {
-        Some(Ignored::Subfolder)
-    };
-    let reason = match ignored {
-        None => "it is a folder, whose pictures are watched".to_owned(),
-        Some(ignored) => {
-            let reason = by_rule(folder, ignored).reason;
-            format!("it is a folder, and what is in it is ignored: {reason}")
-        }
-    };
-    Answer::new("ignored", reason, "never; ask for a file in it").with("rule", "not a file")
-}
-
 /// A picture in a watched folder, as it is now.
 struct Now<'a> {
     about: About<'a>,
@@ -236,9 +180,7 @@ impl Now<'_> {
             Mode::Poll => (self.about.config.poll, "poll"),
         };
         let wait = span(wait);
-        format!(
-            "in its turn; should it have escaped notice, the {what} finds it within about {wait}"
-        )
+        format!("in its turn; if its event was missed, the {what} finds it within about {wait}")
     }
 
     fn unknown(&self) -> Answer {
@@ -265,7 +207,7 @@ impl Now<'_> {
             State::Waiting if same => self.waiting(entry),
             State::Asked if same => {
                 let at = when(entry.since, self.at);
-                let reason = format!("it is to be dealt with once more, as asked for at {at}");
+                let reason = format!("it is to be processed again, as asked for at {at}");
                 Answer::new("queued", reason, self.turn())
             }
             State::Released if same && self.age >= self.about.config.settle => {
@@ -296,7 +238,7 @@ impl Now<'_> {
         let reason = format!("it was not complete at {at}: {}", cause(entry));
         let next = match self.about.daemon {
             Some(_) => format!(
-                "when it changes, or after growing waits; after {} without a change it is dealt with as it is",
+                "when it changes, or after growing waits; after {} without a change it is processed as it is",
                 span(PATIENCE)
             ),
             None => self.turn(),

@@ -34,7 +34,7 @@ pub enum Verb {
 /// What came of the wish for one file.
 enum Named {
     Asked,
-    /// It is dealt with anyway: why.
+    /// It is processed anyway: why.
     Anyway(String),
     /// It cannot be: why.
     Refused(String),
@@ -115,7 +115,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
 fn open(config: &Config) -> anyhow::Result<Visitor> {
     Visitor::write(&config.ledger)?.with_context(|| {
         format!(
-            "there is no ledger {} yet: nothing has been dealt with",
+            "there is no ledger {} yet: nothing has been processed",
             config.ledger.display()
         )
     })
@@ -172,7 +172,7 @@ fn ask_for(
     };
     let (Some(id), Some(entry)) = (id, entry) else {
         return Ok(match stamp {
-            Some(_) => Named::Anyway("it has not been dealt with yet".to_owned()),
+            Some(_) => Named::Anyway("it has not been processed yet".to_owned()),
             None => Named::Refused("there is no such file".to_owned()),
         });
     };

@@ -57,7 +57,7 @@ pub fn run_configured(
             if once && !ending.complete && !settings.console {
                 let log = settings.dir.display();
                 terminal::error(&anyhow::anyhow!(
-                    "not everything was dealt with, the log in {log} tells why"
+                    "not everything was processed, the log in {log} tells why"
                 ));
             }
             let failed = !ending.complete || (once && ending.report.failures > 0);

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{Config, Folder},
+    exit,
     ledger::{self, Daemon, Entry, Tally, Visitor},
     memory::Size,
     outcome::Step,
@@ -65,7 +66,11 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     } else {
         all.write(&mut out, SystemTime::now())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(if all.daemon.is_some() {
+        exit::FINE
+    } else {
+        exit::NO_DAEMON
+    }))
 }
 
 /// A folder at the time of asking.
@@ -106,7 +111,7 @@ impl All<'_> {
             write_folder(out, seen, self.daemon.is_some(), now)?;
         }
         if !self.failures.is_empty() {
-            line(out, format_args!("failed of late:"))?;
+            line(out, format_args!("recent failures:"))?;
         }
         for (folder, entry) in &self.failures {
             let path = folder.input.join(&entry.path);
@@ -153,7 +158,7 @@ fn write_folder(
     let (folder, tally) = (seen.folder, &seen.tally);
     line(out, format_args!("folder {}", folder.input.display()))?;
     if let Some(cause) = &seen.offline {
-        line(out, format_args!("  offline: {cause}; it is waited for"))?;
+        line(out, format_args!("  offline: {cause}; waiting for it"))?;
     }
     let output = folder.output.display();
     match held_up(tally) {

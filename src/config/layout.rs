@@ -4,17 +4,16 @@
 //! A folder that is not there, or does not answer, is no mistake: it is offline, and waited for. It
 //! is held against the others by where it will lie, as far as its path can be resolved now.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+mod location;
 
+use std::path::Path;
+
+use self::location::Location;
 use super::{
     model::{Folder, Source},
     section::Findings,
     tree::Place,
 };
-use crate::os;
 
 /// A folder of the file and where its two paths stand in it.
 pub struct Site {
@@ -50,110 +49,116 @@ impl Site {
     }
 }
 
-/// A directory, whatever it is called: symlinks are resolved, and bind mounts have an identity.
-struct Location {
-    path: PathBuf,
-    identity: Option<os::Identity>,
-}
-
-impl Location {
-    fn same(&self, other: &Self) -> bool {
-        self.path == other.path || (self.identity.is_some() && self.identity == other.identity)
-    }
-
-    fn inside(&self, other: &Self) -> bool {
-        self.path != other.path && self.path.starts_with(&other.path)
-    }
+/// A site, and where its two paths lead as far as they can be resolved.
+struct Located<'a> {
+    site: &'a Site,
+    input: Option<Location>,
+    output: Option<Location>,
 }
 
 /// Checks the directories on disk and how they lie to each other. No two folders may come to write
 /// the same name: their subfolders may come and go, so what could meet is refused, not only what
 /// does.
 pub fn check(sites: &[Site], findings: &Findings) {
-    let located: Vec<_> = sites
-        .iter()
-        .map(|site| {
-            let input = locate_input(&site.folder.input)
-                .map_err(|cause| findings.add(&site.input_at, cause))
-                .ok();
-            // The default output of an input that cannot be read would be reported twice.
-            let output = (site.output_given || input.is_some())
-                .then(|| locate_output(&site.folder.output))
-                .and_then(|located| {
-                    located
-                        .map_err(|cause| findings.add(&site.output_at, cause))
-                        .ok()
-                });
-            (site, input, output)
-        })
-        .collect();
-
-    for (index, (site, input, output)) in located.iter().enumerate() {
-        if let (Some(input), Some(output)) = (input, output) {
-            if output.same(input) {
-                let cause = format!("is the input itself, {}", input.path.display());
-                findings.add(&site.output_at, cause);
-            } else if site.folder.recursive && input.inside(output) {
-                // The mirror of a subfolder could be the input.
-                let cause = format!("holds the input, {}", input.path.display());
-                findings.add(&site.output_at, cause);
+    let located: Vec<_> = sites.iter().map(|site| locate(site, findings)).collect();
+    for (index, one) in located.iter().enumerate() {
+        check_own(one, findings);
+        for (other_index, other) in located.iter().enumerate() {
+            if index != other_index {
+                check_inputs(one, other, other_index < index, findings);
+                check_outputs(one, other, other_index < index, findings);
+                check_output_against_input(one, other, findings);
             }
         }
-        for (other_index, (other, other_input, other_output)) in located.iter().enumerate() {
-            if index == other_index {
-                continue;
-            }
-            let earlier = other_index < index;
-            if let (Some(input), Some(other_input)) = (input, other_input) {
-                let name = &other.input_at.key;
-                if earlier && input.same(other_input) {
-                    findings.add(&site.input_at, format!("is the same folder as {name}"));
-                } else if other.folder.recursive && input.inside(other_input) {
-                    let cause = format!("lies inside {name}, which is recursive");
-                    findings.add(&site.input_at, cause);
-                }
-            }
-            if let (Some(output), Some(other_output)) = (output, other_output) {
-                let name = &other.output_at.key;
-                if output.same(other_output) {
-                    if earlier {
-                        let cause = format!(
-                            "is the same folder as {name}, {ONE_NAME}: give each a folder of its own"
-                        );
-                        findings.add(&site.output_at, cause);
-                    }
-                } else if other.folder.recursive && site.output_inside(output, other, other_output)
-                {
-                    let cause = format!(
-                        "lies inside {name}, in which subfolders are mirrored, {ONE_NAME}: \
-                         name a folder beside it"
-                    );
-                    findings.add(&site.output_at, cause);
-                }
-            }
-            if let (Some(output), Some(other_input)) = (output, other_input) {
-                let name = &other.input_at.key;
-                // A folder's own output is never taken, nor is what others put into it.
-                let excluded = other_output.as_ref().is_some_and(|other_output| {
-                    other_output.inside(other_input)
-                        && (output.same(other_output) || output.inside(other_output))
-                });
-                if output.same(other_input) {
-                    findings.add(&site.output_at, format!("is the folder of {name}"));
-                } else if other.folder.recursive && output.inside(other_input) && !excluded {
-                    let cause = format!("lies inside {name}, which is recursive");
-                    findings.add(&site.output_at, cause);
-                } else if site.folder.recursive && other_input.inside(output) {
-                    findings.add(&site.output_at, format!("holds {name}"));
-                }
-            }
-        }
-        for (path, at) in site.moved_to() {
-            match locate_output(path) {
-                Ok(moved) => check_moved(site, &moved, at, &located, findings),
+        for (path, at) in one.site.moved_to() {
+            match location::of_output(path) {
+                Ok(moved) => check_moved(one.site, &moved, at, &located, findings),
                 Err(cause) => findings.add(at, cause),
             }
         }
+    }
+}
+
+fn locate<'a>(site: &'a Site, findings: &Findings) -> Located<'a> {
+    let found = |location: Result<_, String>, at: &Place| {
+        location.map_err(|cause| findings.add(at, cause)).ok()
+    };
+    let input = found(location::of_input(&site.folder.input), &site.input_at);
+    // The default output of an input that cannot be read would be reported twice.
+    let output = (site.output_given || input.is_some())
+        .then(|| location::of_output(&site.folder.output))
+        .and_then(|location| found(location, &site.output_at));
+    Located {
+        site,
+        input,
+        output,
+    }
+}
+
+fn check_own(one: &Located<'_>, findings: &Findings) {
+    let (Some(input), Some(output)) = (&one.input, &one.output) else {
+        return;
+    };
+    let at = &one.site.output_at;
+    if output.same(input) {
+        findings.add(at, format!("is the input itself, {}", input.path.display()));
+    } else if one.site.folder.recursive && input.inside(output) {
+        // The mirror of a subfolder could be the input.
+        findings.add(at, format!("holds the input, {}", input.path.display()));
+    }
+}
+
+fn check_inputs(one: &Located<'_>, other: &Located<'_>, earlier: bool, findings: &Findings) {
+    let (Some(input), Some(other_input)) = (&one.input, &other.input) else {
+        return;
+    };
+    let (at, name) = (&one.site.input_at, &other.site.input_at.key);
+    if earlier && input.same(other_input) {
+        findings.add(at, format!("is the same folder as {name}"));
+    } else if other.site.folder.recursive && input.inside(other_input) {
+        let cause = format!("lies inside {name}, which is recursive");
+        findings.add(at, cause);
+    }
+}
+
+fn check_outputs(one: &Located<'_>, other: &Located<'_>, earlier: bool, findings: &Findings) {
+    let (Some(output), Some(other_output)) = (&one.output, &other.output) else {
+        return;
+    };
+    let (at, name) = (&one.site.output_at, &other.site.output_at.key);
+    let is_mirror = other.site.folder.recursive;
+    if output.same(other_output) {
+        if earlier {
+            let cause =
+                format!("is the same folder as {name}, {ONE_NAME}: give each a folder of its own");
+            findings.add(at, cause);
+        }
+    } else if is_mirror && one.site.output_inside(output, other.site, other_output) {
+        let cause = format!(
+            "lies inside {name}, in which subfolders are mirrored, {ONE_NAME}: \
+             name a folder beside it"
+        );
+        findings.add(at, cause);
+    }
+}
+
+fn check_output_against_input(one: &Located<'_>, other: &Located<'_>, findings: &Findings) {
+    let (Some(output), Some(other_input)) = (&one.output, &other.input) else {
+        return;
+    };
+    let (at, name) = (&one.site.output_at, &other.site.input_at.key);
+    // A folder's own output is never taken, nor is what others put into it.
+    let excluded = other.output.as_ref().is_some_and(|other_output| {
+        other_output.inside(other_input)
+            && (output.same(other_output) || output.inside(other_output))
+    });
+    if output.same(other_input) {
+        findings.add(at, format!("is the folder of {name}"));
+    } else if other.site.folder.recursive && output.inside(other_input) && !excluded {
+        let cause = format!("lies inside {name}, which is recursive");
+        findings.add(at, cause);
+    } else if one.site.folder.recursive && other_input.inside(output) {
+        findings.add(at, format!("holds {name}"));
     }
 }
 
@@ -163,10 +168,15 @@ fn check_moved(
     site: &Site,
     moved: &Location,
     at: &Place,
-    located: &[(&Site, Option<Location>, Option<Location>)],
+    located: &[Located<'_>],
     findings: &Findings,
 ) {
-    for (other, input, output) in located {
+    for Located {
+        site: other,
+        input,
+        output,
+    } in located
+    {
         if let Some(input) = input {
             let name = &other.input_at.key;
             if moved.same(input) {
@@ -191,49 +201,10 @@ fn check_moved(
     }
 }
 
-fn locate_input(input: &Path) -> Result<Location, String> {
-    let located = || {
-        fs::read_dir(input)?;
-        Ok(Location {
-            path: fs::canonicalize(input)?,
-            identity: os::identity(&fs::metadata(input)?),
-        })
-    };
-    located().or_else(|error: io::Error| {
-        offline(input, &error).ok_or_else(|| format!("cannot read {}: {error}", input.display()))
-    })
-}
-
-/// Where a folder will lie that is not there, unless something else is in its place.
-fn offline(path: &Path, error: &io::Error) -> Option<Location> {
-    match error.kind() {
-        io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied => None,
-        _ => Some(Location {
-            path: os::resolve(path).ok()?,
-            identity: None,
-        }),
-    }
-}
-
-/// An output need not exist, as the daemon makes it.
-fn locate_output(output: &Path) -> Result<Location, String> {
-    let failed = |path: &Path, error: &io::Error| format!("cannot use {}: {error}", path.display());
-    match fs::canonicalize(output) {
-        Ok(path) if path.is_dir() => {
-            let metadata = fs::metadata(&path).map_err(|error| failed(output, &error))?;
-            Ok(Location {
-                identity: os::identity(&metadata),
-                path,
-            })
-        }
-        Ok(_) => Err(failed(output, &io::ErrorKind::NotADirectory.into())),
-        Err(error) => offline(output, &error).ok_or_else(|| failed(output, &error)),
-    }
-}
-
 #[cfg(all(test, unix))]
 mod tests {
-    use super::*;
+    use std::fs;
+
     use crate::config;
 
     /// Folders as (input, output, recursive), and what is reported of them.

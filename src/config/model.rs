@@ -71,7 +71,7 @@ impl Folder {
     }
 }
 
-/// What becomes of a file that has been dealt with.
+/// What becomes of a file that has been processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Keep,

@@ -33,7 +33,7 @@ pub fn leave(
     touched: &mut Touched,
 ) -> Result<Left, Failure> {
     let folder = &root.folder;
-    let source = if owed.failed {
+    let fate = if owed.failed {
         &folder.on_failure
     } else {
         &folder.after
@@ -42,7 +42,7 @@ pub fn leave(
     let (Some(name), Some(parent)) = (path.file_name(), owed.file.path.parent()) else {
         return Ok(Left::Kept);
     };
-    if *source == Source::Keep {
+    if *fate == Source::Keep {
         if let Ok(directory) = Directory::open(&folder.input).and_then(|input| enter(input, parent))
         {
             transfer::come_back(&directory, name, &path)
@@ -50,71 +50,111 @@ pub fn leave(
         }
         return Ok(Left::Kept);
     }
-    let found = Directory::open(&folder.input)
-        .map_err(|cause| for_all(&folder.input, "cannot open", cause))
-        .map(|input| {
-            enter(input, parent).and_then(|directory| {
-                let (file, came_back) = match directory.open_file(name) {
-                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                        transfer::come_back(&directory, name, &path)?;
-                        (directory.open_file(name)?, true)
-                    }
-                    opened => (opened?, false),
-                };
-                let metadata = file.metadata()?;
-                Ok((directory, file, metadata, came_back))
-            })
-        })?;
-    let (directory, file, metadata, came_back) = match found {
-        Ok(found) => found,
+    let Some(found) = find(folder, parent, name, &path, places)? else {
+        return Ok(Left::Gone);
+    };
+    // Its own renaming changed that time as well.
+    let written = !found.came_back
+        && owed.ctime_ns.is_some()
+        && os::ctime_ns(&found.metadata) != owed.ctime_ns;
+    let left = compare(owed, &found.metadata).or(written.then_some(Left::Replaced));
+    let left = match (left, fate) {
+        (Some(left), _) => left,
+        (None, Source::Keep) => Left::Kept,
+        (None, Source::Delete) => delete(found, name, &path, owed)?,
+        (None, Source::MoveTo(to)) => {
+            places.make_sure(to, ledger)?;
+            let moved = move_away(found, name, parent, &path, owed, to)?;
+            touched
+                .destinations
+                .extend(moved.is_ok().then(|| to.join(parent)));
+            moved.map_or_else(|left| left, |()| Left::Gone)
+        }
+    };
+    if left == Left::Gone {
+        touched.sources.extend(path.parent().map(Path::to_owned));
+    } else {
+        debug!(path = text(&path), ?left, "changed meanwhile, stays");
+    }
+    Ok(left)
+}
+
+/// A source that is there.
+struct Found {
+    directory: Directory,
+    file: fs::File,
+    metadata: fs::Metadata,
+    /// It was found under the name that an earlier try had given it.
+    came_back: bool,
+}
+
+/// None if it is gone for good.
+fn find(
+    folder: &Folder,
+    parent: &Path,
+    name: &OsStr,
+    path: &Path,
+    places: &Places,
+) -> Result<Option<Found>, Failure> {
+    let input = Directory::open(&folder.input)
+        .map_err(|cause| for_all(&folder.input, "cannot open", cause))?;
+    let found = enter(input, parent).and_then(|directory| {
+        let (file, came_back) = match directory.open_file(name) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                transfer::come_back(&directory, name, path)?;
+                (directory.open_file(name)?, true)
+            }
+            opened => (opened?, false),
+        };
+        Ok(Found {
+            metadata: file.metadata()?,
+            directory,
+            file,
+            came_back,
+        })
+    });
+    match found {
+        Ok(found) => Ok(Some(found)),
         Err(cause) if is_gone(&cause) => {
             places.is_in_place(&folder.input)?;
             if is_empty(folder) {
                 let cause = anyhow::Error::new(NothingThere).context(path.display().to_string());
                 return Err(Failure { cause, all: false });
             }
-            return Ok(Left::Gone);
+            Ok(None)
         }
-        Err(cause) => return Err(for_one(&path, "cannot look at", cause)),
-    };
-    // Its own renaming changed that time as well.
-    let written = !came_back && owed.ctime_ns.is_some() && os::ctime_ns(&metadata) != owed.ctime_ns;
-    let left = compare(owed, &metadata).or(written.then_some(Left::Replaced));
-    if let Some(left) = left {
-        debug!(path = text(&path), ?left, "changed meanwhile, stays");
-        return Ok(left);
+        Err(cause) => Err(for_one(path, "cannot look at", cause)),
     }
-    match source {
-        Source::Keep => return Ok(Left::Kept),
-        Source::Delete => {
-            drop(file);
-            let deleted = transfer::delete(&directory, name, &path, owed);
-            let left = deleted.map_err(|cause| for_one(&path, "cannot delete", cause))?;
-            if left != Left::Gone {
-                return Ok(left);
-            }
-            info!(path = text(&path), "deleted");
-        }
-        Source::MoveTo(to) => {
-            places.make_sure(to, ledger)?;
-            let destination = open_mirror(to, parent)?;
-            let moved = transfer::transfer(&directory, name, &path, file, owed, &destination);
-            let moved =
-                moved.map_err(|cause| for_one(&path, "cannot move", cause).into_folder(to))?;
-            let new = match moved {
-                Ok(new) => new,
-                Err(left) => {
-                    debug!(path = text(&path), ?left, "changed meanwhile, stays");
-                    return Ok(left);
-                }
-            };
-            let to = to.join(parent);
-            info!(path = text(&path), to = text(&to.join(new)), "moved");
-            touched.destinations.insert(to);
-        }
+}
+
+fn delete(found: Found, name: &OsStr, path: &Path, owed: &Owed) -> Result<Left, Failure> {
+    drop(found.file);
+    let deleted = transfer::delete(&found.directory, name, path, owed);
+    let left = deleted.map_err(|cause| for_one(path, "cannot delete", cause))?;
+    if left == Left::Gone {
+        info!(path = text(path), "deleted");
     }
-    touched.sources.extend(path.parent().map(Path::to_owned));
-    Ok(Left::Gone)
+    Ok(left)
+}
+
+fn move_away(
+    found: Found,
+    name: &OsStr,
+    parent: &Path,
+    path: &Path,
+    owed: &Owed,
+    to: &Path,
+) -> Result<Result<(), Left>, Failure> {
+    let destination = open_mirror(to, parent)?;
+    let Found {
+        directory, file, ..
+    } = found;
+    let moved = transfer::transfer(&directory, name, path, file, owed, &destination);
+    let moved = moved.map_err(|cause| for_one(path, "cannot move", cause).into_folder(to))?;
+    Ok(moved.map(|new| {
+        let new = to.join(parent).join(new);
+        info!(path = text(path), to = text(&new), "moved");
+    }))
 }
 
 /// An input in which there is nothing at all may be a mount point whose file system comes later.

@@ -125,6 +125,7 @@ mod tests {
     };
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is read from top to bottom")]
     fn what_is_owed_stays_owed_until_it_is_written_off() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.sqlite");

@@ -3,7 +3,7 @@ CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
     input ANY NOT NULL UNIQUE               -- absolute path
 ) STRICT;
--- All states but done and failed mean that a file is still to be dealt with.
+-- All states but done and failed mean that a file is still to be processed.
 CREATE TABLE file (
     folder     INTEGER NOT NULL REFERENCES folder (id),
     path       ANY     NOT NULL,            -- relative to the folder's input

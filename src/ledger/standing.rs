@@ -40,7 +40,7 @@ pub(super) const NEW: Standing = Standing::Open {
 };
 
 impl Ledger {
-    /// Whether the file, as it is now, has been dealt with.
+    /// Whether the file, as it is now, has been processed.
     pub fn has_fate(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
         Ok(!matches!(
             self.standing(file, stamp)?,

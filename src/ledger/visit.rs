@@ -3,8 +3,6 @@
 //! fate that is settled to "asked for", which the daemon takes up like a new file.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -13,8 +11,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params,
-    types::{Value, ValueRef},
+    Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params, types::Value,
 };
 
 use super::{
@@ -86,28 +83,6 @@ pub struct Entry {
     pub gone: bool,
 }
 
-/// The files of a folder.
-#[derive(Debug, Default)]
-pub struct Tally {
-    pub done: u64,
-    pub failed: u64,
-    pub waiting: u64,
-    pub in_progress: u64,
-    /// To be taken up again.
-    pub open: u64,
-    /// Not dealt with, and under suspicion.
-    pub suspects: u64,
-    /// Done or failed, with sources that are still to leave.
-    pub owed: u64,
-    /// Done or failed by another recipe than the one asked about, with sources that stay.
-    pub stale: u64,
-    /// The one that waits and is tried first.
-    pub next: Option<Entry>,
-    pub last_done: Option<Entry>,
-    /// The last ones, the newest first.
-    pub failures: Vec<Entry>,
-}
-
 /// What is to be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
@@ -117,7 +92,7 @@ pub enum Which {
 }
 
 pub struct Visitor {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
 }
 
@@ -192,76 +167,6 @@ impl Visitor {
         entry.optional().context(ASK)
     }
 
-    /// Counts the files of a folder, whose recipe is now `recipe`. Goes through all of them once: an
-    /// index would cost something with every picture, and this is asked for now and then.
-    pub fn tally(&self, folder: FolderId, recipe: u64, failures: usize) -> anyhow::Result<Tally> {
-        let recipe = recipe.cast_signed();
-        let mut tally = Tally::default();
-        let mut last: Option<i64> = None;
-        let mut last_path = Kept::default();
-        let mut next: Option<(i64, Value)> = None;
-        let mut failed: BinaryHeap<Reverse<(i64, PathBuf)>> = BinaryHeap::new();
-        let sql = "SELECT state, changed_ms, crashes > 0, recipe, source, next_ms, path
-                   FROM file WHERE folder = ?1";
-        let mut select = self.connection.prepare(sql).context(ASK)?;
-        let mut rows = select.query([folder.0]).context(ASK)?;
-        while let Some(row) = rows.next().context(ASK)? {
-            let state: State = row.get(0).context(ASK)?;
-            let changed: i64 = row.get(1)?;
-            match state {
-                State::Claimed | State::Made => tally.in_progress += 1,
-                State::Released | State::Asked => tally.open += 1,
-                State::Waiting => {
-                    tally.waiting += 1;
-                    let at = row.get::<_, Option<i64>>(5)?.unwrap_or_default();
-                    if next.as_ref().is_none_or(|(first, _)| at < *first) {
-                        next = Some((at, row.get(6)?));
-                    }
-                }
-                State::Done => {
-                    tally.done += 1;
-                    if last.is_none_or(|last| changed > last) {
-                        last = Some(changed);
-                        last_path.keep(row.get_ref(6)?);
-                    }
-                }
-                State::Failed => {
-                    tally.failed += 1;
-                    let is_late = failed.len() < failures
-                        || failed.peek().is_some_and(|Reverse((at, _))| changed > *at);
-                    if is_late {
-                        failed.push(Reverse((changed, path_of(row.get(6)?))));
-                        if failed.len() > failures {
-                            failed.pop();
-                        }
-                    }
-                }
-            }
-            if state.is_decided() {
-                let source: Source = row.get(4).context(ASK)?;
-                let is_stale = row.get::<_, i64>(3)? != recipe && source != Source::Gone;
-                tally.stale += u64::from(is_stale);
-                tally.owed += u64::from(source == Source::Owed);
-            } else {
-                tally.suspects += u64::from(row.get::<_, bool>(2)?);
-            }
-        }
-        let entry = |path: PathBuf| {
-            let path = path.into();
-            self.entry(&FileKey { folder, path })
-        };
-        if let Some((_, path)) = next {
-            tally.next = entry(path_of(path))?;
-        }
-        if last.is_some() {
-            tally.last_done = entry(path_of(last_path.value()))?;
-        }
-        for Reverse((_, path)) in failed.into_sorted_vec() {
-            tally.failures.extend(entry(path)?);
-        }
-        Ok(tally)
-    }
-
     /// Some files of a folder that can be asked for, in the order of their paths after `after`, with
     /// the stamps that they were treated under.
     pub fn candidates(
@@ -292,7 +197,7 @@ impl Visitor {
             .context(ASK)
     }
 
-    /// Asks for files to be dealt with once more, as far as they are still what `files` says, have
+    /// Asks for files to be processed again, as far as they are still what `files` says, have
     /// failed, wait or, if `done` says so, are done, and their sources stay. Returns how many are.
     ///
     /// Where a process died of a picture, or it panicked, it is made in a process of its own.
@@ -339,7 +244,7 @@ impl Visitor {
 }
 
 impl Ledger {
-    /// Whether somebody wants the file, as it is now, to be dealt with once more.
+    /// Whether somebody wants the file, as it is now, to be processed again.
     pub fn is_asked_for(&self, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
         self.guarded(|connection| {
             let sql = "SELECT 1 FROM file WHERE folder = ?1 AND path = ?2 AND length = ?3
@@ -359,7 +264,7 @@ impl Ledger {
     }
 }
 
-const ASK: &str = "cannot ask the ledger";
+pub(super) const ASK: &str = "cannot ask the ledger";
 
 fn open(path: &Path, flags: OpenFlags) -> anyhow::Result<Option<Visitor>> {
     let is_uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
@@ -416,29 +321,4 @@ fn immutable(path: &Path) -> PathBuf {
         })
         .collect();
     PathBuf::from(format!("file:{escaped}?immutable=1"))
-}
-
-/// A value that is replaced often, in one buffer.
-#[derive(Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    is_text: bool,
-}
-
-impl Kept {
-    fn keep(&mut self, value: ValueRef<'_>) {
-        self.bytes.clear();
-        if let Ok(bytes) = value.as_bytes() {
-            self.bytes.extend_from_slice(bytes);
-        }
-        self.is_text = matches!(value, ValueRef::Text(_));
-    }
-
-    fn value(self) -> Value {
-        if self.is_text {
-            Value::Text(String::from_utf8_lossy(&self.bytes).into_owned())
-        } else {
-            Value::Blob(self.bytes)
-        }
-    }
 }

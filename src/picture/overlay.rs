@@ -541,6 +541,7 @@ mod tests {
 
     /// In whole numbers and by the float rule: the same but for rounding, at every opacity.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "it is read from top to bottom")]
     fn whole_numbers_differ_by_one_at_most() {
         let value = |at: u32| u8::try_from(at * 37 % 256).unwrap();
         let rgba = (0..32 * 32).flat_map(|at: u32| {

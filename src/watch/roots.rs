@@ -84,19 +84,7 @@ pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
         events,
         quit,
     } = ends;
-    let (mounts_sender, mut mounts) = bounded(1);
-    let passed_on = move || {
-        !matches!(
-            mounts_sender.try_send(()),
-            Err(TrySendError::Disconnected(()))
-        )
-    };
-    if let Err(cause) = os::mounts::follow(passed_on) {
-        warn!(
-            cause = cause.to_string(),
-            "mounts are not followed, the rescan notices them"
-        );
-    }
+    let mut mounts = follow_mounts();
     let (first, mut first_scans) = bounded::<Infallible>(0);
     let mut late = crossbeam_channel::after(FIRST_SCAN_AT_MOST);
     let (death_sender, deaths) = bounded::<Box<dyn Any + Send>>(1);
@@ -124,20 +112,14 @@ pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
                 ready();
                 (first_scans, late) = (never(), never());
             }
-            recv(room) -> _ => for follower in &followers {
-                follower.tell(Raw::Wake);
-            },
+            recv(room) -> _ => tell_all(&followers, || Raw::Wake),
             recv(asked) -> word => match word {
-                Ok(()) => for follower in &followers {
-                    follower.tell(Raw::Asked);
-                },
+                Ok(()) => tell_all(&followers, || Raw::Asked),
                 // Nobody can ask: a dead channel is always ready.
                 Err(_) => asked = never(),
             },
             recv(mounts) -> changed => match changed {
-                Ok(()) => for follower in &followers {
-                    follower.tell(Raw::Mounts);
-                },
+                Ok(()) => tell_all(&followers, || Raw::Mounts),
                 // Nobody follows them: a dead channel is always ready.
                 Err(_) => mounts = never(),
             },
@@ -146,21 +128,7 @@ pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
             },
             recv(plans) -> plan => {
                 let Ok(plan) = plan else { break };
-                let mut before = std::mem::take(&mut followers);
-                for order in orders(plan) {
-                    let old = before.iter().position(|old| old.id == order.root.id);
-                    followers.extend(match old {
-                        Some(index) => {
-                            let old = before.swap_remove(index);
-                            old.order(order);
-                            Some(old)
-                        }
-                        None => common.start(order, None),
-                    });
-                }
-                for gone in before {
-                    info!(path = gone.path, "no longer watching");
-                }
+                followers = adopt(&common, followers, plan);
             }
         }
     }
@@ -170,6 +138,39 @@ pub fn run(plan: Plan, ends: Ends, ledger: &Arc<Ledger>, ready: impl Fn()) {
         .collect();
     drop(common);
     wait_for_the_end(&threads, &deaths);
+}
+
+/// Folders that stay get new orders, new ones a thread, and those that are gone lose theirs.
+fn adopt(common: &Common, mut before: Vec<Follower>, plan: Plan) -> Vec<Follower> {
+    let mut followers = Vec::new();
+    for order in orders(plan) {
+        let old = before.iter().position(|old| old.id == order.root.id);
+        followers.extend(match old {
+            Some(index) => {
+                let old = before.swap_remove(index);
+                old.order(order);
+                Some(old)
+            }
+            None => common.start(order, None),
+        });
+    }
+    for gone in before {
+        info!(path = gone.path, "no longer watching");
+    }
+    followers
+}
+
+/// Delivers a word after each change of the mount table, where there is one.
+fn follow_mounts() -> Receiver<()> {
+    let (sender, mounts) = bounded(1);
+    let passed_on = move || !matches!(sender.try_send(()), Err(TrySendError::Disconnected(())));
+    if let Err(cause) = os::mounts::follow(passed_on) {
+        warn!(
+            cause = cause.to_string(),
+            "mounts are not followed, the rescan notices them"
+        );
+    }
+    mounts
 }
 
 /// Waits until the folders' threads have ended, which are the senders of `deaths`. Tells of those
@@ -244,6 +245,12 @@ impl Common {
                 None
             }
         }
+    }
+}
+
+fn tell_all(followers: &[Follower], word: impl Fn() -> Raw) {
+    for follower in followers {
+        follower.tell(word());
     }
 }
 

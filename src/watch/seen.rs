@@ -82,7 +82,7 @@ impl Seen {
         self.prints = HashMap::default();
     }
 
-    /// Whether the file, as it is now, is known to have been dealt with.
+    /// Whether the file, as it is now, is known to have been processed.
     pub fn knows(&mut self, path: &Path, stamp: Stamp) -> bool {
         let print = self.print(path.as_os_str().as_encoded_bytes(), stamp);
         let scan = self.scan;

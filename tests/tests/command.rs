@@ -293,8 +293,16 @@ fn a_folder_is_the_same_from_wherever_the_configuration_is_named() {
     assert!(table.starts_with("0 pictures"), "{table}{}", sandbox.tail());
     let told = from_in(&["explain", "a.jpg"]);
     assert!(told.contains("done"), "{told}");
+    // No daemon runs.
+    assert_eq!(
+        sandbox.command(&["status"]).status().unwrap().code(),
+        Some(3)
+    );
     let told = from_in(&["status"]);
-    assert!(!told.contains(".."), "{told}");
+    assert!(
+        told.contains("not running") && !told.contains(".."),
+        "{told}"
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_burst_ends_in_one_report() {
         sandbox.rename_in(&format!("in/{picture}.jpg"), &jpeg(90, 90, picture));
     }
     sandbox.rename_in("in/bad.jpg", b"this is no picture at all");
-    // A picture is visible before it is counted, and on a busy machine the burst is dealt with in
+    // A picture is visible before it is counted, and on a busy machine the burst is processed in
     // parts, each with a report of its own.
     sandbox.wait_for("reports of all pictures", |sandbox| {
         counted(sandbox, "pictures=") == 8 && counted(sandbox, "failures=") == 1

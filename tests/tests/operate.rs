@@ -29,8 +29,11 @@ fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, String) {
 
 fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let (code, told) = run(sandbox, &[arguments, &["--json"]].concat());
-    assert_eq!(code, Some(0), "{told}");
-    serde_json::from_str(&told).unwrap()
+    let found: Value = serde_json::from_str(&told).unwrap();
+    let is_status_without_daemon = arguments[0] == "status" && found["daemon"]["running"] == false;
+    let expected = if is_status_without_daemon { 3 } else { 0 };
+    assert_eq!(code, Some(expected), "{told}");
+    found
 }
 
 /// Runs a command that is to take up so many files.
@@ -189,7 +192,7 @@ fn every_file_has_one_fate_that_can_be_asked_for() {
         &sandbox,
         "in/failed.jpg",
         "queued",
-        &["once more", "when the daemon runs"],
+        &["processed again", "when the daemon runs"],
     );
     sandbox.write("in/changed.jpg", &jpeg(96, 60, 3));
     set_age(&sandbox.path("in/changed.jpg"), 50);
@@ -724,7 +727,7 @@ fn status_counts_what_the_ledger_knows() {
         "0 done, 12 failed",
         "1 done, 0 failed, 1 waiting",
         "pictures wait for it",
-        "failed of late",
+        "recent failures",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }

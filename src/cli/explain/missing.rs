@@ -74,7 +74,7 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
             };
             format!("it failed at {at} ({}), and is {left}", cause(entry))
         }
-        _ => format!("it went away before it was dealt with; last heard of at {at}"),
+        _ => format!("it went away before it was processed; last heard of at {at}"),
     };
     Answer::new("missing", reason, next)
         .with("since", at)

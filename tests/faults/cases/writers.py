@@ -24,7 +24,7 @@ def run(*command, **keywords):
 
 def writer(name, *needs, over=False, big=False, quick=False, more="", folder=""):
     """A case of a way to write one file. With `over` every file is written a second time, with
-    another picture, once the first has been dealt with."""
+    another picture, once the first has been processed."""
 
     def add(write):
         @case(name, *needs, quick=quick)
