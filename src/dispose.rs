@@ -29,7 +29,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
             next_ask: None,
             ledger,
             trouble: BTreeMap::new(),
-            places: Places::default(),
+            places: Places::new(SystemTime::now()),
         };
         work.places.learn(&work.plan.roots, ledger);
         work

@@ -22,12 +22,12 @@ mod platform;
 #[cfg(unix)]
 mod sync;
 
-pub use directory::Directory;
+pub use directory::{Directory, Entry};
 pub use facts::{Identity, Space};
 pub use memory::{give_back_what_is_freed, limit_own_memory, memory};
 pub use platform::{
-    create_new, ctime_ns, death, has_hole, identity, inode, is_link, is_of_device, is_writable,
-    limit_access, mount_point, open_regular, space, start_writing, sync_directory,
+    create_new, ctime_ns, death, first_bytes, has_hole, identity, inode, is_link, is_of_device,
+    is_of_encoding, is_writable, limit_access, mount_point, space, start_writing, sync_directory,
 };
 
 /// The program that this process runs, also after its file was replaced by a newer one.

@@ -7,6 +7,7 @@
 //! the pictures wait in silence.
 
 use std::{
+    ffi::OsStr,
     fs, io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +20,7 @@ use tracing::{debug, info, warn};
 use crate::{
     log::text,
     memory::Size,
-    os,
+    os::{self, Directory},
     outcome::{Failure, Step},
     retry,
 };
@@ -199,20 +200,29 @@ impl Place {
         self.make_sure().and_then(|()| self.has_room(0)).is_ok()
     }
 
-    /// The path of a picture; makes the folders on the way that are missing. A link in the place of
-    /// a subfolder is not followed: it would lead out of the output.
-    pub fn target(&self, relative: &Path) -> anyhow::Result<PathBuf> {
+    /// The folder below this one that a picture goes to; makes those on the way that are missing. A
+    /// link in the place of a subfolder is not followed: it would lead out of the output.
+    pub fn directory(&self, relative: &Path) -> anyhow::Result<Directory> {
         self.make_sure()?;
-        let mut directory = self.folder.to_path_buf();
-        for part in relative.parent().into_iter().flatten() {
-            directory.push(part);
-            match fs::symlink_metadata(&directory) {
-                Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) => bail!("{} is no folder, or a link to one", directory.display()),
-                Err(_) => make_directory(&directory)?,
-            }
+        let mut directory = self.open()?;
+        let mut path = self.folder.to_path_buf();
+        for part in relative {
+            path.push(part);
+            directory = enter_or_make(&directory, part)
+                .with_context(|| format!("cannot use folder {}", path.display()))?;
         }
-        Ok(self.folder.join(relative))
+        Ok(directory)
+    }
+
+    /// Opens the folder, which must be there.
+    pub fn open(&self) -> anyhow::Result<Directory> {
+        Directory::open(&self.folder).map_err(|cause| {
+            Unusable(format!(
+                "cannot open folder {}: {cause}",
+                self.folder.display()
+            ))
+            .into()
+        })
     }
 
     /// Whether so many bytes more leave enough free.
@@ -286,9 +296,32 @@ impl Place {
     }
 }
 
+/// The file system has no such names. Another try changes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the output's file system does not take this name: {0}")]
+pub struct NameRefused(pub io::Error);
+
+/// Whether a call that names a new file or folder may have failed for that name.
+#[must_use]
+pub fn may_be_the_name(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename | io::ErrorKind::NotFound
+    ) || os::is_of_encoding(cause)
+}
+
 /// The failure of a picture that could not be written.
 #[must_use]
 pub fn failure(cause: anyhow::Error) -> Failure {
+    if cause
+        .chain()
+        .any(<dyn std::error::Error>::is::<NameRefused>)
+    {
+        return Failure::Permanent {
+            step: Step::Publish,
+            cause: format!("{cause:#}"),
+        };
+    }
     let step = if is_unusable(&cause) {
         Step::Output
     } else {
@@ -328,6 +361,39 @@ pub fn explain(cause: io::Error, context: String) -> anyhow::Error {
     } else {
         anyhow::Error::new(cause).context(context)
     }
+}
+
+/// Enters a subfolder, which is made if it is missing.
+fn enter_or_make(directory: &Directory, name: &OsStr) -> anyhow::Result<Directory> {
+    match directory.enter(name) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) if cause.kind() == io::ErrorKind::NotADirectory || os::is_link(&cause) => {
+            bail!("it is no folder, or a link to one")
+        }
+        entered => return Ok(entered?),
+    }
+    match directory.make(name) {
+        // Another worker was quicker.
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) if may_be_the_name(&cause) && takes_folders(directory) => {
+            bail!(NameRefused(cause))
+        }
+        made => {
+            made?;
+            directory.sync()?;
+            debug!(name = text(Path::new(name)), "folder made");
+        }
+    }
+    Ok(directory.enter(name)?)
+}
+
+/// Whether a folder could be made here under a name that every file system takes.
+fn takes_folders(directory: &Directory) -> bool {
+    let name = OsStr::new(".watermarkd-probe");
+    directory
+        .make(name)
+        .and_then(|()| directory.remove_directory(name))
+        .is_ok()
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {

@@ -5,9 +5,10 @@
 //! and writes the ledger in one transaction. Only then does a picture count as done.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
@@ -16,13 +17,14 @@ use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    config::Source,
     ledger::{Fate, Ledger},
     log::text,
-    os,
+    os::{Directory, Identity},
     outcome::{Failure, Made, Outcome, Published, Step},
     output,
     scheduler::Job,
-    staging::land,
+    staging::{self, Rights, Staged},
     stop, watchdog,
     worker::Finished,
 };
@@ -57,35 +59,28 @@ pub fn run(
 /// A job of the group on its way.
 struct Landing {
     finished: Finished,
-    result: Result<Landed, Failure>,
+    result: Result<Visible, Failure>,
 }
 
-struct Landed {
+struct Visible {
     made: Made,
-    target: PathBuf,
-    directory: PathBuf,
+    path: PathBuf,
+    directory: Arc<Directory>,
 }
 
 fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
     let started = Instant::now();
+    let mut directories = Directories::new();
     let mut landings: Vec<Landing> = group
         .drain(..)
         .map(|mut finished| {
             watchdog::busy();
-            let result = finished.take_result().and_then(|(staged, made)| {
-                let target = staged.target().to_owned();
-                match land(staged) {
-                    Ok(directory) => Ok(Landed {
-                        made,
-                        target,
-                        directory,
-                    }),
-                    Err(cause) => Err(failed_to_publish(&finished.job, &target, cause)),
-                }
-            });
+            let result = finished.take_result();
+            let result = result.and_then(|made| land(&finished, made, &mut directories));
             Landing { finished, result }
         })
         .collect();
+    drop(directories);
     sync_directories(&mut landings);
     for landing in landings.iter().filter(|landing| landing.result.is_ok()) {
         let root = &landing.finished.job.root;
@@ -115,32 +110,67 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
         .collect()
 }
 
+/// The directories of a group: the path alone may lead elsewhere from one picture to the next.
+type Directories = HashMap<(Option<PathBuf>, Option<Identity>), Arc<Directory>>;
+
+/// Gives one picture its name. Each directory is held open once, to be synced even if somebody
+/// removes it meanwhile: who took the picture out of it has it.
+fn land(
+    finished: &Finished,
+    (staged, made): (Staged, Made),
+    directories: &mut Directories,
+) -> Result<Visible, Failure> {
+    let job = &finished.job;
+    let own = staged.target();
+    let rights = Rights {
+        own: finished.own_result.as_deref(),
+        // Where sources leave, a file of the same name is another picture.
+        replaces: job.root.folder.after == Source::Keep,
+    };
+    let landed = staging::land(staged, rights).map_err(|cause| failed_to_publish(job, cause))?;
+    if landed.numbered {
+        warn!(
+            path = text(&job.source()),
+            output = text(&landed.path),
+            taken = text(&own),
+            "its name is another picture's, published with a number"
+        );
+    }
+    let parent = landed.path.parent().map(Path::to_owned);
+    let identity = landed.directory.identity();
+    let directory = directories
+        .entry((parent, identity))
+        .or_insert_with(|| Arc::new(landed.directory));
+    Ok(Visible {
+        made,
+        path: landed.path,
+        directory: Arc::clone(directory),
+    })
+}
+
 fn sync_directories(landings: &mut [Landing]) {
-    let directories: HashSet<PathBuf> = landings
-        .iter()
-        .filter_map(|landing| landing.result.as_ref().ok())
-        .map(|landed| landed.directory.clone())
-        .collect();
-    let failures: BTreeMap<PathBuf, io::Error> = directories
-        .into_iter()
-        .filter_map(|directory| {
-            let cause = os::sync_directory(&directory).err()?;
-            Some((directory, cause))
-        })
-        .collect();
+    let mut failures: HashMap<*const Directory, Option<io::Error>> = HashMap::new();
     for landing in landings {
-        if let Ok(landed) = &landing.result
-            && let Some(cause) = failures.get(&landed.directory)
-        {
+        let Ok(visible) = &landing.result else {
+            continue;
+        };
+        let synced = failures
+            .entry(Arc::as_ptr(&visible.directory))
+            .or_insert_with(|| match visible.directory.sync() {
+                // Removed by who took the pictures out of it.
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+                synced => synced.err(),
+            });
+        if let Some(cause) = synced {
             let cause = io::Error::new(cause.kind(), cause.to_string());
-            let job = &landing.finished.job;
-            landing.result = Err(failed_to_publish(job, &landed.target, cause));
+            let context = format!("cannot publish {}", visible.path.display());
+            let cause = output::explain(cause, context);
+            landing.result = Err(failed_to_publish(&landing.finished.job, cause));
         }
     }
 }
 
-fn failed_to_publish(job: &Job, target: &Path, cause: io::Error) -> Failure {
-    let cause = output::explain(cause, format!("cannot publish {}", target.display()));
+fn failed_to_publish(job: &Job, cause: anyhow::Error) -> Failure {
     output::failure(job.root.output.note_failure(&job.source(), cause))
 }
 
@@ -157,11 +187,11 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
         .collect();
     ledger.finish(landings.iter().zip(&reasons).map(|(landing, reason)| {
         let fate = match &landing.result {
-            Ok(landed) => Fate::Done {
-                output: &landed.target,
-                bytes: landed.made.bytes_out,
+            Ok(visible) => Fate::Done {
+                output: &visible.path,
+                bytes: visible.made.bytes_out,
                 took: landing.finished.claimed.elapsed(),
-                source_stays: landed.made.source_stays,
+                source_stays: visible.made.source_stays,
             },
             Err(Failure::Permanent { step, .. }) => Fate::Failed {
                 step: *step,
@@ -184,13 +214,13 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
 }
 
 /// Tells the log, where every fate is told once.
-fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
+fn conclude(finished: Finished, result: Result<Visible, Failure>) -> Outcome {
     let result = match result {
-        Ok(landed) => {
-            tell_of_result(&finished, &landed);
+        Ok(visible) => {
+            tell_of_result(&finished, &visible);
             Ok(Published {
                 bytes_in: finished.job.stamp.length,
-                bytes_out: landed.made.bytes_out,
+                bytes_out: visible.made.bytes_out,
             })
         }
         Err(failure) => {
@@ -209,12 +239,14 @@ fn conclude(finished: Finished, result: Result<Landed, Failure>) -> Outcome {
     }
 }
 
-fn tell_of_result(finished: &Finished, landed: &Landed) {
+fn tell_of_result(finished: &Finished, visible: &Visible) {
     let path = text(&finished.job.source());
-    let Landed { made, target, .. } = landed;
+    let Visible {
+        made, path: output, ..
+    } = visible;
     info!(
         path,
-        output = text(target),
+        output = text(output),
         size = format!("{}x{}", made.width, made.height),
         bytes = made.bytes_out,
         ms = millis(finished.claimed.elapsed()),

@@ -6,7 +6,7 @@ mod input;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub struct Finished {
     pub worker: Arc<str>,
     pub claimed: Instant,
     pub times: Times,
+    /// What was published of the same source before.
+    pub own_result: Option<PathBuf>,
     result: Option<Result<(Staged, Made), Failure>>,
 }
 
@@ -83,14 +85,13 @@ pub fn run(
         watchdog::busy();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
-        let result = Some(process(
-            &job,
-            admitted,
-            before.as_ref(),
-            &mut buffers,
-            &mut times,
-            ledger,
-        ));
+        let (own_result, result) = match claim(&job, before.as_ref(), ledger) {
+            Ok(own) => {
+                let result = process(&job, admitted, claimed, &mut buffers, &mut times, ledger);
+                (own, result)
+            }
+            Err(failure) => (None, Err(failure)),
+        };
         buffers.tidy(&mut account);
         let worker = Arc::clone(name);
         if finished
@@ -99,7 +100,8 @@ pub fn run(
                 worker,
                 claimed,
                 times,
-                result,
+                own_result,
+                result: Some(result),
             })
             .is_err()
         {
@@ -108,24 +110,27 @@ pub fn run(
     }
 }
 
-/// From claim to a temporary file. `before` is the file that the worker had before: no longer a
-/// suspect if the process dies from now on.
-fn process(
-    job: &Job,
-    admitted: Result<Admitted, Failure>,
-    before: Option<&FileKey>,
-    buffers: &mut Buffers,
-    times: &mut Times,
-    ledger: &Ledger,
-) -> Result<(Staged, Made), Failure> {
-    let started = Instant::now();
+/// `before` is the file that the worker had before: no longer a suspect if the process dies from now
+/// on. Returns what was published of the same source before.
+fn claim(job: &Job, before: Option<&FileKey>, ledger: &Ledger) -> Result<Option<PathBuf>, Failure> {
     let recipe = job.root.recipe_id;
     ledger
         .claim(&job.file, job.stamp, recipe, before, job.dues)
         .map_err(|cause| Failure::Transient {
             step: Step::Claim,
             cause,
-        })?;
+        })
+}
+
+/// From a claimed file to a temporary one.
+fn process(
+    job: &Job,
+    admitted: Result<Admitted, Failure>,
+    started: Instant,
+    buffers: &mut Buffers,
+    times: &mut Times,
+    ledger: &Ledger,
+) -> Result<(Staged, Made), Failure> {
     let Admitted { file, wanted } = admitted?;
     let facts = read(job, file, &mut buffers.source)?;
     times.add(Step::Read, started.elapsed());

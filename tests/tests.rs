@@ -35,6 +35,9 @@ mod memory;
 #[cfg(unix)]
 #[path = "tests/missing.rs"]
 mod missing;
+#[cfg(target_os = "linux")]
+#[path = "tests/names.rs"]
+mod names;
 #[cfg(unix)]
 #[path = "tests/operate.rs"]
 mod operate;

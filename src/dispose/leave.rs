@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::Context;
@@ -43,7 +44,8 @@ pub fn leave(
         return Ok(Left::Kept);
     };
     if *fate == Source::Keep {
-        if let Ok(directory) = Directory::open(&folder.input).and_then(|input| enter(input, parent))
+        if let Ok(directory) =
+            Directory::open(&folder.input).and_then(|input| input.descend(parent))
         {
             transfer::come_back(&directory, name, &path)
                 .map_err(|cause| for_one(&path, "cannot bring back", cause))?;
@@ -64,7 +66,7 @@ pub fn leave(
         (None, Source::Delete) => delete(found, name, &path, owed)?,
         (None, Source::MoveTo(to)) => {
             places.make_sure(to, ledger)?;
-            let moved = move_away(found, name, parent, &path, owed, to)?;
+            let moved = move_away(found, name, parent, &path, owed, to, places.since)?;
             touched
                 .destinations
                 .extend(moved.is_ok().then(|| to.join(parent)));
@@ -98,7 +100,7 @@ fn find(
 ) -> Result<Option<Found>, Failure> {
     let input = Directory::open(&folder.input)
         .map_err(|cause| for_all(&folder.input, "cannot open", cause))?;
-    let found = enter(input, parent).and_then(|directory| {
+    let found = input.descend(parent).and_then(|directory| {
         let (file, came_back) = match directory.open_file(name) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 transfer::come_back(&directory, name, path)?;
@@ -144,12 +146,13 @@ fn move_away(
     path: &Path,
     owed: &Owed,
     to: &Path,
+    since: SystemTime,
 ) -> Result<Result<(), Left>, Failure> {
     let destination = open_mirror(to, parent)?;
     let Found {
         directory, file, ..
     } = found;
-    let moved = transfer::transfer(&directory, name, path, file, owed, &destination);
+    let moved = transfer::transfer(&directory, name, path, file, owed, &destination, since);
     let moved = moved.map_err(|cause| for_one(path, "cannot move", cause).into_folder(to))?;
     Ok(moved.map(|new| {
         let new = to.join(parent).join(new);
@@ -194,12 +197,6 @@ impl Touched {
         }
         Ok(())
     }
-}
-
-fn enter(start: Directory, relative: &Path) -> io::Result<Directory> {
-    relative
-        .iter()
-        .try_fold(start, |directory, name| directory.enter(name))
 }
 
 /// The folder below `to` that mirrors a subfolder, made if it is missing. A link in its place is not

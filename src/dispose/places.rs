@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use super::failure::Failure;
@@ -16,10 +17,20 @@ use crate::{
     root::Root,
 };
 
-#[derive(Default)]
-pub struct Places(BTreeMap<PathBuf, Place>);
+pub struct Places {
+    places: BTreeMap<PathBuf, Place>,
+    /// When this process began to move files.
+    pub since: SystemTime,
+}
 
 impl Places {
+    pub fn new(since: SystemTime) -> Places {
+        Places {
+            places: BTreeMap::new(),
+            since,
+        }
+    }
+
     /// A folder whose mount goes later must not be taken for an empty one.
     pub fn learn(&mut self, roots: &[Arc<Root>], ledger: &Ledger) {
         for root in roots {
@@ -33,7 +44,7 @@ impl Places {
                 continue;
             }
             for path in root.folder.moved_to().chain([input.as_path()]) {
-                let known = self.0.entry(path.to_owned());
+                let known = self.places.entry(path.to_owned());
                 known.or_insert_with(|| {
                     // Without what the ledger says it is as it is now.
                     let before = ledger.mount_of(path).unwrap_or_default();
@@ -47,7 +58,7 @@ impl Places {
     pub fn is_in_place(&self, folder: &Path) -> Result<(), Failure> {
         let confirmed = os::mount_point(folder)
             .map_err(anyhow::Error::new)
-            .and_then(|now| match self.0.get(folder) {
+            .and_then(|now| match self.places.get(folder) {
                 Some(place) => place.confirm(now),
                 None => Ok(()),
             });
@@ -55,7 +66,7 @@ impl Places {
     }
 
     pub fn make_sure(&self, to: &Path, ledger: &Ledger) -> Result<(), Failure> {
-        match self.0.get(to) {
+        match self.places.get(to) {
             Some(place) => {
                 place
                     .make_sure()

@@ -8,8 +8,9 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{File, FileTimes},
-    io::{self, BufRead, BufReader, Seek, Write},
+    io::{self, Write},
     path::Path,
+    time::SystemTime,
 };
 
 use tracing::error;
@@ -19,7 +20,7 @@ use crate::{
     ledger::{Left, Owed},
     log::text,
     os::{self, Directory},
-    staging::{LEAVING_PREFIX, temp_name},
+    staging::{LEAVING_PREFIX, is_same_content, numbered, temp_name},
 };
 
 /// Names that are tried.
@@ -119,7 +120,7 @@ fn leaving(name: &OsStr) -> OsString {
 }
 
 /// Moves `name`, which is at `path` and opened as `file`, into `to`. Returns the name that it has
-/// there, or what it is if it changed meanwhile and stays.
+/// there, or what it is if it changed meanwhile and stays. `since` is when this process began.
 pub fn transfer(
     from: &Directory,
     name: &OsStr,
@@ -127,10 +128,11 @@ pub fn transfer(
     file: File,
     owed: &Owed,
     to: &Directory,
+    since: SystemTime,
 ) -> io::Result<Result<OsString, Left>> {
     for number in 0..NAMES {
         let new = numbered(name, number);
-        match from.move_new(name, to, &new) {
+        match move_new(from, name, to, &new, since) {
             Ok(()) => {
                 // Another file may have taken its name since it was looked at.
                 return match look_over(to, &new, owed) {
@@ -149,12 +151,30 @@ pub fn transfer(
                 }
             }
             Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => {
-                return copy_over(from, name, path, file, owed, to);
+                return copy_over(from, name, path, file, owed, to, since);
             }
             Err(cause) => return Err(cause),
         }
     }
     Err(taken())
+}
+
+/// Renames a file to a name that nobody has but what a crash left of such a renaming.
+fn move_new(
+    from: &Directory,
+    name: &OsStr,
+    to: &Directory,
+    new: &OsStr,
+    since: SystemTime,
+) -> io::Result<()> {
+    match from.move_new(name, to, new) {
+        Err(cause)
+            if cause.kind() == io::ErrorKind::AlreadyExists && is_left_empty(to, new, since)? =>
+        {
+            from.replace(name, to, new)
+        }
+        moved => moved,
+    }
 }
 
 fn copy_over(
@@ -164,10 +184,11 @@ fn copy_over(
     mut file: File,
     owed: &Owed,
     to: &Directory,
+    since: SystemTime,
 ) -> io::Result<Result<OsString, Left>> {
     let temp = OsString::from(temp_name());
     let copied = copy(&mut file, to, &temp).and_then(|()| match look_over(from, name, owed)? {
-        None => give_name(&mut file, name, to, &temp).map(Ok),
+        None => give_name(&mut file, name, to, &temp, since).map(Ok),
         Some(left) => {
             to.remove(&temp)?;
             Ok(Err(left))
@@ -216,10 +237,16 @@ fn copy(file: &mut File, to: &Directory, temp: &OsStr) -> io::Result<()> {
 }
 
 /// Gives a copy its name, unless an earlier try has left the same copy there.
-fn give_name(file: &mut File, name: &OsStr, to: &Directory, temp: &OsStr) -> io::Result<OsString> {
+fn give_name(
+    file: &mut File,
+    name: &OsStr,
+    to: &Directory,
+    temp: &OsStr,
+    since: SystemTime,
+) -> io::Result<OsString> {
     for number in 0..NAMES {
         let new = numbered(name, number);
-        match to.move_new(temp, to, &new) {
+        match move_new(to, temp, to, &new, since) {
             Ok(()) => return Ok(new),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 if is_copy(file, to, &new)? {
@@ -233,15 +260,24 @@ fn give_name(file: &mut File, name: &OsStr, to: &Directory, temp: &OsStr) -> io:
     Err(taken())
 }
 
+/// Whether an earlier try has left the same copy there. Its times may be coarser than the file's.
 fn is_copy(file: &mut File, to: &Directory, name: &OsStr) -> io::Result<bool> {
     let Ok(mut other) = to.open_file(name) else {
         return Ok(false);
     };
     let (one, two) = (file.metadata()?, other.metadata()?);
-    Ok(two.is_file()
-        && one.len() == two.len()
-        && one.modified().ok() == two.modified().ok()
-        && is_same_content(file, &mut other)?)
+    Ok(two.is_file() && one.len() == two.len() && is_same_content(file, &mut other)?)
+}
+
+/// Whether a name is taken by the empty file that a process left there which ended while it gave the
+/// name away, on a file system where that takes two calls: it is older than this process.
+fn is_left_empty(to: &Directory, name: &OsStr, since: SystemTime) -> io::Result<bool> {
+    let Ok(file) = to.open_file(name) else {
+        return Ok(false);
+    };
+    let metadata = file.metadata()?;
+    let is_older = metadata.modified().is_ok_and(|modified| modified < since);
+    Ok(metadata.is_file() && metadata.len() == 0 && is_older)
 }
 
 fn is_same_file(file: &File, to: &Directory, name: &OsStr) -> io::Result<bool> {
@@ -260,42 +296,6 @@ fn look_over(from: &Directory, name: &OsStr, owed: &Owed) -> io::Result<Option<L
         Err(cause) if is_gone(&cause) => Ok(Some(Left::Gone)),
         Err(cause) => Err(cause),
     }
-}
-
-fn is_same_content(one: &mut File, two: &mut File) -> io::Result<bool> {
-    one.rewind()?;
-    two.rewind()?;
-    let (mut one, mut two) = (
-        BufReader::with_capacity(1 << 16, one),
-        BufReader::with_capacity(1 << 16, two),
-    );
-    loop {
-        let (left, right) = (one.fill_buf()?, two.fill_buf()?);
-        let length = left.len().min(right.len());
-        if left[..length] != right[..length] || left.is_empty() != right.is_empty() {
-            return Ok(false);
-        }
-        if length == 0 {
-            return Ok(true);
-        }
-        one.consume(length);
-        two.consume(length);
-    }
-}
-
-/// `a.jpg`, `a.1.jpg`, `a.2.jpg` and so on.
-fn numbered(name: &OsStr, number: u32) -> OsString {
-    if number == 0 {
-        return name.to_owned();
-    }
-    let path = Path::new(name);
-    let mut new = path.file_stem().unwrap_or(name).to_owned();
-    new.push(format!(".{number}"));
-    if let Some(extension) = path.extension() {
-        new.push(".");
-        new.push(extension);
-    }
-    new
 }
 
 fn taken() -> io::Error {

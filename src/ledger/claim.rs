@@ -1,18 +1,22 @@
 //! A worker claims a file.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
-use rusqlite::params;
+use rusqlite::{params, types::Value};
 
 use super::{
     connection::Ledger,
     dues::Dues,
     row::State,
-    value::{Name, length, now_ms},
+    value::{Name, length, now_ms, path_of},
 };
 use crate::arrival::{FileKey, Stamp};
 
 impl Ledger {
     /// Notes that a worker has the file in progress, and that the one it had before is `made`.
+    /// Returns what was published of this source before. A file whose predecessor of the same name has
+    /// left, or was to leave, is another source.
     pub fn claim(
         &self,
         file: &FileKey,
@@ -20,7 +24,7 @@ impl Ledger {
         recipe: u64,
         made: Option<&FileKey>,
         dues: Dues,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<PathBuf>> {
         self.guarded(|connection| {
             let transaction = connection
                 .transaction()
@@ -47,10 +51,15 @@ impl Ledger {
                state = excluded.state, changed_ms = excluded.changed_ms,
                crashes = CASE WHEN length = excluded.length AND mtime_ns = excluded.mtime_ns
                          THEN crashes ELSE 0 END,
-               step = NULL, reason = NULL, output = NULL, bytes = NULL, took_ms = NULL,
+               step = NULL, reason = NULL, bytes = NULL,
+               output = CASE WHEN source = 'gone' OR source = 'owed' AND NOT (
+                                  length = excluded.length AND mtime_ns = excluded.mtime_ns)
+                        THEN NULL ELSE output END,
+                took_ms = NULL,
                tries = NULL, next_ms = NULL, told_ms = NULL,
                dues = excluded.dues, inode = excluded.inode, ctime_ns = excluded.ctime_ns,
-               source = NULL",
+               source = NULL
+             RETURNING output",
             )?;
             let row = params![
                 file.folder.0,
@@ -64,13 +73,14 @@ impl Ledger {
                 dues.ctime_ns,
                 State::Claimed,
             ];
-            insert
-                .execute(row)
+            let own: Option<Value> = insert
+                .query_row(row, |row| row.get(0))
                 .context("cannot claim the file in the ledger")?;
             drop(insert);
             transaction
                 .commit()
-                .context("cannot claim the file in the ledger")
+                .context("cannot claim the file in the ledger")?;
+            Ok(own.map(path_of))
         })
     }
 }

@@ -106,7 +106,7 @@ impl Ledger {
                 .context("cannot write to the ledger")?;
             {
                 let mut update = transaction.prepare_cached(
-                    "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ?6, bytes = ?7,
+                    "UPDATE file SET state = ?3, step = ?4, reason = ?5, output = ifnull(?6, output), bytes = ?7,
                      took_ms = ?8, changed_ms = ?9, tries = ?10, next_ms = ?11, told_ms = ?12,
                      crashes = CASE WHEN ?13 THEN 0 ELSE crashes END,
                      source = CASE WHEN dues & ?14 THEN ?15 END

@@ -90,7 +90,8 @@ impl Ledger {
                 };
                 transaction
                     .prepare_cached(concat!(
-                        "UPDATE file SET source = ?5, state = ifnull(?6, state)
+                        "UPDATE file SET source = ?5, state = ifnull(?6, state),
+                         output = CASE WHEN ?6 IS NULL THEN output END
                          WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4 AND ",
                         is_owed!(),
                     ))?

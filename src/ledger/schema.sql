@@ -15,7 +15,7 @@ CREATE TABLE file (
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
     step       TEXT,                        -- failed, waiting, released as incomplete: in which step
     reason     TEXT,                        -- the same: why
-    output     ANY,                         -- done: absolute path of the published picture
+    output     ANY,                         -- absolute path of the picture published last of this source
     bytes      INTEGER,                     -- done: its length
     took_ms    INTEGER,                     -- done: from claim to published
     tries      INTEGER,                     -- waiting: how often it failed for what may pass

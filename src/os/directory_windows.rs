@@ -11,6 +11,9 @@ use std::{
 
 use windows_sys::Win32::Storage::FileSystem::MoveFileExW;
 
+use super::facts::Identity;
+
+#[derive(Debug)]
 pub struct Directory(PathBuf);
 
 impl Directory {
@@ -29,6 +32,46 @@ impl Directory {
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
+    }
+
+    /// The folder `relative` below this one, through no link.
+    pub fn descend(self, relative: &Path) -> io::Result<Directory> {
+        relative
+            .iter()
+            .try_fold(self, |directory, name| directory.enter(name))
+    }
+
+    /// What has the name, be it a link: None if nothing has.
+    pub fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
+        match fs::symlink_metadata(self.0.join(name)) {
+            Ok(metadata) => Ok(Some(Entry {
+                is_file: metadata.is_file(),
+                is_directory: metadata.is_dir(),
+                length: metadata.len(),
+            })),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    pub fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    /// The names in it, as they are spelled there.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        fs::read_dir(&self.0)?
+            .map(|entry| Ok(entry?.file_name()))
+            .collect()
+    }
+
+    /// Renames a file, be it into another directory of the file system, and replaces what has the name.
+    pub fn replace(&self, name: &OsStr, to: &Directory, new: &OsStr) -> io::Result<()> {
+        fs::rename(self.0.join(name), to.0.join(new))
+    }
+
+    pub fn remove_directory(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_dir(self.0.join(name))
     }
 
     pub fn make(&self, name: &OsStr) -> io::Result<()> {
@@ -68,6 +111,15 @@ impl Directory {
     pub fn sync(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What has a name in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    pub is_file: bool,
+    pub is_directory: bool,
+    /// Bytes.
+    pub length: u64,
 }
 
 /// A path as the system takes it at any length.

@@ -2,9 +2,11 @@
 //! symbolic links and waits for ever on a FIFO that nobody writes to.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
     os::unix::{
+        ffi::{OsStrExt, OsStringExt},
         fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
         process::ExitStatusExt,
     },
@@ -15,7 +17,7 @@ use std::{
 #[cfg(target_os = "linux")]
 use rustix::fs::Advice;
 use rustix::{
-    fs::{Access, OFlags, StatVfsMountFlags},
+    fs::{Access, StatVfsMountFlags},
     io::Errno,
     process::Signal,
 };
@@ -40,16 +42,6 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 pub fn limit_access(copy: &File, original: &fs::Metadata) -> io::Result<()> {
     let mode = original.mode() & 0o666 | 0o400;
     copy.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-/// Opens a file for reading without following a link and without waiting on a FIFO. The caller
-/// checks what kind of file it got.
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    File::options()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
 }
 
 /// Makes the renames and creations in a directory durable, where its file system can.
@@ -117,6 +109,16 @@ pub fn is_link(cause: &io::Error) -> bool {
 /// Whether the disk, or the server behind a soft mount, is in trouble rather than the file.
 pub fn is_of_device(cause: &io::Error) -> bool {
     cause.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::IO)
+}
+
+/// The first bytes of a name that is no UTF-8.
+pub fn first_bytes(name: &OsStr, most: usize) -> OsString {
+    OsString::from_vec(name.as_bytes().iter().copied().take(most).collect())
+}
+
+/// Whether a name cannot be written in the file system's character set.
+pub fn is_of_encoding(cause: &io::Error) -> bool {
+    cause.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::ILSEQ)
 }
 
 /// Tells a file from another one that took its name. Numbers are used again once a file is gone.

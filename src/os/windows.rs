@@ -23,10 +23,6 @@ pub fn limit_access(_copy: &File, _original: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    File::open(path)
-}
-
 pub fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
@@ -59,6 +55,17 @@ pub fn has_hole(_file: &File, _length: u64) -> bool {
 }
 
 /// std tells none.
+/// The beginning of a name that is no Unicode, at most so many bytes, three for each of its units.
+pub fn first_bytes(name: &OsStr, most: usize) -> OsString {
+    let units: Vec<u16> = name.encode_wide().take(most / 3).collect();
+    OsString::from_wide(&units)
+}
+
+/// Whether a name cannot be written in the file system's character set: any can be.
+pub fn is_of_encoding(_cause: &io::Error) -> bool {
+    false
+}
+
 pub fn inode(_metadata: &fs::Metadata) -> u64 {
     0
 }

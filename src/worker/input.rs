@@ -6,13 +6,14 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, Read, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use crate::{
     arrival::Stamp,
     completeness::Facts,
     memory::{Account, Size},
-    os,
+    os::{self, Directory},
     outcome::{Failure, Step, panic_cause},
     output,
     picture::{self, Format, Scratch},
@@ -62,7 +63,7 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
     let path = job.source();
     job.root.output.look_again(&path).map_err(output::failure)?;
     let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
-    let mut file = os::open_regular(&path).map_err(failed)?;
+    let mut file = open(job).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(Failure::Gone);
@@ -98,9 +99,22 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
     Ok(Admitted { file, wanted })
 }
 
+/// Opens the source through no link below its input: who may write there must not have a file of
+/// elsewhere published.
+fn open(job: &Job) -> io::Result<File> {
+    let relative = &job.file.path;
+    let name = relative.file_name().unwrap_or_default();
+    let parent = relative.parent().unwrap_or(Path::new(""));
+    Directory::open(&job.root.folder.input)?
+        .descend(parent)?
+        .open_file(name)
+}
+
 pub fn unreadable(job: &Job, cause: io::Error) -> Failure {
     match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::Gone,
+        // A link has taken its place, or that of a folder on the way.
+        _ if os::is_link(&cause) => Failure::Gone,
         _ => {
             let path = job.source();
             let cause =

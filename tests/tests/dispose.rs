@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::sandbox::Small;
 use super::{
     pictures::{jpeg, size},
-    sandbox::{Sandbox, skip},
+    sandbox::Sandbox,
 };
 
 const QUICK: &str = "retry: {first: 200ms, max: 400ms}\nrescan: 1s\n";
@@ -346,7 +346,7 @@ fn other_file_system(sandbox: &Sandbox) -> Option<TempDir> {
     let other = device(shm).is_ok_and(|shm| shm != device(&sandbox.path(".")).unwrap());
     let folder = other.then(|| tempfile::tempdir_in(shm).ok()).flatten();
     if folder.is_none() {
-        skip("/dev/shm is no other file system here");
+        super::sandbox::skip("/dev/shm is no other file system here");
     }
     folder
 }

@@ -116,7 +116,7 @@ fn a_retry_schedule_goes_on_after_a_restart() {
         // A file has the name of the subfolder that mirrors the picture's.
         sandbox.write("out/sub", b"in the way");
         sandbox.write("in/sub/a.jpg", &jpeg(60, 60, seed));
-        sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "is no folder"]);
+        sandbox.wait_for_line(&["WARN", "a.jpg", "publish", "it is no folder"]);
         fs::remove_file(sandbox.path("out/sub")).unwrap();
         sandbox.kill();
     };

@@ -133,7 +133,7 @@ fn a_picture_is_durable_before_it_is_visible_and_visible_before_it_is_done() {
         line.contains("sync(") && line.contains(&temp)
     });
     let renamed = position("rename", &|line| {
-        line.contains("rename") && line.contains("out/a.jpg")
+        line.contains("rename") && line.contains(&folder) && line.contains("\"a.jpg\"")
     });
     assert!(synced < renamed, "{trace}");
     // It was synced before, too, when it was made.
@@ -164,7 +164,7 @@ fn a_kill_before_the_rename_loses_nothing() {
 fn the_sweep_leaves_what_this_process_is_writing() {
     let sandbox = Sandbox::new();
     let output = sandbox.path("out");
-    let staged = watermarkd::staging::stage(output.join("a.jpg"), b"a picture", None).unwrap();
+    let staged = watermarkd::staging::stage_at(&output.join("a.jpg"), b"a picture").unwrap();
     sandbox.write(
         "out/.watermarkd-0123456789abcdef-0",
         b"of an earlier process",

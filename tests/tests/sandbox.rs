@@ -150,6 +150,16 @@ impl Sandbox {
         true
     }
 
+    /// Runs once, killed by the given one of some system calls, before that has done anything.
+    /// Returns whether there were so many; None where no process may be traced.
+    #[cfg(target_os = "linux")]
+    pub fn once_killed_at_number(&self, calls: &str, number: u32) -> Option<bool> {
+        let trace = format!("trace={calls}");
+        let inject = format!("inject={calls}:signal=SIGKILL:when={number}");
+        let trace = self.once_traced(&[&trace, &inject])?;
+        Some(trace.contains("killed by SIGKILL"))
+    }
+
     /// Runs once and asserts the exit code and the numbers of done and failed pictures.
     pub fn once_expecting(&self, done: usize, failed: usize) {
         let output = self.once();
@@ -352,6 +362,7 @@ impl Drop for Sandbox {
 
 /// Says that a test cannot do here what it is for. In CI that is a failure: a test that nobody runs
 /// proves nothing. The line is not captured, as the output of a test that passes would be.
+#[cfg(unix)]
 pub fn skip(why: &str) {
     static SKIPPED: AtomicUsize = AtomicUsize::new(0);
     assert!(
