@@ -44,26 +44,50 @@ pub enum Hint {
 pub struct Stamp {
     /// Bytes.
     pub length: u64,
-    /// Nanoseconds since 1970, UTC; negative before.
+    /// Nanoseconds since 1970, UTC; negative before. Beyond 1677 and 2262 the count wraps around: two
+    /// times are two stamps, be they what they may.
     pub mtime_ns: i64,
 }
+
+/// Some file systems round times down to whole or even seconds: FAT, exFAT, ext3, some servers.
+const COARSEST: Duration = Duration::from_secs(2);
+/// How far the clock of a server may be off.
+const SKEW: Duration = Duration::from_secs(60);
 
 impl Stamp {
     #[must_use]
     pub fn of(metadata: &fs::Metadata) -> Stamp {
-        let nanos = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+        let nanos = |span: Duration| {
+            let wrapped = span.as_nanos() & u128::from(u64::MAX);
+            u64::try_from(wrapped).map_or(0, u64::cast_signed)
+        };
         let mtime_ns = match metadata
             .modified()
-            .map(|m| m.duration_since(SystemTime::UNIX_EPOCH))
+            .map(|modified| modified.duration_since(SystemTime::UNIX_EPOCH))
         {
             Ok(Ok(since)) => nanos(since),
-            Ok(Err(before)) => nanos(before.duration()).saturating_neg(),
+            Ok(Err(before)) => nanos(before.duration()).wrapping_neg(),
             // Every platform that has file events has mtimes.
             Err(_) => 0,
         };
         Stamp {
             length: metadata.len(),
             mtime_ns,
+        }
+    }
+
+    /// How long a file must have been quiet for its stamp to tell it from what may be written to it
+    /// next: longer where its time may be a rounded one, and is a recent one by the clock, `wall`.
+    #[must_use]
+    pub fn tells_after(self, wall: SystemTime) -> Duration {
+        let is_whole = self.mtime_ns % 1_000_000_000 == 0;
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+        let now = since.map_or(0, |since| since.as_nanos().cast_signed());
+        let age = now.abs_diff(i128::from(self.mtime_ns));
+        if is_whole && age < (COARSEST + SKEW).as_nanos() {
+            COARSEST
+        } else {
+            Duration::ZERO
         }
     }
 }
@@ -122,5 +146,54 @@ impl History {
             told: now.checked_sub(next.told),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recent_time_in_whole_seconds_may_be_a_rounded_one() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500);
+        for (mtime_ns, seconds) in [
+            (1_000_000_000_000, 2),
+            (999_000_000_000, 2),
+            (1_050_000_000_000, 2),
+            (1_000_000_000_001, 0),
+            (900_000_000_000, 0),
+            (1_100_000_000_000, 0),
+            (0, 0),
+            (i64::MIN, 0),
+        ] {
+            let stamp = Stamp {
+                length: 1,
+                mtime_ns,
+            };
+            let wait = Duration::from_secs(seconds);
+            assert_eq!(stamp.tells_after(wall), wait, "{mtime_ns}");
+        }
+    }
+
+    #[test]
+    fn every_time_has_a_stamp_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = fs::File::create(folder.path().join("a")).unwrap();
+        let year = Duration::from_secs(365 * 86_400);
+        let mut stamps = Vec::new();
+        for years in [0, 1, 299, 300, 301] {
+            let time = SystemTime::UNIX_EPOCH + year * years;
+            // Not every file system has such times.
+            if file.set_modified(time).is_ok() {
+                let metadata = file.metadata().unwrap();
+                if metadata.modified().unwrap() == time {
+                    stamps.push(Stamp::of(&metadata).mtime_ns);
+                }
+            }
+        }
+        let count = stamps.len();
+        stamps.sort_unstable();
+        stamps.dedup();
+        assert!(stamps.len() == count && count >= 2, "{stamps:?}");
     }
 }

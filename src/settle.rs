@@ -203,6 +203,11 @@ impl Settle {
         self.arm(file, history, due, true);
     }
 
+    /// The file waits until it has been quiet for so long.
+    pub fn wait_for_quiet(&mut self, file: FileKey, history: History, quiet: Duration) {
+        self.arm(file, history, history.last_change + quiet, false);
+    }
+
     /// The picture's bytes, read under `stamp`, end too early. Only after a last try, in which it would
     /// have been taken as it is, it is given up.
     pub fn incomplete(

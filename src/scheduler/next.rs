@@ -1,7 +1,12 @@
 //! Which file goes to the workers next: the one that has been quiet for longest, is still there
 //! unchanged, and has no fate yet.
 
-use std::{fs, io, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs, io,
+    path::Path,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use tracing::debug;
 
@@ -51,6 +56,11 @@ impl Queue<'_> {
             stamp: Some(stamp),
             ..history
         };
+        let quiet = stamp.tells_after(SystemTime::now());
+        if history.last_change + quiet > Instant::now() {
+            self.settle.wait_for_quiet(file, history, quiet);
+            return None;
+        }
         let dues = Dues::of(&root.folder, &metadata);
         let leaves = dues.once_done || dues.once_failed;
         if waits_for_its_writer(history.open, last_try, leaves) {

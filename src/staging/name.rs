@@ -120,10 +120,16 @@ fn cut(name: &OsStr, most: usize) -> OsString {
 
 /// Whether `name` is what [`numbered`] makes of `base`.
 pub fn is_numbered(name: &OsStr, base: &OsStr) -> bool {
-    let number = Path::new(name)
+    // The number is the last part of a name without an extension, and the last but one of others.
+    let last = Path::new(name).extension();
+    let before = Path::new(name)
         .file_stem()
-        .and_then(|stem| Path::new(stem).extension()?.to_str()?.parse().ok());
-    name == base || number.is_some_and(|number| numbered(base, number) == name)
+        .and_then(|stem| Path::new(stem).extension());
+    let is_made_with = |part: &OsStr| {
+        let number = part.to_str().and_then(|text| text.parse().ok());
+        number.is_some_and(|number| numbered(base, number) == name)
+    };
+    name == base || last.is_some_and(is_made_with) || before.is_some_and(is_made_with)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write,
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::process::Signal;
@@ -125,6 +125,34 @@ fn times_of_any_age_are_taken_as_they_are() {
     }
     sandbox.once_expecting(4, 0);
     sandbox.once_expecting(0, 0);
+}
+
+/// As on file systems that keep whole seconds only.
+#[test]
+fn a_picture_rewritten_within_the_second_with_its_length_is_the_one_that_is_published() {
+    let mut sandbox = Sandbox::new();
+    sandbox.start();
+    let (mut first, mut second) = (jpeg(60, 60, 1), jpeg(90, 60, 2));
+    let length = first.len().max(second.len());
+    first.resize(length, b'x');
+    second.resize(length, b'x');
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let second_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+    let written = Instant::now();
+    for bytes in [first, second] {
+        let mut file = fs::File::create(sandbox.path("in/a.jpg")).unwrap();
+        file.write_all(&bytes).unwrap();
+        file.set_modified(second_ago).unwrap();
+        drop(file);
+        // It would be in progress or done by then, if its time were trusted.
+        let later = written + Duration::from_millis(500);
+        sandbox.wait_for("a moment", |_| Instant::now() >= later);
+    }
+    let made = sandbox.wait_for_picture("out/a.jpg");
+    assert_eq!(size(&made), (72, 48));
+    assert_eq!(sandbox.lines("processed").len(), 1, "{}", sandbox.tail());
 }
 
 #[test]
