@@ -50,17 +50,8 @@ impl Queue<'_> {
         let root = self.roots.iter().find(|root| root.id == file.folder);
         let root = root.map(Arc::clone)?;
         let path = root.folder.input.join(&file.path);
-        let metadata = self.look(&file, history, &path)?;
+        let (metadata, history) = self.still(&file, history, &path)?;
         let stamp = Stamp::of(&metadata);
-        let history = History {
-            stamp: Some(stamp),
-            ..history
-        };
-        let quiet = stamp.tells_after(SystemTime::now());
-        if history.last_change + quiet > Instant::now() {
-            self.settle.wait_for_quiet(file, history, quiet);
-            return None;
-        }
         let dues = Dues::of(&root.folder, &metadata);
         let leaves = dues.once_done || dues.once_failed;
         if waits_for_its_writer(history.open, last_try, leaves) {
@@ -104,6 +95,27 @@ impl Queue<'_> {
             last_try,
             queued: now,
         })
+    }
+
+    /// What lies there, if it has rested for long enough for its stamp to tell.
+    fn still(
+        &mut self,
+        file: &FileKey,
+        history: History,
+        path: &Path,
+    ) -> Option<(fs::Metadata, History)> {
+        let metadata = self.look(file, history, path)?;
+        let stamp = Stamp::of(&metadata);
+        let history = History {
+            stamp: Some(stamp),
+            ..history
+        };
+        let quiet = stamp.tells_after(SystemTime::now());
+        if history.last_change + quiet > Instant::now() {
+            self.settle.wait_for_quiet(file.clone(), history, quiet);
+            return None;
+        }
+        Some((metadata, history))
     }
 
     /// What lies there, if it is a file and has not changed since the look before.

@@ -245,6 +245,16 @@ fn links_that_are_swapped_in_lead_nowhere() {
             thread::sleep(Duration::from_millis(1));
         }
     });
+    // Some exchanges met a folder that was elsewhere. In the end all folders are back at their places.
+    for name in ["in/output", "in/output/sub", "in/sub", "done/sub"] {
+        let (folder, link) = pairs
+            .iter()
+            .find(|(folder, _)| *folder == sandbox.path(name))
+            .unwrap();
+        if fs::symlink_metadata(folder).unwrap().is_symlink() {
+            renameat_with(CWD, folder, CWD, link, RenameFlags::EXCHANGE).unwrap();
+        }
+    }
     sandbox.wait_for("pictures", |sandbox| sandbox.log().contains("processed"));
     sandbox.stop();
     assert_eq!(sandbox.names("outside").len(), SECRETS as usize);
