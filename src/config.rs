@@ -120,6 +120,7 @@ fn defaults(file: PathBuf) -> Config {
             max: Duration::from_secs(5 * 60),
         },
         ledger: PathBuf::new(),
+        ledger_keep: Duration::from_secs(365 * 24 * 3600),
         log: Log {
             dir: PathBuf::new(),
             rotation: Rotation::Daily,
@@ -287,6 +288,7 @@ max_pixels: 4000000000
 max_memory: 1.5 GB
 retry: {first: 10m, max: 10m}
 ledger: books/l.sqlite
+ledger_keep: 30d
 log: {dir: logs, rotation: never, keep: 1, level: trace, format: json, console: false}
 status:
 "#,
@@ -298,11 +300,15 @@ status:
             config.settle_closed,
             config.poll,
             config.rescan,
+            config.ledger_keep,
             config.retry.first,
             config.retry.max,
         ]
         .map(|duration| duration.as_millis());
-        assert_eq!(millis, [0, 1500, 100, 3_600_000, 600_000, 600_000]);
+        assert_eq!(
+            millis,
+            [0, 1500, 100, 3_600_000, 2_592_000_000, 600_000, 600_000]
+        );
         assert_eq!(config.max_memory, Some(1_500_000_000));
         assert_eq!(config.ledger, sandbox.path("books/l.sqlite"));
         assert_eq!(config.log.dir, sandbox.path("logs"));
@@ -603,7 +609,7 @@ status: {listen: here}
                 ":27: workers: must be 1..1024, found 0",
                 ":28: settle: must be a duration such as 500ms, 2s, 5m or 1h, found 2",
                 ":29: settle_closed: must be 0s..1h, found \"61m\"",
-                ":30: poll: must be 100ms..8760h, found \"99ms\"",
+                ":30: poll: must be 100ms..1y, found \"99ms\"",
                 ":31: rescan: must be a duration such as 500ms, 2s, 5m or 1h, found \"fast\"",
                 ":32: max_pixels: must be 1..4000000000, found 0",
                 ":33: retry.max: must be at least retry.first, 1s, found 500ms",

@@ -34,6 +34,8 @@ mod standing;
 
 mod owed;
 
+mod forget;
+
 mod recover;
 
 mod visit;
@@ -42,6 +44,7 @@ pub use self::{
     connection::Ledger,
     dues::Dues,
     finish::Fate,
+    forget::{Old, Piece},
     notify::{Listener, listen, notify},
     open::{Refused, inspect, lock},
     owed::{Left, Owed},

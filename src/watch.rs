@@ -7,6 +7,7 @@
 mod arrivals;
 mod events;
 mod filter;
+mod forget;
 mod look;
 mod mode;
 mod roots;
@@ -32,4 +33,6 @@ pub struct Plan {
     pub poll: Duration,
     /// Safety scan of every folder, ±25 %.
     pub rescan: Duration,
+    /// How long a file that has left is remembered.
+    pub ledger_keep: Duration,
 }

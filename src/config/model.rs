@@ -35,6 +35,8 @@ pub struct Config {
     pub retry: Backoff,
     /// The `SQLite` file; it and its directory need not exist.
     pub ledger: PathBuf,
+    /// How long the fate of a source that has left its folder is remembered, 1 d to 100 y.
+    pub ledger_keep: Duration,
     pub log: Log,
 }
 

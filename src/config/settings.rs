@@ -21,6 +21,7 @@ use crate::retry::Backoff;
 
 /// The longest wait that is taken: a year, so that it can safely be added to any instant.
 const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -63,6 +64,11 @@ pub fn read(
         "rescan",
         &mut config.rescan,
         value::duration(Duration::from_secs(1)..=LONG),
+    );
+    top.set(
+        "ledger_keep",
+        &mut config.ledger_keep,
+        value::duration(DAY..=100 * LONG),
     );
     top.set("max_memory", &mut config.max_memory, |value| match value {
         Value::Text(text) if text == "auto" => Ok(None),

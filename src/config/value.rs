@@ -227,12 +227,20 @@ fn parse_size(text: &str) -> Option<u64> {
     Some(bytes.round() as u64)
 }
 
+const DAY_MS: u128 = 24 * 3_600_000;
+
 /// A duration as it is written in the file.
 pub fn spell(duration: Duration) -> String {
     let millis = duration.as_millis();
-    match [(3_600_000, "h"), (60_000, "m"), (1000, "s")]
-        .into_iter()
-        .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
+    match [
+        (365 * DAY_MS, "y"),
+        (DAY_MS, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1000, "s"),
+    ]
+    .into_iter()
+    .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
     {
         Some((unit, name)) => format!("{}{name}", millis / unit),
         None if millis == 0 => "0s".to_owned(),
@@ -257,6 +265,9 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
+        // Of 365 days.
+        "y" => 31_536_000.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()

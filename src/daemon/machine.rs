@@ -154,7 +154,7 @@ impl Machine {
             quit,
         };
         let watch = spawn("watch", &death_sender, move || match until {
-            Until::AllDone => watch::scan_once(&plan.roots, &ends.events, &ends.quit, &shared),
+            Until::AllDone => watch::scan_once(&plan, &ends.events, &ends.quit, &shared),
             Until::Stopped => {
                 watch::run(plan, ends, &shared, || {
                     watchdog::ready();

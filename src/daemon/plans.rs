@@ -42,6 +42,7 @@ pub fn watch(config: &Config, roots: &[Arc<Root>]) -> watch::Plan {
         roots: roots.to_vec(),
         poll: config.poll,
         rescan: config.rescan,
+        ledger_keep: config.ledger_keep,
     }
 }
 

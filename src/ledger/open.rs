@@ -21,12 +21,13 @@ use tracing::error;
 use crate::{log::text, os};
 
 /// The schema's number, kept in SQLite's `user_version`.
-pub const SCHEMA: i64 = 5;
+pub const SCHEMA: i64 = 6;
 pub const CREATE: &str = include_str!("schema.sql");
 const FROM_1: &str = include_str!("from_1.sql");
 const FROM_2: &str = include_str!("from_2.sql");
 const FROM_3: &str = include_str!("from_3.sql");
 const FROM_4: &str = include_str!("from_4.sql");
+const FROM_5: &str = include_str!("from_5.sql");
 
 /// How often a lock is tried that others share: they let go of it at once.
 const ASKERS: usize = 10_000;
@@ -191,6 +192,8 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match version {
         0 => {
+            // Free pages can be given back then. It has to be said before the first table.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             let transaction = connection.transaction()?;
             let tables: i64 =
                 transaction
@@ -206,7 +209,7 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
         }
         older @ 1..SCHEMA => {
             let transaction = connection.transaction()?;
-            for (version, step) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, FROM_4)] {
+            for (version, step) in (1..).zip([FROM_1, FROM_2, FROM_3, FROM_4, FROM_5]) {
                 if older <= version {
                     transaction.execute_batch(step)?;
                 }
@@ -226,7 +229,7 @@ fn open_database(path: &Path) -> anyhow::Result<Connection> {
 /// The look at the start.
 fn look_over(connection: &Connection) -> anyhow::Result<()> {
     for sql in [
-        "SELECT id, input FROM folder ORDER BY id LIMIT 1",
+        "SELECT id, input, walked_to, walked_ms FROM folder ORDER BY id LIMIT 1",
         "SELECT id, input FROM folder ORDER BY id DESC LIMIT 1",
         "SELECT * FROM file ORDER BY folder, path LIMIT 1",
         "SELECT * FROM file ORDER BY folder DESC, path DESC LIMIT 1",

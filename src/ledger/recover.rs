@@ -15,7 +15,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params, types::Value};
 use tracing::info;
 
 use super::{
@@ -118,36 +118,67 @@ fn note_run(connection: &rusqlite::Connection, run: Run) -> rusqlite::Result<()>
     connection.execute(sql, [run]).map(|_| ())
 }
 
+/// What becomes of a file that was in progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivenBack {
+    /// It is taken up again like a new one.
+    Free,
+    /// It may have been the cause of a death.
+    Suspect,
+    /// A suspect that was in progress at another death.
+    Paused,
+}
+
+fn given_back(died: bool, state: State, is_suspect: bool) -> GivenBack {
+    match (died && state == State::Claimed, is_suspect) {
+        (false, _) => GivenBack::Free,
+        (true, false) => GivenBack::Suspect,
+        (true, true) => GivenBack::Paused,
+    }
+}
+
 fn give_back(transaction: &Transaction<'_>, died: bool) -> rusqlite::Result<Recovered> {
     let now = now_ms();
-    let mut paused = 0;
-    let mut suspects = 0;
-    if died {
-        let pause = "UPDATE file SET state = ?2, step = ?3, reason = ?4, tries = 1, next_ms = ?5,
-                     told_ms = ?1, changed_ms = ?1 WHERE state = ?6 AND crashes > 0";
-        paused = transaction.execute(
-            pause,
-            params![
-                now,
-                State::Waiting,
-                Step::Picture.name(),
-                "a process died with this picture in progress, and then the daemon",
-                now.saturating_add(in_ms(PAUSE)),
-                State::Claimed,
-            ],
-        )?;
-        let suspect = "UPDATE file SET state = ?1, crashes = 1, changed_ms = ?2 WHERE state = ?3";
-        suspects = transaction.execute(suspect, params![State::Released, now, State::Claimed])?;
+    // The one pass over all rows: no index leads to these.
+    let all: Vec<(i64, Value, State, bool)> = transaction
+        .prepare(concat!(
+            "SELECT folder, path, state, crashes > 0 FROM file WHERE ",
+            is_in_progress!()
+        ))?
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut recovered = Recovered::default();
+    for (folder, path, state, is_suspect) in all {
+        let given = given_back(died, state, is_suspect);
+        let (state, crashes, next) = match given {
+            GivenBack::Free => (State::Released, 0, None),
+            GivenBack::Suspect => (State::Released, 1, None),
+            GivenBack::Paused => {
+                let next = now.saturating_add(in_ms(PAUSE));
+                (State::Waiting, 0, Some(next))
+            }
+        };
+        transaction
+            .prepare_cached(
+                "UPDATE file SET state = ?3, changed_ms = ?4, crashes = max(crashes, ?5) WHERE folder = ?1 AND path = ?2",
+            )?
+            .execute(params![folder, path, state, now, crashes])?;
+        if let Some(next) = next {
+            let step = Step::Picture.name();
+            let reason = "a process died with this picture in progress, and then the daemon";
+            transaction
+                .prepare_cached(
+                    "UPDATE file SET step = ?3, reason = ?4, tries = 1, next_ms = ?5, told_ms = ?6
+                     WHERE folder = ?1 AND path = ?2",
+                )?
+                .execute(params![folder, path, step, reason, next, now])?;
+        }
+        recovered.files += 1;
+        recovered.suspects += usize::from(given != GivenBack::Free);
     }
-    let release = concat!(
-        "UPDATE file SET state = ?1, changed_ms = ?2 WHERE ",
-        is_in_progress!()
-    );
-    let released = transaction.execute(release, params![State::Released, now])?;
-    Ok(Recovered {
-        files: paused + suspects + released,
-        suspects: paused + suspects,
-    })
+    Ok(recovered)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
--- Schema 5. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
+-- Schema 6. Times are milliseconds since 1970 (UTC); paths are text where they are UTF-8, else blobs.
 CREATE TABLE folder (
     id    INTEGER PRIMARY KEY,
-    input ANY NOT NULL UNIQUE               -- absolute path
+    input ANY NOT NULL UNIQUE,              -- absolute path
+    walked_to ANY,                          -- the last path that the walk for old rows has looked at
+    walked_ms INTEGER                       -- when that walk last came to its end
 ) STRICT;
 -- All states but done and failed mean that a file is still to be processed.
 CREATE TABLE file (

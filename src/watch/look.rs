@@ -14,6 +14,7 @@ use tracing::{debug, trace, warn};
 
 use super::{
     events::{explain_watch_error, forward, watch_directory},
+    forget::forget_old,
     mode::Mode,
     scan,
     watching::{ONE_WATCH_A_DIRECTORY, State, Stopped, Watching, identity},
@@ -94,7 +95,10 @@ impl Watching<'_> {
         }
         let asked = std::mem::take(&mut self.asked);
         match self.scan_for(PathBuf::new(), &mut watch_directories, asked)? {
-            Ok(Reach::Whole) => self.seen.end(),
+            Ok(Reach::Whole) => {
+                self.seen.end();
+                forget_old(&root, self.ledger, self.ledger_keep, self.quit);
+            }
             Ok(Reach::Part) => {}
             Err(cause) => {
                 self.set_offline(&cause);

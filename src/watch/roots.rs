@@ -259,8 +259,12 @@ fn orders(plan: Plan) -> impl Iterator<Item = watching::Order> {
         roots,
         poll,
         rescan,
+        ledger_keep,
     } = plan;
-    roots
-        .into_iter()
-        .map(move |root| watching::Order { root, poll, rescan })
+    roots.into_iter().map(move |root| watching::Order {
+        root,
+        poll,
+        rescan,
+        ledger_keep,
+    })
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::Sender;
 use tracing::{debug, warn};
 
-use super::{filter, seen::Seen};
+use super::{Plan, filter, forget::forget_old, seen::Seen};
 use crate::{
     arrival::{FileEvent, FileKey, Hint, Stamp},
     ledger::Ledger,
@@ -190,13 +190,13 @@ impl Walk {
 /// Reports what stands in the folders now and ends: the source of `run --once`, where a file's age
 /// counts as quiet time.
 pub fn scan_once(
-    roots: &[Arc<Root>],
+    plan: &Plan,
     events: &Sender<FileEvent>,
     quit: &Quit,
     ledger: &Ledger,
 ) -> anyhow::Result<()> {
     let mut missed = 0;
-    for root in roots {
+    for root in &plan.roots {
         let mut walk = Walk {
             trust_age: true,
             ..Walk::new(Arc::clone(root), PathBuf::new())
@@ -223,6 +223,7 @@ pub fn scan_once(
             }
         }
         missed += walk.missed;
+        forget_old(root, ledger, plan.ledger_keep, quit);
     }
     if missed > 0 {
         bail!("{missed} files or folders could not be looked at");

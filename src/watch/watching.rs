@@ -30,6 +30,7 @@ pub struct Order {
     pub root: Arc<Root>,
     pub poll: Duration,
     pub rescan: Duration,
+    pub ledger_keep: Duration,
 }
 
 /// The channel that notify's callback, and others, send to.
@@ -101,6 +102,7 @@ pub struct Watching<'a> {
     pub seen: Seen,
     pub poll: Duration,
     pub rescan: Duration,
+    pub ledger_keep: Duration,
     /// Lives while the folder is offline.
     pub offline: Option<watchdog::Offline>,
     /// How long the last scan took.
@@ -134,6 +136,7 @@ impl<'a> Watching<'a> {
             seen: Seen::new(),
             poll: order.poll,
             rescan: order.rescan,
+            ledger_keep: order.ledger_keep,
             offline: None,
             took: Duration::ZERO,
             asked: false,
@@ -159,6 +162,7 @@ impl<'a> Watching<'a> {
     fn adopt(&mut self, order: Order) {
         let before = std::mem::replace(&mut self.root, order.root);
         (self.poll, self.rescan) = (order.poll, order.rescan);
+        self.ledger_keep = order.ledger_keep;
         self.next_look = Instant::now();
         if choose_mode(&self.root.folder).0 != self.mode
             || before.folder.recursive != self.root.folder.recursive

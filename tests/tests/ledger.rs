@@ -336,3 +336,30 @@ fn the_python_tools_configuration_works_unchanged() {
     );
     assert!(sandbox.path("state/ledger.sqlite").exists());
 }
+
+/// What lies in the folder keeps its fate, however old: it is not made again.
+#[test]
+fn what_left_long_ago_is_forgotten_and_what_is_there_is_not() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, after: keep}]\nledger_keep: 30d\nrescan: 1s\n");
+    for name in ["left", "stays", "new"] {
+        sandbox.write(&format!("in/{name}.jpg"), &jpeg(60, 60, 1));
+    }
+    sandbox.once_expecting(3, 0);
+    fs::remove_file(sandbox.path("in/left.jpg")).unwrap();
+    let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
+    let age = "UPDATE file SET changed_ms = changed_ms - 31 * 86400000 WHERE path <> 'new.jpg'";
+    assert_eq!(ledger.execute(age, []).unwrap(), 2);
+    // The walk rests for a day.
+    ledger
+        .execute("UPDATE folder SET walked_ms = NULL", [])
+        .unwrap();
+    sandbox.start();
+    sandbox.wait_for_line(&["forgot what left long ago", "files=1"]);
+    sandbox.stop();
+    let names = "SELECT group_concat(path, ' ') FROM (SELECT path FROM file ORDER BY path)";
+    let names: String = ledger.query_row(names, [], |row| row.get(0)).unwrap();
+    assert_eq!(names, "new.jpg stays.jpg");
+    drop(ledger);
+    sandbox.once_expecting(0, 0);
+}
