@@ -39,7 +39,10 @@ use tracing_subscriber::{
 };
 
 use self::{files::Files, fold::Fold, note::note};
-use crate::config::{self, LogFormat};
+use crate::{
+    config::{self, LogFormat},
+    os::Directory,
+};
 
 /// Lines that may wait to be written.
 const BUFFERED_LINES: usize = 4096;
@@ -102,6 +105,9 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     let mut writers = Writers::default();
     fs::create_dir_all(&settings.dir)
         .with_context(|| format!("cannot create the log folder {}", settings.dir.display()))?;
+    // Links on the way to it must be nobody else's.
+    Directory::open(&settings.dir)
+        .with_context(|| format!("cannot use the log folder {}", settings.dir.display()))?;
     let reopen = Arc::default();
     let files = Files::open(settings, Arc::clone(&reopen))?;
     // With a console of its own every line is there already.

@@ -19,7 +19,7 @@ use super::{
     open,
     value::{Name, path_of},
 };
-use crate::{arrival::FolderId, log::text, output::Place};
+use crate::{arrival::FolderId, log::text, os, output::Place};
 
 /// How often a process begins a corrupt ledger anew: after that it is not the ledger, but the disk.
 const RENEWALS: u32 = 3;
@@ -46,6 +46,9 @@ impl Ledger {
         fs::create_dir_all(directory).with_context(|| {
             format!("cannot create the ledger's folder {}", directory.display())
         })?;
+        // Links on the way to it must be nobody else's.
+        os::Directory::open(directory)
+            .with_context(|| format!("cannot use the ledger's folder {}", directory.display()))?;
         let lock = open::lock(path)?;
         let connection = open::open_or_begin_anew(path)?;
         Ok(Ledger {

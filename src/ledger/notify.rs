@@ -3,21 +3,14 @@
 //! disk, where there are events on every system; and unlike a signal the file cannot reach another
 //! process that has come by the daemon's pid.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::Path,
-};
+use std::{ffi::OsStr, fs, io, path::Path};
 
 use ::notify::{EventKind, RecursiveMode, Watcher};
 use anyhow::Context;
 use crossbeam_channel::Sender;
 
-use super::open::beside;
-use crate::stop::wake;
-
-/// The folder's name, behind the ledger's.
-const FOLDER: &str = ".bell";
+use super::open::{BELL, beside};
+use crate::{os::Directory, stop::wake};
 
 /// Notified until it is dropped.
 pub struct Listener {
@@ -26,7 +19,7 @@ pub struct Listener {
 
 /// Wakes `changed` whenever a command has changed the ledger.
 pub fn listen(ledger: &Path, changed: Sender<()>) -> anyhow::Result<Listener> {
-    let folder = beside(ledger, FOLDER);
+    let folder = beside(ledger, BELL);
     let context = || format!("cannot watch {}", folder.display());
     match fs::create_dir(&folder) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
@@ -53,14 +46,18 @@ pub fn listen(ledger: &Path, changed: Sender<()>) -> anyhow::Result<Listener> {
 
 /// Notifies the daemon that works with a ledger.
 pub fn notify(ledger: &Path) -> io::Result<()> {
-    let file = beside(ledger, FOLDER).join(std::process::id().to_string());
-    match File::create_new(&file) {
+    let folder = Directory::open(ledger.parent().unwrap_or(Path::new(".")))?;
+    let name = beside(ledger, BELL);
+    let folder = folder.enter(name.file_name().unwrap_or_default())?;
+    let file = std::process::id().to_string();
+    let file = OsStr::new(&file);
+    match folder.create_new(file) {
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
             // Left by a command that was killed.
-            fs::remove_file(&file)?;
-            File::create_new(&file)?;
+            folder.remove(file)?;
+            folder.create_new(file)?;
         }
         made => drop(made?),
     }
-    fs::remove_file(&file)
+    folder.remove(file)
 }

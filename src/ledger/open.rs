@@ -65,6 +65,23 @@ pub fn refuse_remote(path: &Path) -> anyhow::Result<()> {
 
 /// A picture or a mark that a slip of the pen names as the ledger is not moved aside as a corrupt
 /// one. Anything else may be what damage has made of a ledger.
+/// The folder beside the ledger in which commands notify the daemon: its name, behind the ledger's.
+pub const BELL: &str = ".bell";
+
+/// Others must not decide where the ledger and what lies beside it are.
+fn refuse_links(path: &Path) -> anyhow::Result<()> {
+    for ending in ["", "-wal", "-shm", ".lock", ".pid", BELL] {
+        let one = beside(path, ending);
+        if fs::symlink_metadata(&one).is_ok_and(|metadata| metadata.is_symlink()) {
+            bail!(Refused(format!(
+                "{} is a link: remove it, or name the file itself as `ledger`",
+                one.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn refuse_picture(path: &Path) -> anyhow::Result<()> {
     if !path.is_file() {
         return Ok(());
@@ -89,10 +106,11 @@ fn refuse_picture(path: &Path) -> anyhow::Result<()> {
 /// Tells, without changing it, whether a start would take the ledger.
 pub fn inspect(path: &Path) -> anyhow::Result<()> {
     refuse_remote(path)?;
-    if !path.exists() {
+    if fs::symlink_metadata(path).is_err() {
         return Ok(());
     }
     let look = || {
+        refuse_links(path)?;
         refuse_picture(path)?;
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -115,7 +133,8 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
 
 /// Opens the database; if it is corrupt, moves it aside and makes a fresh one.
 pub fn open_or_begin_anew(path: &Path) -> anyhow::Result<Connection> {
-    match refuse_picture(path).and_then(|()| open_database(path)) {
+    let refuse = || refuse_links(path).and_then(|()| refuse_picture(path));
+    match refuse().and_then(|()| open_database(path)) {
         Err(cause) if is_corrupt(&cause) => begin_anew(path, &cause),
         opened => opened.with_context(|| format!("cannot open ledger {}", path.display())),
     }
@@ -256,10 +275,9 @@ fn look_over(connection: &Connection) -> anyhow::Result<()> {
 /// Windows a locked file cannot be read.
 pub fn lock(path: &Path) -> anyhow::Result<File> {
     let (lock_path, pid_path) = (beside(path, ".lock"), beside(path, ".pid"));
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
+    refuse_links(path)?;
+    let mut options = File::options();
+    let file = os::without_links(options.create(true).truncate(false).write(true))
         .open(&lock_path)
         .with_context(|| format!("cannot open {}", lock_path.display()))?;
     let mut locked = file.try_lock();
@@ -297,7 +315,9 @@ pub fn lock(path: &Path) -> anyhow::Result<File> {
             return Err(cause).with_context(|| format!("cannot lock {}", lock_path.display()));
         }
     }
-    File::create(&pid_path)
+    let mut options = File::options();
+    os::without_links(options.create(true).truncate(true).write(true))
+        .open(&pid_path)
         .and_then(|mut pid| writeln!(pid, "{}", std::process::id()))
         .with_context(|| format!("cannot write {}", pid_path.display()))?;
     Ok(file)

@@ -105,7 +105,7 @@ impl Files {
     fn begin(&mut self, stem: &str, length: u64, now: SystemTime) -> io::Result<()> {
         let path = self.dir.join(format!("{stem}.log"));
         let mut options = OpenOptions::new();
-        options.append(true).create(true);
+        os::without_links(options.append(true).create(true));
         let file = match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Somebody tidied the folder away; its parent is not made, it may be a mount.

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
@@ -17,7 +17,7 @@ use std::{
 #[cfg(target_os = "linux")]
 use rustix::fs::Advice;
 use rustix::{
-    fs::{Access, StatVfsMountFlags},
+    fs::{Access, OFlags, StatVfsMountFlags},
     io::Errno,
     process::Signal,
 };
@@ -35,6 +35,11 @@ pub fn create_new(path: &Path) -> io::Result<File> {
         .create_new(true)
         .mode(0o644)
         .open(path)
+}
+
+/// Files opened so are no links: one that others planted under the name is an error.
+pub fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
 }
 
 /// Lets the same people read and write a copy that could the original. It is never executable, nor

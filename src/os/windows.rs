@@ -3,7 +3,7 @@
 //! of a directory, so that an exchanged folder is only noticed by the rescan.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     os::windows::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -16,6 +16,11 @@ use super::facts::{Identity, Space};
 
 pub fn create_new(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)
+}
+
+/// Only administrators make links here.
+pub fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 /// A copy has the access list of the folder that it lies in.

@@ -293,3 +293,63 @@ fn an_output_that_others_made_a_link_is_not_used() {
     sandbox.stop();
     assert_eq!(sandbox.names("outside"), ["a.jpg"]);
 }
+
+#[test]
+fn links_beside_the_ledger_and_the_log_are_not_followed() {
+    let sandbox = Sandbox::with("folders: [{input: in}]\n");
+    sandbox.once_expecting(0, 0);
+    let outside = sandbox.path("outside");
+    sandbox.write("outside/file", b"kept");
+    let ledger = "state/ledger.sqlite";
+    for ending in ["", ".lock", ".pid"] {
+        let name = sandbox.path(format!("{ledger}{ending}"));
+        fs::remove_file(&name).unwrap();
+        symlink(outside.join("file"), &name).unwrap();
+        let output = sandbox.once();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        let named = format!("{} is a link", name.display());
+        assert!(told.contains(&named), "{told}");
+        fs::remove_file(&name).unwrap();
+    }
+    let (log, aside) = (sandbox.path("log"), sandbox.path("log-before"));
+    fs::rename(&log, aside).unwrap();
+    fs::create_dir(&log).unwrap();
+    for name in sandbox.names("log-before") {
+        symlink(outside.join("file"), log.join(name)).unwrap();
+    }
+    let output = sandbox.once();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(fs::read(outside.join("file")).unwrap(), b"kept");
+    assert_eq!(sandbox.names("outside"), ["file"]);
+}
+
+/// As root a command would else make and remove files wherever the link leads.
+#[test]
+fn a_command_notifies_through_no_link() {
+    let mut sandbox = Sandbox::with("folders: [{input: in}]\n");
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    fs::create_dir(sandbox.path("outside")).unwrap();
+    sandbox.start();
+    let bell = sandbox.path("state/ledger.sqlite.bell");
+    fs::remove_dir(&bell).unwrap();
+    symlink(sandbox.path("outside"), &bell).unwrap();
+    let before = fs::metadata(sandbox.path("outside"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let output = sandbox
+        .command(&["reprocess", "in/a.jpg"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("was not told"), "{output:?}");
+    let after = fs::metadata(sandbox.path("outside"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(before, after);
+    sandbox.stop();
+}
