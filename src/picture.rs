@@ -54,6 +54,9 @@ mod markers;
 // colour profiles as bytes
 mod profile;
 
+// pictures within metadata
+mod preview;
+
 // EXIF blocks: read, mended, written
 mod exif;
 

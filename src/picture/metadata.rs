@@ -5,6 +5,8 @@
 //! hostile until shown otherwise. The colour profile is not metadata, it is what the samples mean.
 
 mod iptc;
+mod mend;
+mod packet;
 mod xmp;
 
 use std::io::Read;
@@ -15,6 +17,7 @@ use super::bytes::times;
 use super::exif::{self, Rights};
 use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13};
+use super::preview;
 use super::probe;
 use super::recipe::{Format, Metadata};
 
@@ -27,7 +30,7 @@ const SEGMENT: usize = 65_533;
 
 /// Bytes of a PNG's EXIF, of its XMP, and of its texts together: what is longer is left out. They may
 /// stand behind the samples, where no header tells of them.
-const LONGEST: usize = xmp::LONGEST;
+const LONGEST: usize = packet::LONGEST;
 
 /// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
 #[derive(Debug, Default)]
@@ -154,7 +157,7 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
                 }
             }
             b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
-                if let Some(packet) = packet(&body[PNG_XMP.len()..]) {
+                if let Some(packet) = text(&body[PNG_XMP.len()..]) {
                     blocks.xmp.clear();
                     keep_xmp(&packet, policy, &mut blocks.xmp);
                 }
@@ -169,7 +172,9 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
                 }
                 // "Raw profile type exif" and its like are EXIF in disguise, with orientation,
                 // places and thumbnails.
-                let kept_all = policy == Metadata::Keep && !body.starts_with(b"Raw profile type ");
+                let kept_all = policy == Metadata::Keep
+                    && !body.starts_with(b"Raw profile type ")
+                    && !hides_picture(*kind, body);
                 if kept_all || body.starts_with(b"Author\0") || body.starts_with(b"Copyright\0") {
                     let length = u32::try_from(body.len()).unwrap_or(0);
                     blocks.texts.extend(length.to_be_bytes());
@@ -201,21 +206,23 @@ fn keep_exif(
 ) {
     if policy == Metadata::Keep && !tiff.is_empty() {
         out.extend_from_slice(tiff);
-        exif::mend(out, size);
-    } else {
-        exif::write(rights, out);
+        if exif::mend(out, size) {
+            return;
+        }
+        out.clear();
     }
+    exif::write(rights, out);
 }
 
 fn keep_xmp(packet: &[u8], policy: Metadata, out: &mut Vec<u8>) {
     match policy {
-        Metadata::Keep => xmp::keep(packet, out),
+        Metadata::Keep => mend::keep(packet, out),
         _ => xmp::keep_rights(packet, out),
     }
 }
 
 /// The text of an iTXt chunk (PNG 11.3.3.4), inflated if need be, from its compression flag on.
-fn packet(rest: &[u8]) -> Option<Vec<u8>> {
+fn text(rest: &[u8]) -> Option<Vec<u8>> {
     let (&[compressed, _method], rest) = rest.split_first_chunk::<2>()?;
     // Language and translated keyword.
     let rest = &rest[memchr::memchr(0, rest)? + 1..];
@@ -223,12 +230,28 @@ fn packet(rest: &[u8]) -> Option<Vec<u8>> {
     if compressed == 0 {
         return Some(text.to_vec());
     }
-    let mut packet = Vec::new();
-    flate2::read::ZlibDecoder::new(text)
-        .take(xmp::LONGEST as u64)
-        .read_to_end(&mut packet)
+    inflated(text)
+}
+
+fn inflated(deflated: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    flate2::read::ZlibDecoder::new(deflated)
+        .take(LONGEST as u64)
+        .read_to_end(&mut bytes)
         .ok()?;
-    (packet.len() < xmp::LONGEST).then_some(packet)
+    (bytes.len() < LONGEST).then_some(bytes)
+}
+
+/// Whether the body of a text chunk holds a picture, or cannot be looked into.
+fn hides_picture(kind: [u8; 4], body: &[u8]) -> bool {
+    let (_, rest) = body.split_at(memchr::memchr(0, body).map_or(body.len(), |end| end + 1));
+    match (ChunkType(kind), rest) {
+        (chunk::tEXt, _) => preview::within(rest),
+        (chunk::zTXt, [_method, deflated @ ..]) => {
+            inflated(deflated).is_none_or(|text| preview::within(&text))
+        }
+        _ => text(rest).is_none_or(|text| preview::within(&text)),
+    }
 }
 
 /// A metre in inches.
@@ -411,6 +434,51 @@ mod tests {
         let chunks = written_as_png(&blocks);
         assert_eq!(chunks.len(), 1);
         assert!(chunks[0].1.starts_with(b"First\0"));
+    }
+
+    /// Every place that is known to hold one, each with a picture of its own.
+    #[test]
+    fn no_picture_of_the_unmarked_one_stays() {
+        let hidden = crate::picture::tests::jpeg(16, 16, turbojpeg::Subsamp::Gray);
+        let letters = "/9j/4AAQSkZJRgABAQEASABI".repeat(9);
+        let mut bytes = b"\xff\xd8".to_vec();
+        markers::write(APP0, b"JFXX\0\x10", &hidden, &mut bytes);
+        let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
+        tiff.extend(&hidden);
+        tiff.extend(b"maker note");
+        markers::write(APP1, EXIF, &tiff, &mut bytes);
+        let from = "http://purl.org/dc/elements/1.1/'>";
+        let depth = "xmlns:d='http://ns.google.com/photos/1.0/depthmap/' d:Data='";
+        let packet = String::from_utf8(PACKET.to_vec()).unwrap();
+        let packet = packet.replace(
+            from,
+            &format!("{} {depth}{letters}'>", &from[..from.len() - 1]),
+        );
+        markers::write(APP1, XMP, packet.as_bytes(), &mut bytes);
+        let extension = b"http://ns.adobe.com/xmp/extension/\0";
+        markers::write(APP1, extension, letters.as_bytes(), &mut bytes);
+        markers::write(APP1, b"FLIR\0\x01\0\0", &hidden, &mut bytes);
+        markers::write(0xe2, b"MPF\0", &tiff, &mut bytes);
+        markers::write(0xe2, b"FPXR\0", &hidden, &mut bytes);
+        let mut resources = b"8BIM\x04\x0c\0\0".to_vec();
+        resources.extend(u32::try_from(hidden.len()).unwrap().to_be_bytes());
+        resources.extend(&hidden);
+        markers::write(APP13, iptc::SIGNATURE, &resources, &mut bytes);
+        bytes.extend(b"\xff\xda\0\x02");
+        let mut blocks = Blocks::default();
+        collect(&bytes, Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        let mut segments = Vec::new();
+        blocks.segments(&mut segments);
+        assert!(!preview::within(&segments));
+        for kept in [&b"maker note"[..], b"Rome"] {
+            assert!(memchr::memmem::find(&segments, kept).is_some());
+        }
+        let text = [b"Thumbnail\0", letters.as_bytes()].concat();
+        let bytes = png(&[(b"tEXt", &text), (b"eXIf", &tiff)]);
+        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        let chunks = written_as_png(&blocks);
+        assert_eq!(chunks.len(), 1);
+        assert!(!preview::within(&chunks[0].1));
     }
 
     #[test]

@@ -1,17 +1,21 @@
 //! Photoshop's image resources (APP13), in which IPTC-IIM travels: what is kept of them.
 
+use super::super::preview;
+
 pub const SIGNATURE: &[u8] = b"Photoshop 3.0\0";
 
 const IPTC: u16 = 0x0404;
 const COPYRIGHT_FLAG: u16 = 0x040a;
 const URL: u16 = 0x040b;
-/// Thumbnails of the unmarked picture.
-const THUMBNAILS: [u16; 2] = [0x0409, 0x040c];
+/// Thumbnails of the unmarked picture, and EXIF and XMP once more, with thumbnails of their own.
+const LEFT_OUT: [u16; 5] = [0x0409, 0x040c, 0x0422, 0x0423, 0x0424];
 
-/// Appends the resources without thumbnails.
+/// Appends the resources without pictures of the unmarked one.
 pub fn keep(resources: &[u8], out: &mut Vec<u8>) {
     each(resources, |id, name, data| {
-        if !THUMBNAILS.contains(&id) {
+        if id == IPTC {
+            write(id, name, &without_previews(data), out);
+        } else if !LEFT_OUT.contains(&id) && !preview::within(data) {
             write(id, name, data, out);
         }
     });
@@ -68,24 +72,46 @@ fn write(id: u16, name: &[u8], data: &[u8], out: &mut Vec<u8>) {
 
 /// The datasets of IIM that are kept. The coded character set comes along, since without it the
 /// others are read wrongly, but not alone.
-fn rights(mut rest: &[u8]) -> Vec<u8> {
+fn rights(iim: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut any = false;
-    // Lengths of 32 KB and more have a form of their own that no name needs.
-    while let &[0x1c, record, set, high @ 0..=0x7f, low, ref after @ ..] = rest {
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let Some((data, following)) = after.split_at_checked(length) else {
-            break;
-        };
-        let kept = matches!((record, set), (2, 80 | 85 | 110 | 115 | 116));
-        if kept || (record, set) == (1, 90) {
+    for (number, whole) in datasets(iim) {
+        let kept = matches!(number, (2, 80 | 85 | 110 | 115 | 116));
+        if kept || number == (1, 90) {
             any |= kept;
-            out.extend([0x1c, record, set, high, low]);
-            out.extend(data);
+            out.extend(whole);
         }
-        rest = following;
     }
     if any { out } else { Vec::new() }
+}
+
+/// IIM without its object preview (2:200 to 202) and the records of the object itself (7 to 9).
+fn without_previews(iim: &[u8]) -> Vec<u8> {
+    let kept = datasets(iim).filter(|(number, whole)| {
+        !matches!(number, (2, 200..=202) | (7..=9, _)) && !preview::within(whole)
+    });
+    kept.flat_map(|(_, whole)| whole).copied().collect()
+}
+
+/// Record and number of each dataset, and its bytes as a whole.
+fn datasets(mut rest: &[u8]) -> impl Iterator<Item = ((u8, u8), &[u8])> {
+    std::iter::from_fn(move || {
+        let &[0x1c, record, set, high, low, ref after @ ..] = rest else {
+            return None;
+        };
+        let short = usize::from(u16::from_be_bytes([high & 0x7f, low]));
+        // From 32 KB on the length's own length stands there.
+        let (head, length) = if high < 0x80 {
+            (5, short)
+        } else {
+            let digits = after.get(..short).filter(|digits| digits.len() <= 4)?;
+            let fold = |length: usize, digit: &u8| length << 8 | usize::from(*digit);
+            (5 + short, digits.iter().fold(0, fold))
+        };
+        let (whole, following) = rest.split_at_checked(head.checked_add(length)?)?;
+        rest = following;
+        Some(((record, set), whole))
+    })
 }
 
 #[cfg(test)]
@@ -120,6 +146,20 @@ mod tests {
         out.clear();
         keep(&whole(), &mut out);
         assert_eq!(out, whole()[resource(0x040c, b"THUMB").len()..]);
+    }
+
+    #[test]
+    fn previews_do_not_stay() {
+        let picture = super::super::super::tests::jpeg(16, 16, turbojpeg::Subsamp::Gray);
+        // A preview of more than 32 KB, whose length takes four bytes.
+        let mut iim = b"\x1c\x02\x05\0\x04Rome\x1c\x02\xca\x80\x04\0\0\x90\0".to_vec();
+        iim.resize(iim.len() + 0x9000, b'P');
+        iim.extend(b"\x1c\x08\x0a\0\x04DATA\x1c\x02\x50\0\x03Ann");
+        let mut out = Vec::new();
+        let plug_in = [resource(0x0fa0, &picture), resource(0x0422, b"EXIF")].concat();
+        keep(&[plug_in, resource(IPTC, &iim)].concat(), &mut out);
+        let expected = resource(IPTC, b"\x1c\x02\x05\0\x04Rome\x1c\x02\x50\0\x03Ann");
+        assert_eq!(out, expected);
     }
 
     #[test]

@@ -1,14 +1,9 @@
-//! XMP packets: what is kept of them.
-//!
-//! A filtered packet is written anew from the parsed one, with a fixed list of properties: cutting
-//! pieces out of the text would depend on its prefixes. A packet that is kept whole is mended in
-//! its text instead, because everything unknown must stay as it is.
+//! XMP that is cut down to authorship: written anew from the parsed packet, with a fixed list of
+//! properties, since cutting pieces out of the text would depend on its prefixes.
 
-use std::ops::Range;
+use roxmltree::Node;
 
-use roxmltree::{Document, Node};
-
-const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+use super::packet::{RDF, escaped, parse, text};
 
 /// Namespaces of what is written, with the prefix that everyone uses for them. XML's own comes
 /// declared.
@@ -25,18 +20,11 @@ const NAMESPACES: [(&str, &str); 7] = [
 /// Elements within a property: far more than any needs, little enough for every stack.
 const DEPTH: u8 = 12;
 
-/// Bytes of a packet that is looked into.
-pub const LONGEST: usize = 1 << 20;
-
-/// Open angle brackets per packet; keeps the parser's stack and tables small for hostile ones.
-const ELEMENTS: usize = 20_000;
-
 /// Appends a packet with the creator, the rights, the credit and the licence of this one; nothing
 /// where there are none or it makes no sense.
 pub fn keep_rights(packet: &[u8], out: &mut Vec<u8>) {
-    let Some(document) = parse(packet) else {
-        return;
-    };
+    let Some(text) = text(packet) else { return };
+    let Some(document) = parse(&text) else { return };
     let mut kept = String::new();
     let descriptions = document
         .descendants()
@@ -78,45 +66,6 @@ pub fn keep_rights(packet: &[u8], out: &mut Vec<u8>) {
     out.extend(b"><rdf:Description rdf:about=\"\">");
     out.extend(kept.as_bytes());
     out.extend(b"</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>");
-}
-
-/// Appends the packet with the orientation reset and without Adobe's thumbnails of the unmarked
-/// picture.
-pub fn keep(packet: &[u8], out: &mut Vec<u8>) {
-    let from = out.len();
-    out.extend_from_slice(packet);
-    for opening in [
-        &b"tiff:Orientation=\""[..],
-        b"tiff:Orientation='",
-        b"<tiff:Orientation>",
-    ] {
-        let mut start = from;
-        while let Some(found) = memchr::memmem::find(&out[start..], opening) {
-            start += found + opening.len();
-            if let Some(digit @ b'1'..=b'8') = out.get_mut(start) {
-                *digit = b'1';
-            }
-        }
-    }
-    while let Some(range) = thumbnails(&out[from..]) {
-        out.drain(from + range.start..from + range.end);
-    }
-}
-
-fn thumbnails(packet: &[u8]) -> Option<Range<usize>> {
-    let closing = b"</xmp:Thumbnails>";
-    let start = memchr::memmem::find(packet, b"<xmp:Thumbnails")?;
-    let length = memchr::memmem::find(&packet[start..], closing)?;
-    Some(start..start + length + closing.len())
-}
-
-fn parse(packet: &[u8]) -> Option<Document<'_>> {
-    if packet.len() > LONGEST || memchr::memchr_iter(b'<', packet).count() > ELEMENTS {
-        return None;
-    }
-    let text = std::str::from_utf8(packet).ok()?;
-    // Without a document type, which is the default, entities cannot multiply.
-    Document::parse(text.trim_matches(['\0', '\u{feff}', ' ', '\n', '\r', '\t'])).ok()
 }
 
 fn is_right(prefix: &str, name: &str) -> bool {
@@ -166,13 +115,6 @@ fn write(element: Node<'_, '_>, depth: u8, out: &mut String) {
     out.extend(["</", prefix_, ":", tag.name(), ">"]);
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,15 +155,6 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_packet_is_upright_and_without_thumbnails() {
-        let mut out = b"before".to_vec();
-        keep(PACKET.as_bytes(), &mut out);
-        let out = String::from_utf8(out).unwrap();
-        assert!(out.contains("tiff:Orientation=\"1\"") && out.contains("41,54N"));
-        assert!(!out.contains("iVBOR"), "{out}");
-    }
-
-    #[test]
     fn hostile_packets_are_dropped() {
         let deep = "<a>".repeat(19_000) + &"</a>".repeat(1000);
         let entities = "<!DOCTYPE a [<!ENTITY b \"bbbb\">]><a>&b;</a>";
@@ -232,7 +165,6 @@ mod tests {
         assert_eq!(filtered(deep.as_bytes()), "");
         for end in (0..PACKET.len()).filter(|end| PACKET.is_char_boundary(*end)) {
             filtered(&PACKET.as_bytes()[..end]);
-            keep(&PACKET.as_bytes()[..end], &mut Vec::new());
         }
     }
 }
