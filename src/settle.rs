@@ -5,6 +5,9 @@
 //! only tells an operator about a writer that never ends. A file leaves by [`Settle::pop_due`] and
 //! comes back, with its [`History`], through one of the methods that say why it must wait.
 
+mod retries;
+mod room;
+
 use std::{
     collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
@@ -12,7 +15,7 @@ use std::{
 
 use crate::{
     arrival::{FileKey, FolderId, Hint, History, Stamp},
-    retry::{Backoff, NextTry, REMIND_AFTER},
+    retry::Backoff,
 };
 
 /// How long an incomplete picture may stay unchanged before it has failed.
@@ -42,10 +45,6 @@ const ENDLESS: Duration = Duration::from_secs(600);
 /// Files that are kept in mind at most, at about 300 bytes each: the folders themselves
 /// remember the rest.
 const KEPT_IN_MIND: usize = 100_000;
-/// A folder that was full takes files up again when it has less than this part of what it may have,
-/// so that the scan that finds them is worth its while.
-const ROOM_PART: usize = 4;
-
 #[derive(Debug)]
 struct Pending {
     history: History,
@@ -240,147 +239,6 @@ impl Settle {
         Verdict::Again(wait)
     }
 
-    /// What comes after a failure that may pass. The operator is told, `told` being zero, at first
-    /// and then once an hour.
-    #[must_use]
-    pub fn next_try(&self, history: History, now: Instant) -> NextTry {
-        let wait = self.waits.retry.wait(history.retries);
-        let told = history.told.map(|told| now.saturating_duration_since(told));
-        NextTry {
-            tries: history.retries.saturating_add(1),
-            wait,
-            told: told.filter(|ago| *ago < REMIND_AFTER).unwrap_or_default(),
-        }
-    }
-
-    /// Something failed that may pass. Returns the wait until the next try, and whether the
-    /// operator is to be told.
-    pub fn retry(&mut self, file: FileKey, history: History, now: Instant) -> (Duration, bool) {
-        let next = self.next_try(history, now);
-        self.wait_for(file, history, next, now);
-        (next.wait, next.told.is_zero())
-    }
-
-    /// Goes on with the schedule that an earlier process left. A wait longer than any that this one
-    /// would set comes from a clock that was set back, and is cut.
-    pub fn resume(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
-        let wait = next.wait.min(self.waits.retry.max);
-        self.wait_for(file, history, NextTry { wait, ..next }, now);
-    }
-
-    /// Puts every file that waits after a failure up for another look, in which the ledger tells
-    /// whether it is to wait any longer.
-    pub fn look_again(&mut self, now: Instant) {
-        let waiting = self.pending.iter();
-        let waiting: Vec<(FileKey, History)> = waiting
-            .filter(|(_, entry)| entry.history.retries > 0)
-            .map(|(file, entry)| (file.clone(), entry.history))
-            .collect();
-        for (file, history) in waiting {
-            let history = History {
-                retries: 0,
-                ..history
-            };
-            self.arm(file, history, now, true);
-        }
-    }
-
-    fn wait_for(&mut self, file: FileKey, history: History, next: NextTry, now: Instant) {
-        self.arm(file, history.scheduled(next, now), now + next.wait, true);
-    }
-
-    /// Makes the file of a folder due that would be tried next after a failure.
-    pub fn hasten_one(&mut self, folder: FolderId, now: Instant) {
-        let waiting = self.after_failures(folder);
-        if let Some(file) = waiting
-            .min_by_key(|(_, entry)| entry.due)
-            .map(|(file, _)| file.clone())
-        {
-            self.hasten(file, now);
-        }
-    }
-
-    /// Makes all files of a folder due that wait for another try after a failure.
-    pub fn hasten_all(&mut self, folder: FolderId, now: Instant) {
-        let waiting: Vec<FileKey> = self
-            .after_failures(folder)
-            .map(|(file, _)| file.clone())
-            .collect();
-        for file in waiting {
-            self.hasten(file, now);
-        }
-    }
-
-    fn after_failures(&self, folder: FolderId) -> impl Iterator<Item = (&FileKey, &Pending)> {
-        self.pending.iter().filter(move |(file, entry)| {
-            file.folder == folder && entry.waits && entry.history.retries > 0
-        })
-    }
-
-    fn hasten(&mut self, file: FileKey, now: Instant) {
-        if let Some(entry) = self.pending.get(&file) {
-            let history = entry.history;
-            self.arm(file, history, now, true);
-        }
-    }
-
-    /// Forgets the files of folders that are no longer configured.
-    pub fn retain_folders(&mut self, keep: impl Fn(FolderId) -> bool) {
-        self.pending.retain(|file, _| keep(file.folder));
-        self.deadlines.retain(|(_, file)| keep(file.folder));
-        self.fresh = self.pending.values().filter(|entry| !entry.waits).count();
-        self.counts.retain(|folder, _| keep(*folder));
-    }
-
-    /// Whether a file is waiting already.
-    #[must_use]
-    pub fn contains(&self, file: &FileKey) -> bool {
-        self.pending.contains_key(file)
-    }
-
-    /// Files of a folder that wait for anything.
-    #[must_use]
-    pub fn len_of(&self, folder: FolderId) -> usize {
-        self.counts.get(&folder).copied().unwrap_or(0)
-    }
-
-    /// Whether there is no room for one more file of a folder. A folder gets as much as it leaves
-    /// free, half of all if it is alone, so that one whose pictures cannot get out does not keep
-    /// the others waiting.
-    #[must_use]
-    pub fn is_full_for(&self, folder: FolderId) -> bool {
-        self.len_of(folder) >= self.most.saturating_sub(self.len())
-    }
-
-    /// Whether there is room for many files of a folder.
-    #[must_use]
-    pub fn has_much_room_for(&self, folder: FolderId) -> bool {
-        self.len_of(folder) < self.most.saturating_sub(self.len()) / ROOM_PART
-    }
-
-    /// Whether there is no room for anything.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.len() >= self.most
-    }
-
-    /// Files that wait for anything.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.pending.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-
-    /// Files that have not been tried yet since they last changed.
-    #[must_use]
-    pub fn fresh(&self) -> usize {
-        self.fresh
-    }
-
     fn arm_changing(
         &mut self,
         file: FileKey,
@@ -423,6 +281,7 @@ mod tests {
     use std::{path::Path, sync::Arc};
 
     use super::*;
+    use crate::retry::NextTry;
 
     const WAITS: Waits = Waits {
         settle: Duration::from_secs(2),
