@@ -51,6 +51,9 @@ mod engines;
 // the one reader of JPEG markers
 mod markers;
 
+// JPEGs without what libjpeg warns of for nothing
+mod mend;
+
 // colour profiles as bytes
 mod profile;
 

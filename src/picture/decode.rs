@@ -10,11 +10,12 @@ use super::colour::{Colour, PngColour};
 use super::engines::Engines;
 use super::geometry::Geometry;
 use super::head::{self, Coding, JpegCoding, LONGEST_PROFILE};
+use super::mend;
 use super::pixels::Pixels;
 use super::planes::Sampling;
 use super::probe::{self, Probe};
 use super::samples::Samples;
-use super::turbo::{Decompressor, Space, Warning};
+use super::turbo::{AtWarning, Decompressor, Says, Space, Warning, says};
 
 /// The smallest scale, in eighths, that leaves a picture of `height` at least `output` high.
 ///
@@ -111,6 +112,33 @@ pub fn jpeg(
     colour: &mut Colour,
     samples: &mut Samples,
 ) -> Result<Warning, String> {
+    let mut decode = |bytes: &[u8], at_warning| {
+        decoded(
+            bytes, source, geometry, at_warning, engines, colour, samples,
+        )
+    };
+    let Some(text) = decode(bytes, AtWarning::Stop)? else {
+        return Ok(None);
+    };
+    if says(&text) == Says::Damage {
+        return decode(bytes, AtWarning::GoOn);
+    }
+    // libjpeg tells of its first warning only: what else there is shows without that one's cause.
+    let mended = mend::mended(bytes)?;
+    let warning = decode(&mended, AtWarning::GoOn)?;
+    Ok(warning.filter(|text| !mend::says_nothing(text, &mended)))
+}
+
+/// Decodes once. The warning is the first that libjpeg had.
+fn decoded(
+    bytes: &[u8],
+    source: &Probe,
+    geometry: &Geometry,
+    at_warning: AtWarning,
+    engines: &mut Engines,
+    colour: &mut Colour,
+    samples: &mut Samples,
+) -> Result<Warning, String> {
     let Engines {
         decompressor,
         compressor,
@@ -140,9 +168,12 @@ pub fn jpeg(
     let eighths = eighths(geometry.source_height, geometry.height);
     let (planes, packed) = (&mut samples.planes.front, &mut samples.packed);
     if planar && !header.lossless {
-        return decompressor.planes(bytes, eighths, planes);
+        return decompressor.planes(bytes, eighths, at_warning, planes);
     }
-    let (width, height, warning) = decompressor.packed(bytes, eighths, packed)?;
+    let (width, height, warning) = decompressor.packed(bytes, eighths, at_warning, packed)?;
+    if warning.is_some() && at_warning == AtWarning::Stop {
+        return Ok(warning);
+    }
     if header.space == Space::Cmyk && !colour.made.cmyk(&colour.icc, packed) {
         cmyk_to_rgb(packed);
     }

@@ -20,6 +20,7 @@ pub const APP0: u8 = 0xe0;
 pub const APP1: u8 = 0xe1;
 pub const APP2: u8 = 0xe2;
 pub const APP13: u8 = 0xed;
+pub const APP14: u8 = 0xee;
 
 const TEM: u8 = 0x01;
 const RST0: u8 = 0xd0;
@@ -162,10 +163,17 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Bytes that have been walked over.
+    pub fn position(&self) -> usize {
+        usize::try_from(self.source.position()).unwrap_or(usize::MAX)
+    }
+
     /// All that has not been walked over.
     pub fn rest(&self) -> &'a [u8] {
-        let at = usize::try_from(self.source.position()).unwrap_or(usize::MAX);
-        self.source.get_ref().get(at..).unwrap_or_default()
+        self.source
+            .get_ref()
+            .get(self.position()..)
+            .unwrap_or_default()
     }
 
     fn pass(&mut self, bytes: usize) {

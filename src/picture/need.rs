@@ -33,7 +33,12 @@ pub fn need(
 fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     // The profile is copied into the codecs.
     let profile = times(head.profile, 3);
-    let fixed = sum([BASE, length, metadata::need(head, length), profile]);
+    // What is decoded once more without harmless warnings is a copy of the file.
+    let again = match head.coding {
+        Coding::Png(_) => 0,
+        Coding::Jpeg(_) => length,
+    };
+    let fixed = sum([BASE, length, again, metadata::need(head, length), profile]);
     // A PNG may say which way up it is behind its samples.
     let orientations: &[u8] = match head.coding {
         Coding::Png(_) => &[1, 6],

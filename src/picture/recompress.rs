@@ -7,6 +7,7 @@
 use super::engines::Engines;
 use super::planes::Planes;
 use super::samples::Pair;
+use super::turbo::AtWarning;
 
 /// Reduces planes of a picture of `size` to a quality of 1..=100.
 pub fn run(
@@ -22,7 +23,7 @@ pub fn run(
         ..
     } = engines;
     let length = compressor.jpeg(&planes.front, size, quality, &[], 0, jpeg)?;
-    decompressor.planes(&jpeg[..length], 8, &mut planes.back)?;
+    decompressor.planes(&jpeg[..length], 8, AtWarning::GoOn, &mut planes.back)?;
     planes.flip();
     Ok(())
 }

@@ -12,13 +12,15 @@
 
 mod handle;
 mod layout;
+mod warnings;
 
 mod compress;
 mod decompress;
 
 pub use compress::Compressor;
-pub use decompress::{Decompressor, Space};
+pub use decompress::{AtWarning, Decompressor, Space};
 pub use handle::Warning;
+pub use warnings::{Says, says};
 
 /// The longest side that libjpeg-turbo writes.
 pub const JPEG_SIDE: u32 = 65_500;

@@ -104,6 +104,19 @@ fn what_was_only_given_up_on_stays() {
     assert_eq!(sandbox.names("in"), ["damaged.jpg", "open.jpg"]);
 }
 
+/// Samsung's front cameras write scan parameters of zeros, and libjpeg warns of them.
+#[test]
+fn a_picture_whose_decoder_warns_of_nothing_is_published_at_once_and_leaves() {
+    let sandbox = Sandbox::with(&folder("after: delete"));
+    let mut bytes = jpeg(640, 480, 1);
+    let scan = memchr::memmem::find(&bytes, b"\xff\xda").unwrap();
+    bytes[scan + 11..scan + 14].fill(0);
+    sandbox.write("in/a.jpg", &bytes);
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("in"), [""; 0]);
+    assert!(!sandbox.log().contains("WARN"), "{}", sandbox.tail());
+}
+
 #[cfg(unix)]
 #[test]
 fn what_was_done_before_stays_and_what_comes_then_leaves() {

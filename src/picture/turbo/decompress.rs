@@ -35,6 +35,14 @@ pub enum Space {
     Cmyk,
 }
 
+/// What a decoder does at its first warning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtWarning {
+    /// It returns the warning at once; the samples are worth nothing.
+    Stop,
+    GoOn,
+}
+
 /// JPEG bytes → planes or packed pixels.
 #[derive(Debug)]
 pub struct Decompressor(Handle);
@@ -92,9 +100,11 @@ impl Decompressor {
         &mut self,
         jpeg: &[u8],
         eighths: u32,
+        at_warning: AtWarning,
         out: &mut Planes,
     ) -> Result<Warning, String> {
         let header = self.header(jpeg)?;
+        self.set_at_warning(at_warning)?;
         let sampling = header
             .sampling
             .ok_or("chroma sampling has no planar form")?;
@@ -133,9 +143,11 @@ impl Decompressor {
         &mut self,
         jpeg: &[u8],
         eighths: u32,
+        at_warning: AtWarning,
         out: &mut Vec<u8>,
     ) -> Result<(u32, u32, Warning), String> {
         let header = self.header(jpeg)?;
+        self.set_at_warning(at_warning)?;
         let (width, height) = self.scale(&header, eighths)?;
         let (format, channels) = match header.space {
             Space::Cmyk => (raw::TJPF_TJPF_CMYK, 4),
@@ -166,6 +178,8 @@ impl Decompressor {
         height: u32,
         out: &mut [u8],
     ) -> Result<(), String> {
+        // It warns of what the picture before left in the instance.
+        self.set_at_warning(AtWarning::GoOn)?;
         self.0
             .set(raw::TJPARAM_TJPARAM_SUBSAMP, to_subsamp(planes.sampling))?;
         let planes = sources(planes, width, height)?;
@@ -186,6 +200,12 @@ impl Decompressor {
             )
         };
         self.0.verdict(code).map(|_| ())
+    }
+
+    /// A header is read to its end all the same, so this comes behind that.
+    fn set_at_warning(&mut self, at_warning: AtWarning) -> Result<(), String> {
+        let stop = c_int::from(at_warning == AtWarning::Stop);
+        self.0.set(raw::TJPARAM_TJPARAM_STOPONWARNING, stop)
     }
 
     /// Sets the scale and returns the scaled size.
