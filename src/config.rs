@@ -587,7 +587,7 @@ status: {listen: here}
                 ":7: watermark.quality: must be 1..100, found 130",
                 ":8: watermark.quality: duplicate key",
                 ":9: watermark.output_quality: must be a whole number 1..100, found \"high\"",
-                ":10: watermark.chroma: must be 420 or 444, found 422",
+                ":10: watermark.chroma: must be auto, 420 or 444, found 422",
                 ":11: watermark.upscale: must be true or false, found \"yes\"",
                 ":12: watermark.position: must be top-left, top, top-right, left, center, right, \
              bottom-left, bottom, bottom-right or tile, found \"middle\"",

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::{
     layout::Site,
     model::{Folder, Source, Watch},
-    recipe::{self, Marks},
+    recipe::{self, Form, Marks},
     section::{Findings, Section},
     tree::{Node, Value},
     value,
@@ -25,11 +25,12 @@ pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site
     let mut watermark = top.section("watermark");
     let old_input = watermark.get("input_folder", value::path);
     let old_form = watermark.node("input_folder").is_some();
+    let form = if old_form { Form::Python } else { Form::List };
     let list = top.node("folders");
 
     let mut sites = Vec::new();
     // Read for itself too: a key may be wrong though every folder overrides it.
-    recipe::read(&mut watermark, &mut marks, max_pixels);
+    recipe::read(&mut watermark, &mut marks, max_pixels, form);
     match list {
         Some(_) if old_form => findings.add(
             &watermark.place_of("input_folder"),
@@ -96,7 +97,7 @@ fn read_one(
     let on_failure = source("on_failure", &mut section, marks.base);
 
     let mut own = section.section("watermark").over(watermark);
-    let recipe = recipe::read(&mut own, marks, max_pixels);
+    let recipe = recipe::read(&mut own, marks, max_pixels, Form::List);
     recipe::require_mark(&mut own);
     own.finish();
 
@@ -138,7 +139,7 @@ fn read_old(
     marks: &mut Marks<'_>,
     max_pixels: Option<u64>,
 ) -> Site {
-    let recipe = recipe::read(watermark, marks, max_pixels);
+    let recipe = recipe::read(watermark, marks, max_pixels, Form::Python);
     recipe::require_mark(watermark);
     let input = value::below(marks.base, input);
     let at = watermark.place_of("input_folder");

@@ -50,15 +50,39 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
         output_height: 1080,
         quality: 30,
         output_quality: 100,
-        chroma: Chroma::Half,
+        chroma: Chroma::Full,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,
     }
 }
 
+/// In which form the folders are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The Python tool's: results are as its were.
+    Python,
+    List,
+}
+
+/// From this quality on half the colour resolution is the worst loss: red letters fray.
+const FULL_CHROMA_FROM: u8 = 95;
+
+/// What `chroma: auto` means.
+fn auto_chroma(form: Form, output_quality: u8) -> Chroma {
+    match form {
+        Form::List if output_quality >= FULL_CHROMA_FROM => Chroma::Full,
+        Form::List | Form::Python => Chroma::Half,
+    }
+}
+
 /// Takes the keys of a recipe from `section`.
-pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option<u64>) -> Recipe {
+pub fn read(
+    section: &mut Section<'_>,
+    marks: &mut Marks<'_>,
+    max_pixels: Option<u64>,
+    form: Form,
+) -> Recipe {
     // Read even if there is a list of marks, whose defaults these keys are.
     let mut recipe = default_recipe(mark(section, marks));
     for placed in &mut recipe.marks {
@@ -78,7 +102,8 @@ pub fn read(section: &mut Section<'_>, marks: &mut Marks<'_>, max_pixels: Option
         &mut recipe.output_quality,
         value::whole(1..=100),
     );
-    section.set("chroma", &mut recipe.chroma, chroma);
+    let chroma = section.get("chroma", chroma).flatten();
+    recipe.chroma = chroma.unwrap_or_else(|| auto_chroma(form, recipe.output_quality));
     section.set("upscale", &mut recipe.upscale, value::switch);
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
     section.set("metadata", &mut recipe.metadata, metadata);
@@ -189,12 +214,17 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
-fn chroma(value: &Value) -> Result<Chroma, String> {
+fn chroma(value: &Value) -> Result<Option<Chroma>, String> {
+    let words = [
+        ("auto", None),
+        ("420", Some(Chroma::Half)),
+        ("444", Some(Chroma::Full)),
+    ];
     match value {
         // The quotes are easily forgotten, and nothing else can be meant.
-        Value::Whole(420) => Ok(Chroma::Half),
-        Value::Whole(444) => Ok(Chroma::Full),
-        other => value::choice(&[("420", Chroma::Half), ("444", Chroma::Full)])(other),
+        Value::Whole(420) => Ok(Some(Chroma::Half)),
+        Value::Whole(444) => Ok(Some(Chroma::Full)),
+        other => value::choice(&words)(other),
     }
 }
 
@@ -241,4 +271,26 @@ fn metadata(value: &Value) -> Result<Metadata, String> {
         ("copyright", Metadata::Copyright),
         ("strip", Metadata::Strip),
     ])(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_full_where_half_would_show() {
+        for (form, output_quality, expected) in [
+            (Form::List, 100, Chroma::Full),
+            (Form::List, 95, Chroma::Full),
+            (Form::List, 94, Chroma::Half),
+            (Form::List, 1, Chroma::Half),
+            (Form::Python, 100, Chroma::Half),
+        ] {
+            assert_eq!(
+                auto_chroma(form, output_quality),
+                expected,
+                "{output_quality}"
+            );
+        }
+    }
 }

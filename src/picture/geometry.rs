@@ -82,33 +82,27 @@ impl<'a> Task<'a> {
 
 fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, PictureError> {
     let (source_width, source_height) = upright(source, recipe.max_pixels)?;
-    let height = if recipe.upscale {
-        recipe.output_height
-    } else {
-        recipe.output_height.min(source_height)
-    };
-    let (doubled, divisor) = (
-        u64::from(source_width) * u64::from(height) * 2,
-        u64::from(source_height) * 2,
-    );
-    // The nearest width, halves upwards.
-    let width = ((doubled + u64::from(source_height)) / divisor).max(1);
     let limit = if wanted == Format::Jpeg {
         JPEG_SIDE
     } else {
         i32::MAX.unsigned_abs()
     };
-    let refuse = |cause: String| Err(bad(Step::Resize)(cause));
-    if width > u64::from(limit) || height > limit {
-        return refuse(format!(
+    let width_of = |height: u32| width_of((source_width, source_height), height);
+    let fits = |height: u32| {
+        let width = width_of(height);
+        width.max(height.into()) <= limit.into() && width * u64::from(height) <= recipe.max_pixels
+    };
+    let least = recipe.output_height.min(source_height);
+    let height = if recipe.upscale {
+        highest(least, recipe.output_height, fits)
+    } else {
+        least
+    };
+    let width = width_of(height);
+    if !fits(height) {
+        return Err(bad(Step::Resize)(format!(
             "the output would be {width}×{height}, its sides can be {limit} at most"
-        ));
-    }
-    if width * u64::from(height) > recipe.max_pixels {
-        return refuse(format!(
-            "the output would be {width}×{height}, above max_pixels {}",
-            recipe.max_pixels
-        ));
+        )));
     }
     let width = u32::try_from(width).unwrap_or(limit);
     Ok(Geometry {
@@ -117,6 +111,27 @@ fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, Pic
         height,
         marked: recipe.marks.iter().any(|mark| gets(mark, (width, height))),
     })
+}
+
+/// The width that keeps the aspect ratio: the nearest, halves upwards, and at least 1.
+fn width_of((source_width, source_height): (u32, u32), height: u32) -> u64 {
+    let doubled = u64::from(source_width) * u64::from(height) * 2;
+    let divisor = (u64::from(source_height) * 2).max(1);
+    ((doubled + u64::from(source_height)) / divisor).max(1)
+}
+
+/// The highest number from `least` to `most` that fits, where all up to it do; `least` if none does.
+fn highest(least: u32, most: u32, fits: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (least, most);
+    while low < high {
+        let middle = high - (high - low) / 2;
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
 }
 
 /// The way of a picture that keeps its size and gets no mark.
@@ -232,16 +247,33 @@ mod tests {
                 "60000×60000 pixels are above max_pixels 100000000",
             ),
             (0, 5, Step::Decode, "no picture size"),
-            (65_000, 1000, Step::Resize, "70200×1080"),
-            (65_000, 1, Step::Resize, "65500 at most"),
         ] {
             let error = plan(&source(width, height, 1), Format::Jpeg, &recipe()).unwrap_err();
             assert_eq!(error.step(), step);
             assert!(error.to_string().contains(part), "{error}");
         }
-        assert!(plan(&source(65_000, 1000, 1), Format::Png, &recipe()).is_ok());
-        let error = plan(&source(30_000, 100, 1), Format::Png, &recipe()).unwrap_err();
-        assert!(error.to_string().contains("above max_pixels"), "{error}");
+    }
+
+    #[test]
+    fn pictures_are_enlarged_as_far_as_it_goes() {
+        for (format, size, expected) in [
+            (Format::Jpeg, (3000, 40), (65_475, 873)),
+            (Format::Jpeg, (65_000, 1000), (65_455, 1007)),
+            (Format::Jpeg, (65_000, 1), (65_000, 1)),
+            (Format::Png, (65_000, 1000), (70_200, 1080)),
+            // By max_pixels.
+            (Format::Png, (30_000, 100), (173_100, 577)),
+            (Format::Jpeg, (12_500, 8000), (1688, 1080)),
+        ] {
+            let geometry = plan(&source(size.0, size.1, 1), format, &recipe()).unwrap();
+            assert_eq!((geometry.width, geometry.height), expected, "{size:?}");
+        }
+        let few = Recipe {
+            max_pixels: 10_000,
+            ..recipe()
+        };
+        let geometry = plan(&source(100, 100, 1), Format::Jpeg, &few).unwrap();
+        assert_eq!((geometry.width, geometry.height), (100, 100));
     }
 
     #[test]
