@@ -8,7 +8,7 @@
 mod block;
 mod keep;
 
-use block::{ASCII, BYTE, Block, ORIENTATION, RATIONAL, SHORT};
+use block::{ASCII, BYTE, Block, EXIF_DIRECTORY, LONG, ORIENTATION, RATIONAL, SHORT, UNDEFINED};
 
 pub use keep::mend;
 
@@ -17,13 +17,18 @@ const Y_RESOLUTION: u16 = 0x011b;
 const RESOLUTION_UNIT: u16 = 0x0128;
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
+const EXIF_VERSION: u16 = 0x9000;
+const TAKEN: u16 = 0x9003;
+const TAKEN_OFFSET: u16 = 0x9011;
+const TAKEN_FRACTION: u16 = 0x9291;
+const OWNER: u16 = 0xa430;
 /// Windows' own, in UTF-16.
 const XP_AUTHOR: u16 = 0x9c9d;
 
 /// Bytes of a value that is written: more than any name, far less than a segment holds.
 const LONGEST: usize = 8 << 10;
 
-/// Who made a picture and whose it is, with the resolution; borrowed from where it was found.
+/// Who made a picture, when, and whose it is, with the resolution; borrowed from where it was found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rights<'a> {
     /// ASCII by the standard, UTF-8 in practice; without the NUL at the end.
@@ -32,6 +37,14 @@ pub struct Rights<'a> {
     /// UTF-16.
     pub xp_author: &'a [u8],
     pub resolution: Option<Resolution>,
+    /// Of the camera.
+    pub owner: &'a [u8],
+    /// When the picture was taken, "2024:05:01 12:00:00", local time.
+    pub taken: &'a [u8],
+    /// From UTC, "+02:00".
+    pub offset: &'a [u8],
+    /// Digits behind the second.
+    pub fraction: &'a [u8],
 }
 
 /// Pixels per unit as fractions.
@@ -60,22 +73,40 @@ pub fn rights(tiff: &[u8]) -> Rights<'_> {
     else {
         return Rights::default();
     };
-    let text = |tag| {
-        let found = block
-            .find(first, tag)
-            .and_then(|entry| tiff.get(block.value(&entry)?));
-        let text = found.unwrap_or_default();
-        let end = if tag == XP_AUTHOR {
-            text.len()
-        } else {
-            // Cameras fill their fields with NULs or blanks; "photographer NUL editor" is allowed.
-            let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
-            text.len() - text.iter().rev().take_while(|byte| blank(byte)).count()
-        };
-        &text[..end.min(LONGEST)]
+    let inner = block.find(first, EXIF_DIRECTORY);
+    let inner = inner.and_then(|entry| block.number(&entry));
+    let of_exif = |tag| inner.map_or(&[][..], |inner| text(block, inner, tag));
+    Rights {
+        artist: text(block, first, ARTIST),
+        copyright: text(block, first, COPYRIGHT),
+        xp_author: text(block, first, XP_AUTHOR),
+        resolution: resolution(block, first),
+        owner: of_exif(OWNER),
+        taken: of_exif(TAKEN),
+        offset: of_exif(TAKEN_OFFSET),
+        fraction: of_exif(TAKEN_FRACTION),
+    }
+}
+
+/// A text without the blanks at its end; empty where there is none.
+fn text(block: Block<'_>, directory: usize, tag: u16) -> &[u8] {
+    let found = block
+        .find(directory, tag)
+        .and_then(|entry| block.bytes.get(block.value(&entry)?));
+    let text = found.unwrap_or_default();
+    let end = if tag == XP_AUTHOR {
+        text.len()
+    } else {
+        // Cameras fill their fields with NULs or blanks; "photographer NUL editor" is allowed.
+        let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        text.len() - text.iter().rev().take_while(|byte| blank(byte)).count()
     };
+    &text[..end.min(LONGEST)]
+}
+
+fn resolution(block: Block<'_>, directory: usize) -> Option<Resolution> {
     let fraction = |tag| {
-        let entry = block.find(first, tag)?;
+        let entry = block.find(directory, tag)?;
         let range = block.value(&entry).filter(|_| entry.kind == RATIONAL)?;
         let (above, below) = (
             block.long(range.start)?,
@@ -85,21 +116,18 @@ pub fn rights(tiff: &[u8]) -> Rights<'_> {
             .filter(|(above, below)| *above > 0 && *below > 0)
     };
     let unit = block
-        .find(first, RESOLUTION_UNIT)
+        .find(directory, RESOLUTION_UNIT)
         .and_then(|entry| block.number(&entry))
         .and_then(|unit| u16::try_from(unit).ok())
         .unwrap_or(2);
-    let resolution = fraction(X_RESOLUTION)
+    fraction(X_RESOLUTION)
         .zip(fraction(Y_RESOLUTION))
         .map(|(x, y)| Resolution { x, y, unit })
-        .filter(|_| unit == 2 || unit == 3);
-    Rights {
-        artist: text(ARTIST),
-        copyright: text(COPYRIGHT),
-        xp_author: text(XP_AUTHOR),
-        resolution,
-    }
+        .filter(|_| unit == 2 || unit == 3)
 }
+
+/// Tag, type, count and bytes of a value that is written.
+type Value = (u16, u16, u32, Vec<u8>);
 
 /// Appends a block with nothing but the rights; nothing at all where there are none.
 pub fn write(rights: &Rights<'_>, out: &mut Vec<u8>) {
@@ -107,36 +135,75 @@ pub fn write(rights: &Rights<'_>, out: &mut Vec<u8>) {
         return;
     }
     let fraction = |(above, below): (u32, u32)| [above.to_le_bytes(), below.to_le_bytes()].concat();
-    let terminated = |text: &[u8]| {
-        let mut text = text[..text.len().min(LONGEST)].to_vec();
-        if !text.is_empty() {
-            text.push(0);
-        }
-        text
-    };
-    let mut values: Vec<(u16, u16, u32, Vec<u8>)> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
     if let Some(resolution) = rights.resolution {
         values.push((X_RESOLUTION, RATIONAL, 1, fraction(resolution.x)));
         values.push((Y_RESOLUTION, RATIONAL, 1, fraction(resolution.y)));
         let unit = resolution.unit.to_le_bytes().to_vec();
         values.push((RESOLUTION_UNIT, SHORT, 1, unit));
     }
-    for (tag, kind, value) in [
-        (ARTIST, ASCII, terminated(rights.artist)),
-        (COPYRIGHT, ASCII, terminated(rights.copyright)),
-        (XP_AUTHOR, BYTE, rights.xp_author.to_vec()),
-    ] {
-        if !value.is_empty() {
-            let count = u32::try_from(value.len()).unwrap_or(0);
-            values.push((tag, kind, count, value));
+    values.extend(written(ARTIST, rights.artist));
+    values.extend(written(COPYRIGHT, rights.copyright));
+    let mut inner: Vec<Value> = Vec::new();
+    inner.extend(written(TAKEN, rights.taken));
+    inner.extend(written(TAKEN_OFFSET, rights.offset));
+    inner.extend(written(TAKEN_FRACTION, rights.fraction));
+    inner.extend(written(OWNER, rights.owner));
+    if !inner.is_empty() {
+        inner.insert(0, (EXIF_VERSION, UNDEFINED, 4, b"0232".to_vec()));
+        values.push((EXIF_DIRECTORY, LONG, 1, vec![0; 4]));
+    }
+    if !rights.xp_author.is_empty() {
+        let count = u32::try_from(rights.xp_author.len()).unwrap_or(0);
+        values.push((XP_AUTHOR, BYTE, count, rights.xp_author.to_vec()));
+    }
+    let behind = 8 + length(&values);
+    for (tag, .., value) in &mut values {
+        if *tag == EXIF_DIRECTORY {
+            *value = number(behind).to_vec();
         }
     }
-    // At most six entries of at most 8 KB each: every number below fits.
-    let number = |value: usize| u32::try_from(value).unwrap_or(0).to_le_bytes();
     out.extend(b"II*\0\x08\0\0\0");
+    directory(&values, 8, out);
+    if !inner.is_empty() {
+        directory(&inner, behind, out);
+    }
+}
+
+fn written(tag: u16, text: &[u8]) -> Option<Value> {
+    let mut text = text[..text.len().min(LONGEST)].to_vec();
+    if text.is_empty() {
+        return None;
+    }
+    text.push(0);
+    Some((tag, ASCII, u32::try_from(text.len()).unwrap_or(0), text))
+}
+
+/// There are at most a dozen entries of at most 8 KB each, so that every number fits.
+fn number(value: usize) -> [u8; 4] {
+    u32::try_from(value).unwrap_or(0).to_le_bytes()
+}
+
+/// Bytes of a value that does not fit into its entry.
+fn outside((.., value): &Value) -> usize {
+    if value.len() > 4 {
+        value.len().next_multiple_of(2)
+    } else {
+        0
+    }
+}
+
+/// Bytes of a directory with its values.
+fn length(values: &[Value]) -> usize {
+    2 + values.len() * 12 + 4 + values.iter().map(outside).sum::<usize>()
+}
+
+/// Appends a directory that starts at this place of the block. Tags must ascend.
+fn directory(values: &[Value], at: usize, out: &mut Vec<u8>) {
     out.extend(&number(values.len())[..2]);
-    let mut free = 8 + 2 + values.len() * 12 + 4;
-    for (tag, kind, count, value) in &values {
+    let mut free = at + 2 + values.len() * 12 + 4;
+    for whole in values {
+        let (tag, kind, count, value) = whole;
         out.extend(tag.to_le_bytes());
         out.extend(kind.to_le_bytes());
         out.extend(count.to_le_bytes());
@@ -145,7 +212,7 @@ pub fn write(rights: &Rights<'_>, out: &mut Vec<u8>) {
             out.resize(out.len() + 4 - value.len(), 0);
         } else {
             out.extend(number(free));
-            free += value.len().next_multiple_of(2);
+            free += outside(whole);
         }
     }
     out.extend([0; 4]);
@@ -225,6 +292,14 @@ mod tests {
                     y: (2997, 10),
                     unit: 3,
                 }),
+                owner: b"Bo",
+                taken: b"2024:05:01 12:00:00",
+                offset: b"+02:00",
+                fraction: b"123",
+            },
+            Rights {
+                taken: b"2024:05:01 12:00:00",
+                ..Rights::default()
             },
             Rights {
                 artist: b"An",

@@ -21,6 +21,7 @@ pub const APP1: u8 = 0xe1;
 pub const APP2: u8 = 0xe2;
 pub const APP13: u8 = 0xed;
 pub const APP14: u8 = 0xee;
+pub const COM: u8 = 0xfe;
 
 const TEM: u8 = 0x01;
 const RST0: u8 = 0xd0;

@@ -7,22 +7,22 @@
 mod iptc;
 mod mend;
 mod packet;
+mod texts;
 mod xmp;
-
-use std::io::Read;
 
 use png::chunk::{self, ChunkType};
 
 use super::bytes::times;
 use super::exif::{self, Rights};
 use super::head::{Coding, Head};
-use super::markers::{self, APP0, APP1, APP13};
+use super::markers::{self, APP0, APP1, APP13, COM};
 use super::preview;
 use super::probe;
 use super::recipe::{Format, Metadata};
+use packet::SIGNATURE as XMP;
+use texts::Told;
 
 const EXIF: &[u8] = b"Exif\0\0";
-const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
 
 /// Bytes that the body of a JPEG segment can have.
@@ -30,7 +30,7 @@ const SEGMENT: usize = 65_533;
 
 /// Bytes of a PNG's EXIF, of its XMP, and of its texts together: what is longer is left out. They may
 /// stand behind the samples, where no header tells of them.
-const LONGEST: usize = packet::LONGEST;
+const LONGEST: usize = texts::LONGEST;
 
 /// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
 #[derive(Debug, Default)]
@@ -43,6 +43,8 @@ pub struct Blocks {
     resources: Vec<u8>,
     /// PNG's text chunks: length, type and body of each.
     texts: Vec<u8>,
+    /// JPEG's comments: length and body of each.
+    comments: Vec<u8>,
     /// Pixels per unit as JFIF has them: unit, x, y.
     pub density: Option<[u8; 5]>,
     /// The same as pHYs has them.
@@ -59,6 +61,7 @@ impl Blocks {
             &self.xmp,
             &self.resources,
             &self.texts,
+            &self.comments,
             &self.joined,
         ];
         buffers.into_iter().map(Vec::capacity).sum()
@@ -90,6 +93,7 @@ pub fn collect(
         &mut blocks.xmp,
         &mut blocks.resources,
         &mut blocks.texts,
+        &mut blocks.comments,
         &mut blocks.joined,
     ] {
         buffer.clear();
@@ -107,7 +111,7 @@ pub fn collect(
 fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     for (marker, body) in markers::before_scan(bytes) {
-        if let (APP1, Some(block)) = (marker, body.strip_prefix(EXIF)) {
+        if let (APP1, Some(block)) = (marker, markers::exif(body)) {
             // The first counts, as for the orientation.
             tiff = if tiff.is_empty() { block } else { tiff };
         } else if let (APP1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
@@ -117,16 +121,18 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
         } else if let (APP13, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
             // A resource may go on in the next segment.
             blocks.joined.extend_from_slice(part);
+        } else if marker == COM && policy == Metadata::Keep && !preview::within(body) {
+            blocks.comment(body);
+            if let Some((kind, body)) = texts::comment(body) {
+                blocks.text(kind.0, &body);
+            }
         } else if let (APP0, Some([_, _, unit @ 1..=2, x1, x0, y1, y0, ..])) =
             (marker, body.strip_prefix(b"JFIF\0"))
         {
             blocks.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
         }
     }
-    match policy {
-        Metadata::Keep => iptc::keep(&blocks.joined, &mut blocks.resources),
-        _ => iptc::keep_rights(&blocks.joined, &mut blocks.resources),
-    }
+    keep_resources(&blocks.joined, policy, &mut blocks.resources);
     let rights = exif::rights(tiff);
     keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
     let by_exif = rights.resolution.map(|found| {
@@ -145,7 +151,7 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
 
 fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
-    let (mut author, mut copyright) = (Vec::new(), Vec::new());
+    let mut told = Told::default();
     for (kind, body) in probe::chunks(bytes) {
         match kind {
             b"eXIf" if body.len() <= LONGEST => tiff = body,
@@ -157,44 +163,46 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
                 }
             }
             b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
-                if let Some(packet) = text(&body[PNG_XMP.len()..]) {
+                if let Some(packet) = texts::international(&body[PNG_XMP.len()..]) {
                     blocks.xmp.clear();
                     keep_xmp(&packet, policy, &mut blocks.xmp);
                 }
             }
-            b"tEXt" | b"zTXt" | b"iTXt" if blocks.texts.len() + body.len() <= LONGEST => {
-                let named = |name: &[u8]| body.strip_prefix(name).filter(|_| kind == b"tEXt");
-                let latin = |text: &[u8]| text.iter().copied().map(char::from).collect::<String>();
-                if let Some(text) = named(b"Author\0") {
-                    author = latin(text).into_bytes();
-                } else if let Some(text) = named(b"Copyright\0") {
-                    copyright = latin(text).into_bytes();
-                }
-                // "Raw profile type exif" and its like are EXIF in disguise, with orientation,
-                // places and thumbnails.
-                let kept_all = policy == Metadata::Keep
-                    && !body.starts_with(b"Raw profile type ")
-                    && !hides_picture(*kind, body);
-                if kept_all || body.starts_with(b"Author\0") || body.starts_with(b"Copyright\0") {
-                    let length = u32::try_from(body.len()).unwrap_or(0);
-                    blocks.texts.extend(length.to_be_bytes());
-                    blocks.texts.extend(kind);
-                    blocks.texts.extend(body);
-                }
+            b"tEXt" | b"zTXt" | b"iTXt"
+                if blocks.texts.len() + body.len() <= LONGEST
+                    && told.take(*kind, body, policy == Metadata::Keep) =>
+            {
+                blocks.text(*kind, body);
             }
             _ => {}
         }
     }
+    // What has a chunk of its own counts for more.
+    let tiff = if tiff.is_empty() { &told.exif } else { tiff };
+    if blocks.xmp.is_empty() {
+        keep_xmp(&told.xmp, policy, &mut blocks.xmp);
+    }
+    keep_resources(&told.resources, policy, &mut blocks.resources);
+    if !told.comment.is_empty() {
+        blocks.comment(&told.comment);
+    }
     let mut rights = exif::rights(tiff);
     for (found, text) in [
-        (&mut rights.artist, &author),
-        (&mut rights.copyright, &copyright),
+        (&mut rights.artist, &told.author),
+        (&mut rights.copyright, &told.copyright),
     ] {
         if found.is_empty() {
             *found = text;
         }
     }
     keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
+}
+
+fn keep_resources(resources: &[u8], policy: Metadata, out: &mut Vec<u8>) {
+    match policy {
+        Metadata::Keep => iptc::keep(resources, out),
+        _ => iptc::keep_rights(resources, out),
+    }
 }
 
 fn keep_exif(
@@ -218,39 +226,6 @@ fn keep_xmp(packet: &[u8], policy: Metadata, out: &mut Vec<u8>) {
     match policy {
         Metadata::Keep => mend::keep(packet, out),
         _ => xmp::keep_rights(packet, out),
-    }
-}
-
-/// The text of an iTXt chunk (PNG 11.3.3.4), inflated if need be, from its compression flag on.
-fn text(rest: &[u8]) -> Option<Vec<u8>> {
-    let (&[compressed, _method], rest) = rest.split_first_chunk::<2>()?;
-    // Language and translated keyword.
-    let rest = &rest[memchr::memchr(0, rest)? + 1..];
-    let text = &rest[memchr::memchr(0, rest)? + 1..];
-    if compressed == 0 {
-        return Some(text.to_vec());
-    }
-    inflated(text)
-}
-
-fn inflated(deflated: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    flate2::read::ZlibDecoder::new(deflated)
-        .take(LONGEST as u64)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    (bytes.len() < LONGEST).then_some(bytes)
-}
-
-/// Whether the body of a text chunk holds a picture, or cannot be looked into.
-fn hides_picture(kind: [u8; 4], body: &[u8]) -> bool {
-    let (_, rest) = body.split_at(memchr::memchr(0, body).map_or(body.len(), |end| end + 1));
-    match (ChunkType(kind), rest) {
-        (chunk::tEXt, _) => preview::within(rest),
-        (chunk::zTXt, [_method, deflated @ ..]) => {
-            inflated(deflated).is_none_or(|text| preview::within(&text))
-        }
-        _ => text(rest).is_none_or(|text| preview::within(&text)),
     }
 }
 
@@ -279,6 +254,25 @@ fn whole(value: f64) -> u32 {
 }
 
 impl Blocks {
+    fn text(&mut self, kind: [u8; 4], body: &[u8]) {
+        if let Ok(length) = u32::try_from(body.len()) {
+            self.texts.extend(length.to_be_bytes());
+            self.texts.extend(kind);
+            self.texts.extend(body);
+        }
+    }
+
+    /// Takes a comment, unless no segment is long enough for it.
+    fn comment(&mut self, text: &[u8]) {
+        if let Some(length) = u16::try_from(text.len())
+            .ok()
+            .filter(|&l| usize::from(l) <= SEGMENT)
+        {
+            self.comments.extend(length.to_be_bytes());
+            self.comments.extend(text);
+        }
+    }
+
     /// Appends the segments of a JPEG. What does not fit into a segment is left out, which can only
     /// happen to what came from a PNG.
     pub fn segments(&self, out: &mut Vec<u8>) {
@@ -290,9 +284,18 @@ impl Blocks {
         for part in self.resources.chunks(SEGMENT - iptc::SIGNATURE.len()) {
             markers::write(APP13, iptc::SIGNATURE, part, out);
         }
+        let mut rest = &self.comments[..];
+        while let Some((length, after)) = rest.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            let Some((text, after)) = after.split_at_checked(length) else {
+                break;
+            };
+            markers::write(COM, &[], text, out);
+            rest = after;
+        }
     }
 
-    /// Hands out the chunks of a PNG. IPTC has no place there that programs agree on.
+    /// Hands out the chunks of a PNG. IPTC has no chunk there, but a text that most programs read.
     pub fn chunks<E>(
         &self,
         mut write: impl FnMut(ChunkType, &[u8]) -> Result<(), E>,
@@ -306,6 +309,11 @@ impl Blocks {
         if !self.xmp.is_empty() {
             // Not compressed, no language, no translated keyword.
             write(chunk::iTXt, &[PNG_XMP, &[0; 4], &self.xmp].concat())?;
+        }
+        if !self.resources.is_empty()
+            && let Some(body) = texts::encoded("iptc", &self.resources)
+        {
+            write(chunk::zTXt, &body)?;
         }
         let mut rest = &self.texts[..];
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -479,6 +487,85 @@ mod tests {
         let chunks = written_as_png(&blocks);
         assert_eq!(chunks.len(), 1);
         assert!(!preview::within(&chunks[0].1));
+    }
+
+    /// As ImageMagick and Exiv2 write them.
+    #[test]
+    fn profiles_in_texts_count_as_a_jpegs_blocks() {
+        let mut tiff = Vec::new();
+        let rights = Rights {
+            artist: b"Ann",
+            ..Rights::default()
+        };
+        exif::write(&rights, &mut tiff);
+        let iim = b"\x1c\x02\x50\0\x03Ann\x1c\x02\x5a\0\x04Rome";
+        let chunks = [
+            ("exif", [EXIF, &tiff].concat()),
+            ("iptc", iim.to_vec()),
+            ("xmp", PACKET.to_vec()),
+        ]
+        .map(|(name, profile)| texts::encoded(name, &profile).unwrap());
+        let bytes = png(&chunks.each_ref().map(|body| (b"zTXt", &body[..])));
+        let mut blocks = Blocks::default();
+        for policy in [Metadata::Copyright, Metadata::Keep] {
+            collect(&bytes, Format::Png, policy, (9, 9), &mut blocks);
+            assert_eq!(blocks.exif, tiff);
+            let all = policy == Metadata::Keep;
+            for block in [&blocks.xmp, &blocks.resources] {
+                let has = |part: &[u8]| memchr::memmem::find(block, part).is_some();
+                assert_eq!((has(b"Ann"), has(b"Rome")), (true, all), "{policy:?}");
+            }
+            // And once more, out of what a PNG has become.
+            let first = blocks.resources.clone();
+            let chunks = written_as_png(&blocks);
+            let chunks: Vec<_> = chunks
+                .iter()
+                .map(|(kind, body)| (kind, &body[..]))
+                .collect();
+            collect(&png(&chunks), Format::Png, policy, (9, 9), &mut blocks);
+            assert_eq!((&blocks.exif, &blocks.resources), (&tiff, &first));
+        }
+    }
+
+    #[test]
+    fn comments_stay_under_keep_in_either_format() {
+        let mut bytes = b"\xff\xd8".to_vec();
+        markers::write(COM, b"", "K\u{f6}ln".as_bytes(), &mut bytes);
+        markers::write(COM, b"", b"by Ann", &mut bytes);
+        let hidden = crate::picture::tests::jpeg(16, 16, turbojpeg::Subsamp::Gray);
+        markers::write(COM, b"", &hidden, &mut bytes);
+        bytes.extend(b"\xff\xda\0\x02");
+        let mut blocks = Blocks::default();
+        collect(&bytes, Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        let segments = b"\xff\xfe\0\x07K\xc3\xb6ln\xff\xfe\0\x08by Ann";
+        let written = |blocks: &Blocks| {
+            let mut out = Vec::new();
+            blocks.segments(&mut out);
+            out
+        };
+        assert_eq!(written(&blocks), segments);
+        let chunks = written_as_png(&blocks);
+        assert_eq!(chunks[1], (*b"tEXt", b"Comment\0by Ann".to_vec()));
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|(kind, body)| (kind, &body[..]))
+            .collect();
+        collect(
+            &png(&chunks[..1]),
+            Format::Png,
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
+        assert_eq!(written(&blocks), segments[..9]);
+        collect(
+            &bytes,
+            Format::Jpeg,
+            Metadata::Copyright,
+            (9, 9),
+            &mut blocks,
+        );
+        assert!(written(&blocks).is_empty() && written_as_png(&blocks).is_empty());
     }
 
     #[test]

@@ -54,9 +54,9 @@ pub enum Chroma {
 /// mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metadata {
-    /// All of it, made upright and without thumbnails of the unmarked picture.
+    /// All of it, made upright and without pictures of the unmarked one.
     Keep,
-    /// Who made the picture, whose it is, and its resolution.
+    /// Who made the picture, whose it is, when it was taken, and its resolution.
     Copyright,
     /// Nothing.
     Strip,

@@ -8,6 +8,7 @@ pub const ASCII: u16 = 2;
 pub const SHORT: u16 = 3;
 pub const LONG: u16 = 4;
 pub const RATIONAL: u16 = 5;
+pub const UNDEFINED: u16 = 7;
 
 pub const ORIENTATION: u16 = 0x0112;
 pub const EXIF_DIRECTORY: u16 = 0x8769;

@@ -21,8 +21,8 @@ pub fn keep(resources: &[u8], out: &mut Vec<u8>) {
     });
 }
 
-/// Appends what tells of maker and owner: of IPTC by-line, its title, credit, source and copyright
-/// notice; the copyright flag and its address.
+/// Appends what tells of maker and owner: of IPTC by-line, its title, credit, source, copyright
+/// notice, contact, and the date and time of the picture; the copyright flag and its address.
 pub fn keep_rights(resources: &[u8], out: &mut Vec<u8>) {
     each(resources, |id, name, data| match id {
         IPTC => {
@@ -33,6 +33,20 @@ pub fn keep_rights(resources: &[u8], out: &mut Vec<u8>) {
         }
         COPYRIGHT_FLAG | URL => write(id, name, data, out),
         _ => {}
+    });
+}
+
+/// Appends what a PNG has under the name of a profile: resources, or IIM alone; and of IIM once.
+pub fn join(profile: &[u8], out: &mut Vec<u8>) {
+    let mut known = false;
+    each(out, |id, _, _| known |= id == IPTC);
+    if profile.starts_with(b"\x1c") && !known {
+        write(IPTC, &[0; 2], profile, out);
+    }
+    each(profile, |id, name, data| {
+        if id != IPTC || !known {
+            write(id, name, data, out);
+        }
     });
 }
 
@@ -76,7 +90,7 @@ fn rights(iim: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut any = false;
     for (number, whole) in datasets(iim) {
-        let kept = matches!(number, (2, 80 | 85 | 110 | 115 | 116));
+        let kept = matches!(number, (2, 55 | 60 | 80 | 85 | 110 | 115 | 116 | 118));
         if kept || number == (1, 90) {
             any |= kept;
             out.extend(whole);
@@ -126,7 +140,7 @@ mod tests {
 
     fn whole() -> Vec<u8> {
         let iim =
-            b"\x1c\x01\x5a\0\x03\x1b%G\x1c\x02\x50\0\x03Ann\x1c\x02\x5a\0\x04Rome\x1c\x02\x74\0\x01A";
+            b"\x1c\x01\x5a\0\x03\x1b%G\x1c\x02\x37\0\x0820240501\x1c\x02\x50\0\x03Ann\x1c\x02\x5a\0\x04Rome\x1c\x02\x74\0\x01A";
         [
             resource(0x040c, b"THUMB"),
             resource(IPTC, iim),
@@ -138,7 +152,8 @@ mod tests {
 
     #[test]
     fn names_stay_places_and_thumbnails_do_not() {
-        let iim = b"\x1c\x01\x5a\0\x03\x1b%G\x1c\x02\x50\0\x03Ann\x1c\x02\x74\0\x01A";
+        let iim =
+            b"\x1c\x01\x5a\0\x03\x1b%G\x1c\x02\x37\0\x0820240501\x1c\x02\x50\0\x03Ann\x1c\x02\x74\0\x01A";
         let expected = [resource(IPTC, iim), resource(COPYRIGHT_FLAG, b"\x01")].concat();
         let mut out = Vec::new();
         keep_rights(&whole(), &mut out);

@@ -7,7 +7,7 @@ use super::packet::{RDF, escaped, parse, text};
 
 /// Namespaces of what is written, with the prefix that everyone uses for them. XML's own comes
 /// declared.
-const NAMESPACES: [(&str, &str); 7] = [
+const NAMESPACES: [(&str, &str); 14] = [
     ("rdf", RDF),
     ("dc", "http://purl.org/dc/elements/1.1/"),
     ("xmpRights", "http://ns.adobe.com/xap/1.0/rights/"),
@@ -15,6 +15,16 @@ const NAMESPACES: [(&str, &str); 7] = [
     ("tiff", "http://ns.adobe.com/tiff/1.0/"),
     ("plus", "http://ns.useplus.org/ldf/xmp/1.0/"),
     ("cc", "http://creativecommons.org/ns#"),
+    ("dcterms", "http://purl.org/dc/terms/"),
+    ("tdm", "http://www.w3.org/ns/tdmrep#"),
+    (
+        "Iptc4xmpCore",
+        "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+    ),
+    ("Iptc4xmpExt", "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"),
+    ("aux", "http://ns.adobe.com/exif/1.0/aux/"),
+    ("exifEX", "http://cipa.jp/exif/1.0/"),
+    ("exif", "http://ns.adobe.com/exif/1.0/"),
 ];
 
 /// Elements within a property: far more than any needs, little enough for every stack.
@@ -61,6 +71,9 @@ pub fn keep_rights(packet: &[u8], out: &mut Vec<u8>) {
             .as_bytes(),
     );
     for (prefix, namespace) in NAMESPACES {
+        if prefix != "rdf" && !kept.contains(&format!("{prefix}:")) {
+            continue;
+        }
         out.extend(format!(" xmlns:{prefix}=\"{namespace}\"").as_bytes());
     }
     out.extend(b"><rdf:Description rdf:about=\"\">");
@@ -71,9 +84,25 @@ pub fn keep_rights(packet: &[u8], out: &mut Vec<u8>) {
 fn is_right(prefix: &str, name: &str) -> bool {
     match prefix {
         "dc" => matches!(name, "creator" | "rights"),
-        "photoshop" => matches!(name, "Credit" | "AuthorsPosition"),
+        "dcterms" => matches!(name, "creator" | "rights" | "rightsHolder" | "license"),
+        "photoshop" => matches!(
+            name,
+            "Credit" | "AuthorsPosition" | "Source" | "DateCreated"
+        ),
+        "Iptc4xmpCore" => name == "CreatorContactInfo",
+        // Whether a picture was made by AI, and by which.
+        "Iptc4xmpExt" => matches!(
+            name,
+            "DigitalSourceType" | "DigitalSourcefileType" | "AISystemUsed" | "AISystemVersionUsed"
+        ),
+        "aux" => name == "OwnerName",
+        "exif" => matches!(
+            name,
+            "DateTimeOriginal" | "SubSecTimeOriginal" | "OffsetTimeOriginal"
+        ),
+        "exifEX" => matches!(name, "CameraOwnerName" | "OffsetTimeOriginal"),
         "tiff" => matches!(name, "Artist" | "Copyright"),
-        "xmpRights" | "plus" | "cc" => true,
+        "xmpRights" | "plus" | "cc" | "tdm" => true,
         _ => false,
     }
 }
@@ -152,6 +181,35 @@ mod tests {
         }
         // Its own output is a packet.
         assert_eq!(filtered(kept.as_bytes()), kept);
+    }
+
+    #[test]
+    fn ai_marking_contact_owner_statement_and_date_stay() {
+        let source = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia";
+        let packet = format!(
+            "<r:RDF xmlns:r='{RDF}'><r:Description xmlns:e='http://iptc.org/std/Iptc4xmpExt/2008-02-29/' \
+             xmlns:c='http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/' \
+             xmlns:a='http://ns.adobe.com/exif/1.0/aux/' xmlns:x='http://ns.adobe.com/xap/1.0/rights/' \
+             a:OwnerName='Ann' a:SerialNumber='4711' xmlns:t='http://ns.adobe.com/exif/1.0/' \
+             t:DateTimeOriginal='2024-05-01T12:00:00.12+02:00' t:GPSTimeStamp='2024-05-01T10:00:00Z' x:WebStatement='https://example.org/ann' \
+             e:DigitalSourceType='{source}' e:LocationShown='Rome'>\
+             <c:CreatorContactInfo c:CiEmailWork='ann@example.org'/><c:Location>Rome</c:Location>\
+             </r:Description></r:RDF>"
+        );
+        let found = filtered(packet.as_bytes());
+        for part in [
+            "<aux:OwnerName>Ann<",
+            "<exif:DateTimeOriginal>2024-05-01T12:00:00.12+02:00<",
+            "<xmpRights:WebStatement>https://example.org/ann<",
+            &format!("<Iptc4xmpExt:DigitalSourceType>{source}<"),
+            "<Iptc4xmpCore:CreatorContactInfo Iptc4xmpCore:CiEmailWork=\"ann@example.org\">",
+        ] {
+            assert!(found.contains(part), "{part} is not in {found}");
+        }
+        for part in ["4711", "Rome", "photoshop", "GPS"] {
+            assert!(!found.contains(part), "{part} is in {found}");
+        }
+        assert_eq!(filtered(found.as_bytes()), found);
     }
 
     #[test]
