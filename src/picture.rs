@@ -190,6 +190,9 @@ pub fn treat<'a>(
         encode: written,
     } = scratch;
     let source = probe::probe(bytes, &mut colour.icc)?;
+    if source.format == Format::Jpeg {
+        colour::by_exif(bytes, &mut colour.icc);
+    }
     let task = &Task::plan(source, wanted, recipe)?;
     metadata::collect(bytes, source.format, recipe.metadata, task.size(), metadata);
     colour.png = PngColour::default();
@@ -488,6 +491,55 @@ mod tests {
                 assert_eq!(header.subsamp == turbojpeg::Subsamp::Gray, channels == 1);
             }
         }
+    }
+
+    /// As a camera says it, without a profile.
+    #[test]
+    fn adobe_rgb_that_only_exif_tells_is_written_and_meant() {
+        let mut source = b"\xff\xd8".to_vec();
+        let tiff = exif::colours::tests::block(0xffff, "R03", false);
+        markers::write(markers::APP1, b"Exif\0\0", &tiff, &mut source);
+        source.extend(&jpeg(40, 40, turbojpeg::Subsamp::None)[2..]);
+        let mut scratch = Scratch::new().unwrap();
+        let mut recipe = recipe();
+        recipe.quality = 100;
+        recipe.output_quality = 100;
+        recipe.chroma = Chroma::Full;
+        recipe.marks[0].mark = Arc::new(Mark {
+            width: 9,
+            height: 9,
+            rgba: [255, 0, 0, 255].repeat(81),
+        });
+        recipe.marks[0].opacity = 100.0;
+        recipe.marks[0].position = Position::At(Anchor::Center);
+        let treated = treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
+        let png = treated.bytes.to_vec();
+        let reader = png::Decoder::new(std::io::Cursor::new(&png))
+            .read_info()
+            .unwrap();
+        let profile = reader.info().icc_profile.clone().unwrap();
+        let mut pixels = Pixels::default();
+        decode::png(&png, false, &mut Vec::new(), &mut pixels).unwrap();
+        // sRGB's red in Adobe RGB (1998).
+        let [red, green, blue] = pixels.bytes()[(20 * 40 + 20) * 3..][..3] else {
+            panic!("a pixel")
+        };
+        assert!(
+            red.abs_diff(219) <= 2 && green <= 2 && blue <= 2,
+            "{red} {green} {blue}"
+        );
+        let treated = treat(&source, Format::Jpeg, &recipe, &mut scratch, &mut |_| ()).unwrap();
+        let mut icc = Vec::new();
+        probe::probe(treated.bytes, &mut icc).unwrap();
+        assert_eq!(icc, *profile);
+        // And as a mark of its own it comes into sRGB.
+        let mut plain = Vec::new();
+        plain.extend_from_slice(&source[..2]);
+        plain.extend_from_slice(&source[6 + 6 + tiff.len()..]);
+        assert_ne!(
+            open_rgba(&source, 10_000).unwrap().rgba,
+            open_rgba(&plain, 10_000).unwrap().rgba
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Pictures of one camera share a profile, so everything made from one is kept.
 
 mod chunks;
+mod told;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::mark::Mark;
 use super::profile::colour_space;
 
 pub use chunks::PngColour;
+pub use told::by_exif;
 
 /// Entries kept of each kind: a recipe's marks for a few profiles at a time.
 const KEPT: usize = 64;

@@ -6,6 +6,7 @@
 //! offsets count from the start of the block.
 
 mod block;
+pub mod colours;
 mod keep;
 
 use block::{ASCII, BYTE, Block, EXIF_DIRECTORY, LONG, ORIENTATION, RATIONAL, SHORT, UNDEFINED};

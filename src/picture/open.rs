@@ -1,6 +1,6 @@
 //! Opens a picture for its pixels, untreated: a mark may be given as a picture.
 
-use super::colour::to_srgb;
+use super::colour::{by_exif, to_srgb};
 use super::engines::Engines;
 use super::error::{PictureError, bad};
 use super::geometry;
@@ -33,6 +33,9 @@ pub fn in_its_colours(
         ..
     } = scratch;
     let source = probe::probe(bytes, &mut colour.icc)?;
+    if source.format == Format::Jpeg {
+        by_exif(bytes, &mut colour.icc);
+    }
     let geometry = geometry::unscaled(&source, max_pixels)?;
     match source.format {
         Format::Jpeg => decode::jpeg(bytes, &source, &geometry, engines, colour, samples),

@@ -8,7 +8,7 @@ use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, LocalizableString,
     MatrixCoefficients, ProfileText, ToneReprCurve, TransferCharacteristics, XyYRepresentable,
 };
-use png::chunk::ChunkType;
+use png::chunk::{self, ChunkType};
 
 use super::super::profile::colour_space;
 
@@ -195,6 +195,23 @@ impl PngColour {
     }
 }
 
+/// The profile of three channels by what gAMA and cHRM say; empty for sRGB.
+pub fn profile_of(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Vec<u8> {
+    let gamma = gamma.map(|gamma| (chunk::gAMA, gamma.to_be_bytes().to_vec()));
+    let bytes = |shares: [u32; 8]| {
+        shares
+            .iter()
+            .flat_map(|share| share.to_be_bytes())
+            .collect()
+    };
+    let chromaticities = chromaticities.map(|shares| (chunk::cHRM, bytes(shares)));
+    let told = PngColour {
+        profile: None,
+        chunks: gamma.into_iter().chain(chromaticities).collect(),
+    };
+    told.meaning(false)
+}
+
 /// White, red, green and blue, x and y of each in 1/100,000; none if they span no colours.
 fn chromaticities(body: &[u8]) -> Option<[u32; 8]> {
     let mut found = [0; 8];
@@ -220,7 +237,7 @@ fn encoded(mut profile: ColorProfile) -> Option<Vec<u8>> {
         let text = LocalizableString::new(language, country, text.to_owned());
         Some(ProfileText::Localizable(vec![text]))
     };
-    profile.description = text("As described by the PNG");
+    profile.description = text("As described by the picture");
     profile.copyright = text("Public Domain");
     let colorants = [
         profile.red_colorant,
