@@ -145,6 +145,7 @@ use crate::outcome::Step;
 pub use ending::{close, has_zeros, is_jpeg};
 pub use error::PictureError;
 pub use mark::Mark;
+pub use metadata::Lost;
 pub use need::need;
 pub use recipe::{Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe};
 pub use scratch::Scratch;
@@ -164,6 +165,8 @@ pub struct Treated<'a> {
     pub source_height: u32,
     /// What the decoder complained about in a picture that was accepted all the same.
     pub warning: Option<String>,
+    /// What else the source had that no result has.
+    pub lost: Lost,
 }
 
 /// Whether a file with this beginning, of 8 bytes or more, can be a picture at all.
@@ -194,7 +197,7 @@ pub fn treat<'a>(
         colour::by_exif(bytes, &mut colour.icc);
     }
     let task = &Task::plan(source, wanted, recipe)?;
-    metadata::collect(bytes, source.format, recipe.metadata, task.size(), metadata);
+    metadata::collect(bytes, &source, recipe.metadata, task.size(), metadata);
     colour.png = PngColour::default();
 
     let warning = match source.format {
@@ -237,6 +240,7 @@ pub fn treat<'a>(
         source_width: source.width,
         source_height: source.height,
         warning,
+        lost: metadata.lost,
     })
 }
 

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::{
     os,
     outcome::{Step, panic_cause},
-    picture::{self, Format, PictureError, Recipe, Scratch, Treated},
+    picture::{self, Format, Lost, PictureError, Recipe, Scratch, Treated},
 };
 
 /// The hidden command that the child runs.
@@ -158,6 +158,7 @@ fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, Pi
         source_width: number("source_width")?,
         source_height: number("source_height")?,
         warning: text("warning"),
+        lost: Lost::default(),
     }))
 }
 

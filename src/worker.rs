@@ -3,6 +3,7 @@
 //! the worker.
 
 mod input;
+mod loss;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -193,6 +194,7 @@ fn make(
         } => (source_stays, unwritten),
     };
     let treated = treated.map_err(bad)?;
+    loss::tell(treated.lost, &job.source());
     let made = Made {
         bytes_out: treated.bytes.len() as u64,
         width: treated.width,

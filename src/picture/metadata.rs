@@ -5,6 +5,7 @@
 //! hostile until shown otherwise. The colour profile is not metadata, it is what the samples mean.
 
 mod iptc;
+mod lost;
 mod mend;
 mod packet;
 mod texts;
@@ -17,10 +18,13 @@ use super::exif::{self, Rights};
 use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13, COM};
 use super::preview;
-use super::probe;
+use super::probe::{self, Probe};
 use super::recipe::{Format, Metadata};
+use mend::Change;
 use packet::SIGNATURE as XMP;
 use texts::Told;
+
+pub use lost::Lost;
 
 const EXIF: &[u8] = b"Exif\0\0";
 const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0";
@@ -49,6 +53,8 @@ pub struct Blocks {
     pub density: Option<[u8; 5]>,
     /// The same as pHYs has them.
     physical: Option<[u8; 9]>,
+    /// What is not written under any policy.
+    pub lost: Lost,
     /// Room for resources in several segments.
     joined: Vec<u8>,
 }
@@ -83,7 +89,7 @@ pub fn need(head: &Head, length: u64) -> u64 {
 /// picture does not fail for its metadata.
 pub fn collect(
     bytes: &[u8],
-    format: Format,
+    source: &Probe,
     policy: Metadata,
     size: (u32, u32),
     blocks: &mut Blocks,
@@ -99,16 +105,43 @@ pub fn collect(
         buffer.clear();
     }
     (blocks.density, blocks.physical) = (None, None);
-    if policy == Metadata::Strip {
-        return;
-    }
-    match format {
-        Format::Jpeg => from_jpeg(bytes, policy, size, blocks),
-        Format::Png => from_png(bytes, policy, size, blocks),
+    blocks.lost = match source.format {
+        Format::Jpeg => lost::lost(bytes),
+        Format::Png => Lost::default(),
+    };
+    let kept = match policy {
+        Metadata::Strip => return,
+        Metadata::Copyright => Kept::Rights,
+        Metadata::Keep => Kept::All(Change {
+            // The first four orientations leave the sides as they are.
+            from: match source.orientation {
+                ..=4 => (source.width, source.height),
+                _ => (source.height, source.width),
+            },
+            to: size,
+            turned: source.orientation != 1,
+        }),
+    };
+    match source.format {
+        Format::Jpeg => from_jpeg(bytes, kept, blocks),
+        Format::Png => from_png(bytes, kept, blocks),
     }
 }
 
-fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
+/// What of a picture's metadata is kept, if any.
+#[derive(Clone, Copy)]
+enum Kept {
+    Rights,
+    All(Change),
+}
+
+impl Kept {
+    fn all(self) -> bool {
+        matches!(self, Self::All(_))
+    }
+}
+
+fn from_jpeg(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     for (marker, body) in markers::before_scan(bytes) {
         if let (APP1, Some(block)) = (marker, markers::exif(body)) {
@@ -116,12 +149,12 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
             tiff = if tiff.is_empty() { block } else { tiff };
         } else if let (APP1, Some(packet)) = (marker, body.strip_prefix(XMP)) {
             if blocks.xmp.is_empty() {
-                keep_xmp(packet, policy, &mut blocks.xmp);
+                keep_xmp(packet, kept, &mut blocks.xmp);
             }
         } else if let (APP13, Some(part)) = (marker, body.strip_prefix(iptc::SIGNATURE)) {
             // A resource may go on in the next segment.
             blocks.joined.extend_from_slice(part);
-        } else if marker == COM && policy == Metadata::Keep && !preview::within(body) {
+        } else if marker == COM && kept.all() && !preview::within(body) {
             blocks.comment(body);
             if let Some((kind, body)) = texts::comment(body) {
                 blocks.text(kind.0, &body);
@@ -132,9 +165,9 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
             blocks.density = Some([*unit, *x1, *x0, *y1, *y0]).filter(|d| d[1..3] != [0, 0]);
         }
     }
-    keep_resources(&blocks.joined, policy, &mut blocks.resources);
+    keep_resources(&blocks.joined, kept, &mut blocks.resources);
     let rights = exif::rights(tiff);
-    keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
+    keep_exif(tiff, &rights, kept, &mut blocks.exif);
     let by_exif = rights.resolution.map(|found| {
         let ratio = |(above, below)| f64::from(above) / f64::from(below);
         let metre = if found.unit == 3 { 100.0 } else { INCHES };
@@ -149,7 +182,7 @@ fn from_jpeg(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Bloc
     blocks.physical = by_jfif.or(by_exif).map(physical);
 }
 
-fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Blocks) {
+fn from_png(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     let mut told = Told::default();
     for (kind, body) in probe::chunks(bytes) {
@@ -165,12 +198,12 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
             b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
                 if let Some(packet) = texts::international(&body[PNG_XMP.len()..]) {
                     blocks.xmp.clear();
-                    keep_xmp(&packet, policy, &mut blocks.xmp);
+                    keep_xmp(&packet, kept, &mut blocks.xmp);
                 }
             }
             b"tEXt" | b"zTXt" | b"iTXt"
                 if blocks.texts.len() + body.len() <= LONGEST
-                    && told.take(*kind, body, policy == Metadata::Keep) =>
+                    && told.take(*kind, body, kept.all()) =>
             {
                 blocks.text(*kind, body);
             }
@@ -180,9 +213,9 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
     // What has a chunk of its own counts for more.
     let tiff = if tiff.is_empty() { &told.exif } else { tiff };
     if blocks.xmp.is_empty() {
-        keep_xmp(&told.xmp, policy, &mut blocks.xmp);
+        keep_xmp(&told.xmp, kept, &mut blocks.xmp);
     }
-    keep_resources(&told.resources, policy, &mut blocks.resources);
+    keep_resources(&told.resources, kept, &mut blocks.resources);
     if !told.comment.is_empty() {
         blocks.comment(&told.comment);
     }
@@ -195,26 +228,22 @@ fn from_png(bytes: &[u8], policy: Metadata, size: (u32, u32), blocks: &mut Block
             *found = text;
         }
     }
-    keep_exif(tiff, &rights, policy, size, &mut blocks.exif);
+    keep_exif(tiff, &rights, kept, &mut blocks.exif);
 }
 
-fn keep_resources(resources: &[u8], policy: Metadata, out: &mut Vec<u8>) {
-    match policy {
-        Metadata::Keep => iptc::keep(resources, out),
-        _ => iptc::keep_rights(resources, out),
+fn keep_resources(resources: &[u8], kept: Kept, out: &mut Vec<u8>) {
+    match kept {
+        Kept::All(_) => iptc::keep(resources, out),
+        Kept::Rights => iptc::keep_rights(resources, out),
     }
 }
 
-fn keep_exif(
-    tiff: &[u8],
-    rights: &Rights<'_>,
-    policy: Metadata,
-    size: (u32, u32),
-    out: &mut Vec<u8>,
-) {
-    if policy == Metadata::Keep && !tiff.is_empty() {
+fn keep_exif(tiff: &[u8], rights: &Rights<'_>, kept: Kept, out: &mut Vec<u8>) {
+    if let Kept::All(change) = kept
+        && !tiff.is_empty()
+    {
         out.extend_from_slice(tiff);
-        if exif::mend(out, size) {
+        if exif::mend(out, change.to) {
             return;
         }
         out.clear();
@@ -222,10 +251,10 @@ fn keep_exif(
     exif::write(rights, out);
 }
 
-fn keep_xmp(packet: &[u8], policy: Metadata, out: &mut Vec<u8>) {
-    match policy {
-        Metadata::Keep => mend::keep(packet, out),
-        _ => xmp::keep_rights(packet, out),
+fn keep_xmp(packet: &[u8], kept: Kept, out: &mut Vec<u8>) {
+    match kept {
+        Kept::All(change) => mend::keep(packet, change, out),
+        Kept::Rights => xmp::keep_rights(packet, out),
     }
 }
 
@@ -335,6 +364,14 @@ impl Blocks {
 mod tests {
     use super::*;
 
+    fn of(format: Format) -> Probe {
+        Probe {
+            width: 9,
+            height: 9,
+            ..Probe::new(format)
+        }
+    }
+
     const PACKET: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/'><dc:creator>Ann</dc:creator><dc:subject>Rome</dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>";
 
     /// A JPEG's segments up to its scan: JFIF at 300 per inch, EXIF, XMP, IPTC.
@@ -390,7 +427,7 @@ mod tests {
         let mut blocks = Blocks::default();
         collect(
             &jpeg(),
-            Format::Jpeg,
+            &of(Format::Jpeg),
             Metadata::Copyright,
             (9, 9),
             &mut blocks,
@@ -410,7 +447,7 @@ mod tests {
         let mut second = Blocks::default();
         collect(
             &again,
-            Format::Jpeg,
+            &of(Format::Jpeg),
             Metadata::Copyright,
             (9, 9),
             &mut second,
@@ -438,7 +475,13 @@ mod tests {
             (b"iTXt", &packet),
         ]);
         let mut blocks = Blocks::default();
-        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &bytes,
+            &of(Format::Png),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         let chunks = written_as_png(&blocks);
         assert_eq!(chunks.len(), 1);
         assert!(chunks[0].1.starts_with(b"First\0"));
@@ -474,7 +517,13 @@ mod tests {
         markers::write(APP13, iptc::SIGNATURE, &resources, &mut bytes);
         bytes.extend(b"\xff\xda\0\x02");
         let mut blocks = Blocks::default();
-        collect(&bytes, Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &bytes,
+            &of(Format::Jpeg),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         let mut segments = Vec::new();
         blocks.segments(&mut segments);
         assert!(!preview::within(&segments));
@@ -483,7 +532,13 @@ mod tests {
         }
         let text = [b"Thumbnail\0", letters.as_bytes()].concat();
         let bytes = png(&[(b"tEXt", &text), (b"eXIf", &tiff)]);
-        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &bytes,
+            &of(Format::Png),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         let chunks = written_as_png(&blocks);
         assert_eq!(chunks.len(), 1);
         assert!(!preview::within(&chunks[0].1));
@@ -508,7 +563,7 @@ mod tests {
         let bytes = png(&chunks.each_ref().map(|body| (b"zTXt", &body[..])));
         let mut blocks = Blocks::default();
         for policy in [Metadata::Copyright, Metadata::Keep] {
-            collect(&bytes, Format::Png, policy, (9, 9), &mut blocks);
+            collect(&bytes, &of(Format::Png), policy, (9, 9), &mut blocks);
             assert_eq!(blocks.exif, tiff);
             let all = policy == Metadata::Keep;
             for block in [&blocks.xmp, &blocks.resources] {
@@ -522,7 +577,7 @@ mod tests {
                 .iter()
                 .map(|(kind, body)| (kind, &body[..]))
                 .collect();
-            collect(&png(&chunks), Format::Png, policy, (9, 9), &mut blocks);
+            collect(&png(&chunks), &of(Format::Png), policy, (9, 9), &mut blocks);
             assert_eq!((&blocks.exif, &blocks.resources), (&tiff, &first));
         }
     }
@@ -536,7 +591,13 @@ mod tests {
         markers::write(COM, b"", &hidden, &mut bytes);
         bytes.extend(b"\xff\xda\0\x02");
         let mut blocks = Blocks::default();
-        collect(&bytes, Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &bytes,
+            &of(Format::Jpeg),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         let segments = b"\xff\xfe\0\x07K\xc3\xb6ln\xff\xfe\0\x08by Ann";
         let written = |blocks: &Blocks| {
             let mut out = Vec::new();
@@ -552,7 +613,7 @@ mod tests {
             .collect();
         collect(
             &png(&chunks[..1]),
-            Format::Png,
+            &of(Format::Png),
             Metadata::Keep,
             (9, 9),
             &mut blocks,
@@ -560,7 +621,7 @@ mod tests {
         assert_eq!(written(&blocks), segments[..9]);
         collect(
             &bytes,
-            Format::Jpeg,
+            &of(Format::Jpeg),
             Metadata::Copyright,
             (9, 9),
             &mut blocks,
@@ -571,11 +632,23 @@ mod tests {
     #[test]
     fn keep_takes_all_and_strip_nothing() {
         let mut blocks = Blocks::default();
-        collect(&jpeg(), Format::Jpeg, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &jpeg(),
+            &of(Format::Jpeg),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         assert_eq!(blocks.xmp, PACKET);
         assert!(!blocks.resources.is_empty() && !blocks.exif.is_empty());
         assert!(memchr::memmem::find(&blocks.resources, b"TH").is_none());
-        collect(&jpeg(), Format::Jpeg, Metadata::Strip, (9, 9), &mut blocks);
+        collect(
+            &jpeg(),
+            &of(Format::Jpeg),
+            Metadata::Strip,
+            (9, 9),
+            &mut blocks,
+        );
         let mut out = Vec::new();
         blocks.segments(&mut out);
         assert!(out.is_empty() && blocks.density.is_none() && written_as_png(&blocks).is_empty());
@@ -600,7 +673,7 @@ mod tests {
         let mut blocks = Blocks::default();
         collect(
             &bytes,
-            Format::Png,
+            &of(Format::Png),
             Metadata::Copyright,
             (9, 9),
             &mut blocks,
@@ -612,7 +685,13 @@ mod tests {
         assert_eq!(kinds, [b"pHYs", b"eXIf", b"iTXt", b"tEXt"]);
         assert_eq!(chunks[0].1, physical);
         assert_eq!(chunks[3].1, b"Copyright\0\xa9 Ann");
-        collect(&bytes, Format::Png, Metadata::Keep, (9, 9), &mut blocks);
+        collect(
+            &bytes,
+            &of(Format::Png),
+            Metadata::Keep,
+            (9, 9),
+            &mut blocks,
+        );
         let texts = written_as_png(&blocks).split_off(3);
         assert_eq!(texts[1].1, b"Comment\0in Rome");
         assert_eq!(texts.len(), 2);
@@ -629,7 +708,7 @@ mod tests {
         let mut blocks = Blocks::default();
         let bytes = png(&[(b"iTXt", &compressed)]);
         for policy in [Metadata::Keep, Metadata::Copyright] {
-            collect(&bytes, Format::Png, policy, (9, 9), &mut blocks);
+            collect(&bytes, &of(Format::Png), policy, (9, 9), &mut blocks);
             assert!(blocks.xmp.is_empty());
         }
     }

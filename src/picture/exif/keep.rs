@@ -15,6 +15,9 @@ const JPEG_OFFSET: u16 = 0x0201;
 const JPEG_LENGTH: u16 = 0x0202;
 const PIXEL_WIDTH: u16 = 0xa002;
 const PIXEL_HEIGHT: u16 = 0xa003;
+const INTEROPERABILITY: u16 = 0xa005;
+const RELATED_WIDTH: u16 = 0x1001;
+const RELATED_HEIGHT: u16 = 0x1002;
 
 /// Directories of thumbnails, and strips of one, that are looked at.
 const MOST: usize = 64;
@@ -69,6 +72,11 @@ fn plan(
     if let Some(inner) = inner.and_then(|entry| block.number(&entry)) {
         patches.extend(set(block, inner, PIXEL_WIDTH, width));
         patches.extend(set(block, inner, PIXEL_HEIGHT, height));
+        let related = block.find(inner, INTEROPERABILITY);
+        if let Some(related) = related.and_then(|entry| block.number(&entry)) {
+            patches.extend(set(block, related, RELATED_WIDTH, width));
+            patches.extend(set(block, related, RELATED_HEIGHT, height));
+        }
     }
     pictures(block, first, blanks);
     if let Some(entry) = block.find(first, SUB_DIRECTORIES) {

@@ -12,6 +12,39 @@ use super::packet::{parse, text};
 const XMP: &str = "http://ns.adobe.com/xap/1.0/";
 const IMAGE: &str = "http://ns.adobe.com/xap/1.0/g/img/";
 const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
+const EXIF: &str = "http://ns.adobe.com/exif/1.0/";
+const NOTE: &str = "http://ns.adobe.com/xmp/note/";
+const PANORAMA: &str = "http://ns.google.com/photos/1.0/panorama/";
+const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
+const DIMENSIONS: &str = "http://ns.adobe.com/xap/1.0/sType/Dimensions#";
+const PEOPLE: &str = "http://ns.microsoft.com/photo/1.2/";
+const IPTC: &str = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/";
+
+/// All properties of these speak of what is not written: gain maps, depths, second pictures, and
+/// what lies behind the picture. Their children have longer names.
+const GONE: [&str; 8] = [
+    "http://ns.adobe.com/hdr-gain-map/",
+    "http://ns.apple.com/HDRGainMap/",
+    "http://ns.apple.com/pixeldatainfo/",
+    "http://ns.google.com/photos/1.0/container/",
+    "http://ns.google.com/photos/1.0/depthmap/",
+    "http://ns.google.com/photos/1.0/image/",
+    "http://ns.google.com/photos/1.0/audio/",
+    "http://ns.google.com/photos/dd/",
+];
+
+/// The end of the namespaces of phones' cameras.
+const CAMERA: &str = "/photos/1.0/camera/";
+
+/// How the written picture differs from its source.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// Width and height of the source once upright, pixels.
+    pub from: (u32, u32),
+    pub to: (u32, u32),
+    /// Whether it was turned or mirrored.
+    pub turned: bool,
+}
 
 /// What is written instead of a piece of the text.
 struct Edit {
@@ -26,9 +59,9 @@ enum Fate {
     Becomes(String),
 }
 
-/// Appends the packet, upright and without pictures of the unmarked one; nothing if it makes no
+/// Appends the packet, upright, of the new size, and without pictures of the unmarked one; nothing if it makes no
 /// sense, since what it hides would not be found.
-pub fn keep(packet: &[u8], out: &mut Vec<u8>) {
+pub fn keep(packet: &[u8], change: Change, out: &mut Vec<u8>) {
     let Some(text) = text(packet) else { return };
     let Some(document) = parse(&text) else { return };
     let mut edits = Vec::new();
@@ -43,9 +76,9 @@ pub fn keep(packet: &[u8], out: &mut Vec<u8>) {
         } else if node.is_element() {
             edits.extend(
                 node.attributes()
-                    .filter_map(|attribute| of_attribute(&attribute)),
+                    .filter_map(|attribute| of_attribute(node, &attribute, change)),
             );
-            edits.extend(of_element(node));
+            edits.extend(of_element(node, change));
         }
     }
     // What stands within another piece goes with it.
@@ -61,12 +94,21 @@ pub fn keep(packet: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(text[done..].as_bytes());
 }
 
-fn of_attribute(attribute: &Attribute<'_, '_>) -> Option<Edit> {
+fn of_attribute(
+    element: Node<'_, '_>,
+    attribute: &Attribute<'_, '_>,
+    change: Change,
+) -> Option<Edit> {
     if preview::within(attribute.value().as_bytes()) {
         return Some(Edit::cut(attribute.range()));
     }
     let value = attribute.value();
-    match fate(attribute.namespace()?, attribute.name(), value) {
+    match fate(
+        element,
+        (attribute.namespace()?, attribute.name()),
+        value,
+        change,
+    ) {
         Fate::Stays => None,
         Fate::Goes => Some(Edit::cut(attribute.range())),
         Fate::Becomes(text) => Some(Edit {
@@ -76,11 +118,11 @@ fn of_attribute(attribute: &Attribute<'_, '_>) -> Option<Edit> {
     }
 }
 
-fn of_element(element: Node<'_, '_>) -> Option<Edit> {
+fn of_element(element: Node<'_, '_>, change: Change) -> Option<Edit> {
     let tag = element.tag_name();
     let value = element.first_child().filter(Node::is_text);
     let text = value.and_then(|value| value.text()).unwrap_or_default();
-    match fate(tag.namespace()?, tag.name(), text) {
+    match fate(element, (tag.namespace()?, tag.name()), text, change) {
         Fate::Stays => None,
         Fate::Goes => Some(Edit::cut(element.range())),
         Fate::Becomes(text) => Some(Edit {
@@ -90,12 +132,75 @@ fn of_element(element: Node<'_, '_>) -> Option<Edit> {
     }
 }
 
-/// What becomes of the property of a namespace.
-fn fate(namespace: &str, name: &str, value: &str) -> Fate {
+/// What becomes of a property, by its namespace and name, that is or belongs to an element.
+fn fate(
+    element: Node<'_, '_>,
+    (namespace, name): (&str, &str),
+    value: &str,
+    change: Change,
+) -> Fate {
+    let (width, height) = change.to;
+    let is = |value: u32| Fate::Becomes(value.to_string());
     match (namespace, name) {
-        (XMP, "Thumbnails") | (IMAGE, "image") => Fate::Goes,
-        (TIFF, "Orientation") if value != "1" => Fate::Becomes("1".to_owned()),
+        // Previews, what lies in another segment, Adobe's sums of what EXIF said, and places on the
+        // picture as it was.
+        (XMP, "Thumbnails")
+        | (IMAGE, "image")
+        | (NOTE, "HasExtendedXMP")
+        | (TIFF | EXIF, "NativeDigest")
+        | (EXIF, "SubjectArea" | "SubjectLocation") => Fate::Goes,
+        (TIFF, "Orientation") if value != "1" => is(1),
+        (TIFF, "ImageWidth") | (EXIF, "PixelXDimension") => is(width),
+        (TIFF, "ImageLength") | (EXIF, "PixelYDimension") => is(height),
+        (DIMENSIONS, "w") if of_regions(element) => is(width),
+        (DIMENSIONS, "h") if of_regions(element) => is(height),
+        (REGIONS, "Regions") | (PEOPLE, "RegionInfo") | (IPTC, "ImageRegion") if change.turned => {
+            Fate::Goes
+        }
+        (PANORAMA, _) => panorama(name, value, change),
+        _ if GONE.iter().any(|gone| namespace.starts_with(gone)) => Fate::Goes,
+        _ if namespace.ends_with(CAMERA)
+            && ["MotionPhoto", "MicroVideo", "VideoLength", "hdrp_makernote"]
+                .iter()
+                .any(|gone| name.starts_with(gone)) =>
+        {
+            Fate::Goes
+        }
         _ => Fate::Stays,
+    }
+}
+
+/// Whether a size is that of the picture to which regions apply.
+fn of_regions(element: Node<'_, '_>) -> bool {
+    element
+        .ancestors()
+        .any(|node| node.has_tag_name((REGIONS, "AppliedToDimensions")))
+}
+
+/// Pixels of a panorama are scaled. One that was turned is none any more.
+fn panorama(name: &str, value: &str, change: Change) -> Fate {
+    if change.turned {
+        return Fate::Goes;
+    }
+    let (from, to) = match name {
+        "FullPanoWidthPixels"
+        | "CroppedAreaImageWidthPixels"
+        | "CroppedAreaLeftPixels"
+        | "LargestValidInteriorRectLeft"
+        | "LargestValidInteriorRectWidth" => (change.from.0, change.to.0),
+        "FullPanoHeightPixels"
+        | "CroppedAreaImageHeightPixels"
+        | "CroppedAreaTopPixels"
+        | "LargestValidInteriorRectTop"
+        | "LargestValidInteriorRectHeight" => (change.from.1, change.to.1),
+        _ => return Fate::Stays,
+    };
+    match value.trim().parse::<f64>() {
+        Ok(pixels) if from > 0 && pixels.is_finite() => {
+            let scaled = pixels * f64::from(to) / f64::from(from);
+            Fate::Becomes(format!("{:.0}", scaled.round()))
+        }
+        _ => Fate::Goes,
     }
 }
 
@@ -110,9 +215,15 @@ impl Edit {
 mod tests {
     use super::*;
 
+    const HALF: Change = Change {
+        from: (2000, 1000),
+        to: (960, 480),
+        turned: false,
+    };
+
     fn kept(packet: &str) -> String {
         let mut out = Vec::new();
-        keep(packet.as_bytes(), &mut out);
+        keep(packet.as_bytes(), HALF, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -160,6 +271,65 @@ mod tests {
         ));
         let expected = packet(" t:Orientation='1'", "<t:Orientation>1</t:Orientation>");
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_written_picture() {
+        let names = format!(
+            " xmlns:p='{PANORAMA}' xmlns:e='{EXIF}' xmlns:g='{REGIONS}' xmlns:d='{DIMENSIONS}'"
+        );
+        let packet = |sizes: [u32; 6], place: u32| {
+            let [full, cropped, left, width, height, wide] = sizes;
+            packet(
+                &format!(
+                    "{names} p:FullPanoWidthPixels='{full}' e:PixelXDimension='{width}' p:UsePanoramaViewer='True'"
+                ),
+                &format!(
+                    "<p:CroppedAreaImageWidthPixels>{cropped}</p:CroppedAreaImageWidthPixels>\
+                     <p:CroppedAreaTopPixels>{left}</p:CroppedAreaTopPixels>\
+                     <t:ImageLength>{height}</t:ImageLength>\
+                     <g:Regions><g:AppliedToDimensions d:w='{wide}' d:unit='pixel'/></g:Regions>\
+                     <my:size d:w='{place}'/>"
+                ),
+            )
+        };
+        let found = kept(&packet([4000, 2000, 100, 2000, 1000, 2000], 7));
+        assert_eq!(found, packet([1920, 960, 48, 960, 480, 960], 7));
+        let mut out = Vec::new();
+        let turned = Change {
+            turned: true,
+            ..HALF
+        };
+        keep(
+            packet([4000, 2000, 100, 2000, 1000, 2000], 7).as_bytes(),
+            turned,
+            &mut out,
+        );
+        let out = String::from_utf8(out).unwrap();
+        for gone in ["FullPano", "Cropped", "Viewer", "Regions>"] {
+            assert!(!out.contains(gone), "{gone} is in {out}");
+        }
+    }
+
+    #[test]
+    fn claims_to_what_is_gone_go() {
+        let names = " xmlns:h='http://ns.adobe.com/hdr-gain-map/1.0/' \
+            xmlns:c='http://ns.google.com/photos/1.0/container/' \
+            xmlns:i2='http://ns.google.com/photos/1.0/container/item/' \
+            xmlns:g='http://ns.google.com/photos/1.0/camera/' xmlns:n='http://ns.adobe.com/xmp/note/'";
+        let claims = " h:Version='1.0' g:MotionPhoto='1' g:MotionPhotoVersion='1' \
+            g:MicroVideoOffset='77' n:HasExtendedXMP='00'";
+        let properties = "<c:Directory><r:Seq><r:li r:parseType='Resource'>\
+            <c:Item i2:Semantic='GainMap' i2:Length='9'/></r:li></r:Seq></c:Directory>";
+        let found = kept(&packet(
+            &format!("{names}{claims} g:BurstID='b'"),
+            properties,
+        ));
+        let expected = packet(&format!("{names} {} g:BurstID='b'", " ".repeat(4)), "");
+        assert_eq!(
+            found.split_whitespace().collect::<Vec<_>>(),
+            expected.split_whitespace().collect::<Vec<_>>()
+        );
     }
 
     #[test]
