@@ -3,9 +3,10 @@
 //! of a directory, so that an exchanged folder is only noticed by the rescan.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io,
-    os::windows::ffi::OsStrExt,
+    os::windows::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     process::ExitStatus,
 };
