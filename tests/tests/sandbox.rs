@@ -1,15 +1,17 @@
 //! A temporary home with a drop folder and a daemon, which is killed when the test ends.
 
-#[cfg(unix)]
-use std::os::unix::process::ExitStatusExt;
 use std::{
     env, fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant, SystemTime},
+};
+#[cfg(unix)]
+use std::{
+    io::{self, Write},
+    os::unix::process::ExitStatusExt,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 #[cfg(unix)]
