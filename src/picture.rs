@@ -43,9 +43,6 @@ mod transpose;
 // the one door to libjpeg-turbo
 mod turbo;
 
-// codecs and resizer of a worker
-mod engines;
-
 // ── What a file says of itself
 
 // the one reader of JPEG markers
@@ -53,6 +50,12 @@ mod markers;
 
 // JPEGs without what libjpeg warns of for nothing
 mod mend;
+
+// the most common JPEGs to planes, faster than libjpeg-turbo
+mod baseline;
+
+// codecs and resizer of a worker
+mod engines;
 
 // colour profiles as bytes
 mod profile;

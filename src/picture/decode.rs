@@ -4,6 +4,7 @@
 use std::io::Cursor;
 use std::ops::Range;
 
+use super::baseline;
 use super::bytes::{sum, times};
 use super::cause;
 use super::colour::{Colour, PngColour};
@@ -76,7 +77,7 @@ pub fn need(source: &Probe, coding: &JpegCoding, geometry: &Geometry) -> Decoded
         luma,
         planes,
         packed,
-        within: within(source, coding),
+        within: within(source, coding).saturating_add(baseline::NEED),
     }
 }
 
@@ -140,6 +141,7 @@ fn decoded(
     samples: &mut Samples,
 ) -> Result<Warning, String> {
     let Engines {
+        baseline,
         decompressor,
         compressor,
         ..
@@ -168,6 +170,13 @@ fn decoded(
     let eighths = eighths(geometry.source_height, geometry.height);
     let (planes, packed) = (&mut samples.planes.front, &mut samples.packed);
     if planar && !header.lossless {
+        let picture = (header.width, header.height);
+        let sampling = header.sampling.filter(|_| at_warning == AtWarning::Stop);
+        if let Some(sampling) = sampling
+            && let Some(()) = baseline.planes(bytes, (picture, sampling), eighths, planes)
+        {
+            return Ok(None);
+        }
         return decompressor.planes(bytes, eighths, at_warning, planes);
     }
     let (width, height, warning) = decompressor.packed(bytes, eighths, at_warning, packed)?;

@@ -2,12 +2,14 @@
 
 use fast_image_resize::Resizer;
 
+use super::baseline::Baseline;
 use super::error::{PictureError, bad};
 use super::turbo::{Compressor, Decompressor};
 use crate::outcome::Step;
 
 /// The codecs and the resizer of a worker.
 pub struct Engines {
+    pub baseline: Baseline,
     pub decompressor: Decompressor,
     pub compressor: Compressor,
     pub resizer: Resizer,
@@ -18,6 +20,7 @@ pub struct Engines {
 impl Engines {
     pub fn new() -> Result<Self, PictureError> {
         Ok(Self {
+            baseline: Baseline::default(),
             decompressor: Decompressor::new().map_err(bad(Step::Decode))?,
             compressor: Compressor::new().map_err(bad(Step::Encode))?,
             resizer: Resizer::new(),
@@ -27,6 +30,6 @@ impl Engines {
 
     /// Bytes that are held from one picture to the next.
     pub fn kept(&self) -> usize {
-        self.jpeg.capacity() + self.resizer.size_of_internal_buffers()
+        self.jpeg.capacity() + self.resizer.size_of_internal_buffers() + self.baseline.kept()
     }
 }

@@ -13,9 +13,14 @@ pub const SIGNATURE: &[u8] = b"\xff\xd8\xff";
 /// Bytes of SOI, which stands in front of all segments.
 const START: u64 = 2;
 
+pub const SOF0: u8 = 0xc0;
+pub const SOF1: u8 = 0xc1;
+pub const DHT: u8 = 0xc4;
 const SOI: u8 = 0xd8;
 pub const EOI: u8 = 0xd9;
 pub const SOS: u8 = 0xda;
+pub const DQT: u8 = 0xdb;
+pub const DRI: u8 = 0xdd;
 pub const APP0: u8 = 0xe0;
 pub const APP1: u8 = 0xe1;
 pub const APP2: u8 = 0xe2;
@@ -139,6 +144,13 @@ impl<'a> Walk<'a> {
         let mut source = Cursor::new(jpeg);
         source.set_position(START);
         Self { source }
+    }
+
+    /// Starts at the first of these bytes, which stand behind a scan.
+    pub fn behind_scan(bytes: &'a [u8]) -> Self {
+        Self {
+            source: Cursor::new(bytes),
+        }
     }
 
     /// Marker and body of the next segment; `None` at EOI. Breaks off with `UnexpectedEof`.

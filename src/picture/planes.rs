@@ -119,6 +119,29 @@ impl Planes {
         }
     }
 
+    /// The same for a picture of this coded size at a scale of `eighths`/8, which may end within a sample.
+    pub fn allocate_scaled(
+        &mut self,
+        sampling: Sampling,
+        (width, height): (u32, u32),
+        eighths: u32,
+    ) {
+        // A side of 16 bits times 8 is far below the limit.
+        let scaled = |side: u32| side.saturating_mul(eighths).div_ceil(8);
+        self.allocate(sampling, scaled(width), scaled(height));
+        let shrink = f64::from(eighths) / 8.0;
+        for (index, plane) in self.used_mut().iter_mut().enumerate() {
+            let (across, down) = sampling.steps(index);
+            // The last column and row may be partly or wholly padding: only this much is picture.
+            plane.area = Area {
+                left: 0.0,
+                top: 0.0,
+                width: f64::from(width) * shrink / f64::from(across),
+                height: f64::from(height) * shrink / f64::from(down),
+            };
+        }
+    }
+
     /// The planes that the sampling has: one or three.
     pub fn used(&self) -> &[Plane] {
         &self.planes[..self.sampling.planes()]

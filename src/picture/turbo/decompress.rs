@@ -3,7 +3,7 @@
 use turbojpeg::libc::c_int;
 use turbojpeg::raw;
 
-use super::super::planes::{Area, Planes, Sampling};
+use super::super::planes::{Planes, Sampling};
 use super::handle::{Handle, Warning};
 use super::layout::{byte_count, from_subsamp, number, size, sources, targets, to_subsamp};
 
@@ -109,18 +109,7 @@ impl Decompressor {
             .sampling
             .ok_or("chroma sampling has no planar form")?;
         let (width, height) = self.scale(&header, eighths)?;
-        out.allocate(sampling, width, height);
-        let shrink = f64::from(eighths) / 8.0;
-        for (index, plane) in out.used_mut().iter_mut().enumerate() {
-            let (across, down) = sampling.steps(index);
-            // The last column and row may be partly or wholly padding: only this much is picture.
-            plane.area = Area {
-                left: 0.0,
-                top: 0.0,
-                width: f64::from(header.width) * shrink / f64::from(across),
-                height: f64::from(header.height) * shrink / f64::from(down),
-            };
-        }
+        out.allocate_scaled(sampling, (header.width, header.height), eighths);
         let mut out = targets(out, width, height)?;
         // SAFETY: each pointer leads to stride × height samples as `targets` confirmed with
         // TurboJPEG's own formulas for the size that it read from these same bytes, and the unused
