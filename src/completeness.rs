@@ -21,7 +21,7 @@ pub struct Facts {
     pub zeros: bool,
     /// The file system says that a part of it was never written.
     pub hole: bool,
-    /// It lacked its end marker, which was put in its place for this try.
+    /// It lacked its end, which was put in its place for this try.
     pub end_supplied: bool,
 }
 
@@ -90,6 +90,7 @@ pub fn judge(decoded: Decoded, facts: Facts) -> Verdict {
     match decoded {
         Decoded::CutShort => Verdict::Wait(Why::Decoder),
         Decoded::Bad if facts.may_be_unwritten() => Verdict::Wait(Why::DecoderOverUnwritten),
+        Decoded::Bad if facts.end_supplied => Verdict::Wait(Why::CutShort),
         Decoded::Bad => Verdict::Final {
             source_stays: false,
             unwritten: false,
@@ -216,6 +217,7 @@ mod tests {
                 end(LAST),
                 Wait(Why::CutShort),
             ),
+            ("bad, end supplied", Bad, end(LAST), Wait(Why::CutShort)),
             (
                 "damaged by a hole, at last",
                 Damaged,

@@ -72,7 +72,10 @@ mod cause;
 // what is it, is it all there, how large, which way up
 mod probe;
 
-// JPEGs that lack only their end; zeros
+// where the coded data of a JPEG end
+mod entropy;
+
+// pictures that lack only their end; zeros
 mod ending;
 
 // what it will cost, from the start of a file

@@ -160,7 +160,7 @@ fn make(
     let Buffers { source, scratch } = buffers;
     let mut answer = Vec::new();
     let facts = Facts {
-        // Nothing more will come: a JPEG may lack just its end marker, as some programs write them.
+        // Nothing more will come: a picture may lack just its end, as some programs write them.
         end_supplied: facts.last_try && picture::close(source),
         ..facts
     };

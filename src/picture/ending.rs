@@ -1,14 +1,16 @@
-//! JPEGs that lack nothing but their end: some cameras and programs never write it, and viewers
-//! open such files without a word.
+//! Pictures that lack nothing but their end: some cameras and programs never write it, and viewers
+//! open such files without a word. A trailer or zeros may stand in its place.
 //!
 //! That the end is missing says "still growing" as well, so only the caller can decide to do
 //! without it, when the file has not changed for long.
 
+use super::entropy;
+use super::error::PictureError;
 use super::markers::{EOI, Frame, Process, SOS, Walk};
-use super::probe;
+use super::probe::{self, PNG_SIGNATURE};
 use super::recipe::Format;
 
-/// Zeros at the end that a file has whose space was allocated but not yet written.
+/// Zeros at the end, at least, that a file has whose space was allocated but not yet written.
 const UNWRITTEN: usize = 8;
 
 /// Whether it is a JPEG, of which only what is missing at its end is told by the decoder.
@@ -23,13 +25,32 @@ pub fn has_zeros(source: &[u8]) -> bool {
     blocks.any(|block| block.iter().all(|&byte| byte == 0))
 }
 
-/// Appends the EOI marker to a JPEG of one sequential scan that breaks off within it; false, and
-/// nothing changed, for everything else. Whether all of the picture was there shows when it is
-/// treated: its result is to be taken only if it comes without a warning, since libjpeg warns of
-/// rows that it had to make up.
+/// Supplies the end of a picture that may lack nothing else; false, and nothing changed, for
+/// everything else. Whether all of the picture was there shows when it is treated: its result is to
+/// be taken only if it comes without a warning, since libjpeg warns of rows that it had to make up.
 pub fn close(bytes: &mut Vec<u8>) -> bool {
+    match probe::probe(bytes, &mut Vec::new()) {
+        Err(PictureError::Incomplete { .. }) if is_jpeg(bytes) => close_jpeg(bytes),
+        Err(PictureError::Incomplete { .. }) => close_png(bytes),
+        _ => false,
+    }
+}
+
+/// What follows the coded data, a trailer or zeros, is not needed, and goes.
+fn close_jpeg(bytes: &mut Vec<u8>) -> bool {
+    if let Some(end) = entropy::end(bytes) {
+        let (coded, tail) = bytes.split_at(end);
+        // They may have come from what was not written yet.
+        if coded.ends_with(&[0; UNWRITTEN]) && tail.starts_with(&[0]) {
+            return false;
+        }
+        bytes.truncate(end);
+        bytes.extend([0xff, EOI]);
+        return true;
+    }
+    // Of other processes the decoder must tell, so that nothing may follow.
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-    if zeros >= UNWRITTEN || !breaks_off_in_its_only_scan(bytes) {
+    if zeros >= UNWRITTEN || !breaks_off_in_its_last_scan(bytes) {
         return false;
     }
     // The marker itself may have been cut in two.
@@ -40,66 +61,206 @@ pub fn close(bytes: &mut Vec<u8>) -> bool {
     true
 }
 
-fn breaks_off_in_its_only_scan(bytes: &[u8]) -> bool {
-    let mut components = None;
+/// Whether it breaks off in a scan after which nothing is missing. A progressive picture without its
+/// last scans decodes without a warning, only blurred.
+fn breaks_off_in_its_last_scan(bytes: &[u8]) -> bool {
+    // The coefficients of each component that are known to their last bit.
+    let mut known: Vec<(u8, [bool; 64])> = Vec::new();
+    let mut sequential = false;
     let mut walk = Walk::new(bytes);
     while let Ok(Some((marker, body))) = walk.segment() {
-        match Frame::of(marker, body) {
-            Some(frame) if frame.process == Process::Sequential => components = frame.components(),
-            // A progressive picture without its last scans decodes without a warning, only blurred.
+        match Frame::of(marker, body).map(|frame| (frame, frame.process)) {
+            Some((frame, process @ (Process::Sequential | Process::Progressive))) => {
+                sequential = process == Process::Sequential;
+                known = frame.described().map(|(id, _)| (id, [false; 64])).collect();
+            }
             Some(_) => return false,
             None => {}
         }
         if marker == SOS {
-            let started = !walk.rest().is_empty();
-            let all_in_one = components.is_some() && components == body.first().copied();
-            return started && all_in_one && walk.pass_scan().is_err();
+            note(body, sequential, &mut known);
+            if walk.rest().is_empty() {
+                return false;
+            }
+            if walk.pass_scan().is_err() {
+                let mut coefficients = known.iter().flat_map(|(_, known)| known);
+                return !known.is_empty() && coefficients.all(|known| *known);
+            }
         }
     }
     false
 }
 
+/// Notes what a scan tells of the components in it.
+fn note(scan: &[u8], sequential: bool, known: &mut [(u8, [bool; 64])]) {
+    let Some(&[first, last, bits]) = scan.last_chunk() else {
+        return;
+    };
+    let (band, exact) = if sequential {
+        (0..64, true)
+    } else {
+        (
+            usize::from(first)..usize::from(last) + 1,
+            bits.trailing_zeros() >= 4,
+        )
+    };
+    let components = scan.get(1..).unwrap_or_default().chunks_exact(2);
+    let count = scan.first().copied().map_or(0, usize::from);
+    for component in components.take(count) {
+        let found = known.iter_mut().find(|(id, _)| *id == component[0]);
+        let coefficients = found.and_then(|(_, known)| known.get_mut(band.clone()));
+        coefficients.unwrap_or_default().fill(exact);
+    }
+}
+
+const IEND: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// What follows the last whole chunk goes, but for picture data that are there: the decoder tells
+/// whether they are enough.
+fn close_png(bytes: &mut Vec<u8>) -> bool {
+    let (mut at, mut has_data) = (PNG_SIGNATURE.len(), false);
+    for (kind, body) in probe::chunks(bytes) {
+        if !kind.iter().all(u8::is_ascii_alphabetic) {
+            break;
+        }
+        has_data |= kind == b"IDAT";
+        at += 12 + body.len();
+    }
+    let tail = bytes.get(at..).unwrap_or_default();
+    let part = tail.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let data = rest.strip_prefix(b"IDAT")?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        u32::try_from(data.len().min(length)).ok()
+    });
+    if !has_data && part.is_none() {
+        return false;
+    }
+    if let Some(length) = part {
+        let (start, end) = (at + 4, at + 8 + length as usize);
+        bytes.truncate(end);
+        let mut checksum = flate2::Crc::new();
+        checksum.update(&bytes[start..]);
+        bytes[at..start].copy_from_slice(&length.to_be_bytes());
+        bytes.extend(checksum.sum().to_be_bytes());
+    } else {
+        bytes.truncate(at);
+    }
+    bytes.extend(IEND);
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::recipe::Format;
-    use super::super::tests::{jpeg, recipe};
+    use super::super::tests::{jpeg, png_of, recipe};
     use super::super::{Scratch, treat};
     use super::*;
 
     const PROGRESSIVE: &[u8] = include_bytes!("../../tests/reference/photo-422-progressive.jpg");
 
+    fn treated(bytes: &[u8], format: Format) -> Result<(Vec<u8>, Option<String>), PictureError> {
+        let mut scratch = Scratch::new().unwrap();
+        let recipe = recipe();
+        let treated = treat(bytes, format, &recipe, &mut scratch, &mut |_| ())?;
+        Ok((treated.bytes.to_vec(), treated.warning))
+    }
+
+    fn png() -> Vec<u8> {
+        png_of(47, 61, png::ColorType::Rgb, png::BitDepth::Eight)
+    }
+
     #[test]
     fn only_a_picture_without_its_end_is_taken_in_full() {
-        let whole = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
-        let mut scratch = Scratch::new().unwrap();
-        let mut treated = |bytes: &[u8]| {
-            let result = treat(bytes, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ());
-            let treated = result.unwrap();
-            (treated.bytes.to_vec(), treated.warning)
-        };
-        let expected = treated(&whole);
-        assert_eq!(expected.1, None);
-        for cut in [1, 2] {
-            let mut bytes = whole[..whole.len() - cut].to_vec();
-            assert!(close(&mut bytes));
-            assert!(treated(&bytes) == expected, "{cut} bytes cut");
-        }
-        for cut in [20, 200, 1000] {
-            let mut bytes = whole[..whole.len() - cut].to_vec();
-            assert!(close(&mut bytes));
-            assert!(treated(&bytes).1.is_some(), "{cut} bytes cut");
+        for whole in [&jpeg(131, 97, turbojpeg::Subsamp::Sub2x2)[..], PROGRESSIVE] {
+            let recipe = treated(whole, Format::Jpeg);
+            let expected = recipe.unwrap();
+            assert_eq!(expected.1, None);
+            for cut in [1, 2] {
+                let mut bytes = whole[..whole.len() - cut].to_vec();
+                assert!(close(&mut bytes));
+                let found = treated(&bytes, Format::Jpeg).unwrap();
+                assert!(found == expected, "{cut} bytes cut");
+            }
+            for cut in [20, 200, 1000] {
+                let mut bytes = whole[..whole.len() - cut].to_vec();
+                assert!(close(&mut bytes));
+                let found = treated(&bytes, Format::Jpeg).unwrap();
+                assert!(found.1.is_some(), "{cut} bytes cut");
+            }
         }
     }
 
     #[test]
-    fn whole_preallocated_and_progressive_ones_are_left_alone() {
+    fn what_follows_a_picture_without_its_end_is_not_needed() {
         let whole = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
         let cut = &whole[..whole.len() - 2];
+        for trailer in [
+            &b"SEFH\x01 a trailer of Samsung's \x03SEFT"[..],
+            b"\0\0\x01\x0a Panorama \xff\xe4\xff\xc4\0\x05abc",
+            &[0; 700],
+            &whole,
+            &[b"between".as_slice(), &whole].concat(),
+        ] {
+            let mut bytes = [cut, trailer].concat();
+            let before = probe::probe(&bytes, &mut Vec::new());
+            let what = String::from_utf8_lossy(trailer);
+            assert!(
+                matches!(before, Err(PictureError::Incomplete { .. })),
+                "{what}: {before:?}"
+            );
+            assert!(close(&mut bytes), "{what}");
+            assert!(bytes == whole, "{what}");
+        }
+        // Of a picture that is cut short the decoder would need the tail.
+        for tail in [&[0; 700][..], b"SEFH"] {
+            let bytes = [&whole[..whole.len() - 300], tail].concat();
+            let mut closed = bytes.clone();
+            assert!(
+                !close(&mut closed) || treated(&closed, Format::Jpeg).unwrap().1.is_some(),
+                "{tail:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_png_without_its_end_is_taken_in_full() {
+        let whole = png();
+        let expected = treated(&whole, Format::Png).unwrap();
+        // Type, length and checksum of IEND, and the checksum in front of it.
+        for cut in 1..=16 {
+            for tail in [&b""[..], &[0; 30], b" a trailer, and more of it"] {
+                if cut % 12 != 0 && !tail.is_empty() {
+                    continue;
+                }
+                let mut bytes = [&whole[..whole.len() - cut], tail].concat();
+                let before = probe::probe(&bytes, &mut Vec::new());
+                assert!(matches!(before, Err(PictureError::Incomplete { .. })));
+                assert!(close(&mut bytes));
+                let found = treated(&bytes, Format::Png).unwrap();
+                assert!(found == expected, "{cut} bytes cut, {} more", tail.len());
+            }
+        }
+        for cut in [60, 200] {
+            let mut bytes = whole[..whole.len() - cut].to_vec();
+            assert!(close(&mut bytes));
+            let found = treated(&bytes, Format::Png);
+            assert!(found.is_err(), "{cut} bytes cut");
+        }
+    }
+
+    #[test]
+    fn whole_preallocated_and_unfinished_ones_are_left_alone() {
+        let whole = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
         let header = memchr::memmem::find(&whole, b"\xff\xda").unwrap();
+        let last = memchr::memmem::rfind(PROGRESSIVE, b"\xff\xda").unwrap();
         for bytes in [
             &whole[..],
-            &[cut, &[0; 100]].concat(),
-            &PROGRESSIVE[..PROGRESSIVE.len() - 2],
+            &png(),
+            &png()[..40],
+            &[&whole[..whole.len() - 200], &[0; 100]].concat(),
+            &PROGRESSIVE[..last],
+            &PROGRESSIVE[..last - 100],
+            &PROGRESSIVE[..last + 10],
             &whole[..header],
             &whole[..header + 14],
             b"\x89PNG\r\n\x1a\n",

@@ -76,10 +76,15 @@ impl<'a> Frame<'a> {
 
     /// The sampling factors of each component that is described, across and down, 0..=15.
     pub fn factors(self) -> impl Iterator<Item = (u8, u8)> + 'a {
+        self.described().map(|(_, factors)| factors)
+    }
+
+    /// The name of each component that is described, and its sampling factors.
+    pub fn described(self) -> impl Iterator<Item = (u8, (u8, u8))> + 'a {
         let components = self.header.get(6..).unwrap_or_default();
         components
             .chunks_exact(3)
-            .map(|component| (component[1] >> 4, component[1] & 15))
+            .map(|component| (component[0], (component[1] >> 4, component[1] & 15)))
     }
 }
 
@@ -174,6 +179,11 @@ impl<'a> Walk<'a> {
         });
         self.pass(end.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
+    }
+
+    /// Whether another JPEG starts here.
+    pub fn starts_anew(&self) -> bool {
+        self.rest().starts_with(&[0xff, SOI])
     }
 
     /// Bytes that have been walked over.

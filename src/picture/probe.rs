@@ -13,7 +13,7 @@ use super::profile::Parts;
 use super::recipe::Format;
 use crate::outcome::Step;
 
-const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// What the bytes say about themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,10 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
             SOS => {
                 scanned = true;
                 walk.pass_scan().map_err(cut_short)?;
+                // What follows is a trailer, and the end in there is another picture's.
+                if walk.starts_anew() {
+                    return Err(premature());
+                }
             }
             _ => {
                 if let Some(size) = Frame::of(marker, body).and_then(Frame::size)
@@ -122,6 +126,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
 fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
     let mut found = Probe::new(Format::Png);
     let mut at = PNG_SIGNATURE.len();
+    let mut has_data = false;
     loop {
         let Some((length, kind)) = bytes
             .get(at..at + 8)
@@ -136,7 +141,13 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
             ));
         }
         if !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX.unsigned_abs() {
-            return Err(bad(format!("damaged chunk header at byte {at}")));
+            let cause = format!("damaged chunk header at byte {at}");
+            // All of the picture may be there, and its end missing in front of a trailer.
+            return Err(if has_data {
+                incomplete(&cause)
+            } else {
+                bad(cause)
+            });
         }
         let start = at + 8;
         // Length, type and checksum are 12 bytes around the body.
@@ -154,7 +165,10 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
                 };
                 (found.width, found.height) = (side(start), side(start + 4));
             }
-            b"IDAT" => found.damaged |= !has_its_checksum(&bytes[at + 4..next]),
+            b"IDAT" => {
+                has_data = true;
+                found.damaged |= !has_its_checksum(&bytes[at + 4..next]);
+            }
             b"eXIf" => found.orientation = exif::orientation(&bytes[start..end]),
             b"IEND" => return Ok(found),
             _ => {}

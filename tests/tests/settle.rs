@@ -161,21 +161,40 @@ fn a_jpeg_with_parts_that_were_never_written_waits_for_them() {
 }
 
 #[test]
-fn a_jpeg_that_lacks_only_its_end_marker_is_published_once_it_is_left_alone() {
+fn a_picture_that_lacks_only_its_end_is_published_once_it_is_left_alone() {
     let mut sandbox = Sandbox::new();
     let bytes = jpeg(640, 480, 1);
+    // As Samsung's panoramas have it.
+    let panorama = [&bytes[..bytes.len() - 2], b"SEFH a trailer SEFT"].concat();
+    let png = png(64, 48, 1);
+    let others = [
+        ("in/panorama.jpg", &panorama[..]),
+        ("in/open.png", &png[..png.len() - 12]),
+    ];
+    for (name, bytes) in others {
+        sandbox.write(name, bytes);
+    }
     sandbox.write("in/open.jpg", &bytes[..bytes.len() - 2]);
     sandbox.write("in/cut.jpg", &bytes[..bytes.len() - 200]);
     sandbox.start();
     // While it may still grow it waits.
     sandbox.wait_for_line(&["not yet complete", "open.jpg"]);
     sandbox.stop();
-    sandbox.once_expecting(0, 2);
+    sandbox.once_expecting(0, 4);
     assert!(sandbox.names("out").is_empty());
-    sandbox.leave_alone("in/open.jpg");
-    sandbox.leave_alone("in/cut.jpg");
-    sandbox.once_expecting(1, 1);
-    assert_eq!(sandbox.names("out"), ["open.jpg"]);
+    for name in [
+        "in/open.jpg",
+        "in/cut.jpg",
+        "in/panorama.jpg",
+        "in/open.png",
+    ] {
+        sandbox.leave_alone(name);
+    }
+    sandbox.once_expecting(3, 1);
+    assert_eq!(
+        sandbox.names("out"),
+        ["open.jpg", "open.png", "panorama.jpg"]
+    );
 }
 
 #[test]
