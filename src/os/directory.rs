@@ -84,9 +84,9 @@ impl Directory {
             .try_fold(self, |directory, name| directory.enter(name))
     }
 
-    /// Makes a subfolder, writable by its owner, less the umask.
+    /// Makes a subfolder, writable by all, less the umask.
     pub fn make(&self, name: &OsStr) -> io::Result<()> {
-        Ok(mkdirat(&self.0, name, Mode::from_raw_mode(0o755))?)
+        Ok(mkdirat(&self.0, name, Mode::from_raw_mode(0o777))?)
     }
 
     /// Opens for reading without waiting on a FIFO. The caller checks what kind of file it got.
@@ -95,10 +95,10 @@ impl Directory {
         Ok(openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
-    /// Creates a file that did not exist.
+    /// Creates a file that did not exist, readable and writable by all, less the umask.
     pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        Ok(openat(&self.0, name, flags, Mode::from_raw_mode(0o644))?.into())
+        Ok(openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?.into())
     }
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {

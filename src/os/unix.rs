@@ -27,13 +27,14 @@ use super::{
     sync::synced,
 };
 
-/// Creates a file that did not exist, readable by all and writable by its owner, less the umask. A
-/// link planted under the name is not followed.
+/// Creates a file that did not exist, readable and writable by all, less the umask: it alone says who
+/// works together, and a folder's default ACL counts only as far as the mode goes. A link planted
+/// under the name is not followed.
 pub fn create_new(path: &Path) -> io::Result<File> {
     File::options()
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        .mode(0o666)
         .open(path)
 }
 

@@ -99,11 +99,38 @@ fn a_visible_file_is_a_complete_file() {
             .all(|name| !name.starts_with('.')),
         "leftovers"
     );
-    #[cfg(unix)]
-    {
-        let metadata = fs::metadata(sandbox.path("out/1.jpg")).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        assert_eq!(mode & 0o133, 0, "mode {mode:o} is more than 0644");
+}
+
+/// So that a group can work on results together, or nobody else sees them.
+#[cfg(unix)]
+#[test]
+fn results_and_their_folders_follow_the_umask() {
+    for (umask, file, folder) in [
+        ("002", 0o664, 0o775),
+        ("022", 0o644, 0o755),
+        ("077", 0o600, 0o700),
+    ] {
+        let mut sandbox =
+            Sandbox::with("folders:\n  - {input: in, output: out, recursive: true}\n");
+        sandbox.start_under(umask);
+        fs::create_dir_all(sandbox.path("in/sub")).unwrap();
+        sandbox.write("in/sub/a.jpg", &jpeg(60, 60, 1));
+        sandbox.wait_for_picture("out/sub/a.jpg");
+        sandbox.stop();
+        let mode = |name: &str| {
+            let metadata = fs::metadata(sandbox.path(name)).unwrap();
+            std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777
+        };
+        assert_eq!(
+            format!("{:o}", mode("out/sub/a.jpg")),
+            format!("{file:o}"),
+            "umask {umask}"
+        );
+        assert_eq!(
+            format!("{:o}", mode("out/sub")),
+            format!("{folder:o}"),
+            "umask {umask}"
+        );
     }
 }
 

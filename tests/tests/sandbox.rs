@@ -189,9 +189,26 @@ impl Sandbox {
     /// Starts the daemon with so many KiB of address space, and does not wait.
     #[cfg(unix)]
     pub fn start_limited(&mut self, limit: u64) {
-        let mut command = self.command(&[]);
-        let run = format!("ulimit -c 0; ulimit -v {limit}; exec \"$0\" run");
+        let mut shell = self.in_shell(&format!("ulimit -c 0; ulimit -v {limit}"));
+        // Each thread would reserve address space of its own.
+        shell.env("MALLOC_ARENA_MAX", "1");
+        self.spawn(shell);
+    }
+
+    /// Starts the daemon under a umask and waits until it watches.
+    #[cfg(unix)]
+    pub fn start_under(&mut self, umask: &str) {
+        let shell = self.in_shell(&format!("umask {umask}"));
+        self.spawn(shell);
+        self.wait_for("ready", |sandbox| sandbox.new_log().contains(" ready "));
+    }
+
+    /// A shell that becomes the daemon after what it sets.
+    #[cfg(unix)]
+    fn in_shell(&self, first: &str) -> Command {
+        let command = self.command(&[]);
         let mut shell = Command::new("sh");
+        let run = format!("{first}; exec \"$0\" run");
         shell.args(["-c", &run]).arg(command.get_program());
         shell.current_dir(self.home.path());
         shell.envs(
@@ -199,10 +216,7 @@ impl Sandbox {
                 .get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         );
-        // Each thread would reserve address space of its own.
-        shell.env("MALLOC_ARENA_MAX", "1");
-        command = shell;
-        self.spawn(command);
+        shell
     }
 
     pub fn start_without_waiting(&mut self) {
