@@ -13,6 +13,8 @@ const STRIP_LENGTHS: u16 = 0x0117;
 const SUB_DIRECTORIES: u16 = 0x014a;
 const JPEG_OFFSET: u16 = 0x0201;
 const JPEG_LENGTH: u16 = 0x0202;
+/// Places on the picture as it was, which no reader could tell from true ones.
+const PLACES: [u16; 2] = [0x9214, 0xa214];
 const PIXEL_WIDTH: u16 = 0xa002;
 const PIXEL_HEIGHT: u16 = 0xa003;
 const INTEROPERABILITY: u16 = 0xa005;
@@ -38,6 +40,9 @@ pub fn mend(tiff: &mut Vec<u8>, size: (u32, u32)) -> bool {
         if let Some(place) = tiff.get_mut(at..at + length) {
             place.copy_from_slice(&bytes[..length]);
         }
+    }
+    for tag in PLACES {
+        remove(tiff, tag);
     }
     // A thumbnail is the end of most blocks: from the last one on, what ends with the block is cut.
     blanks.sort_by_key(|range| range.end);
@@ -100,6 +105,27 @@ fn plan(
         pictures(block, next, blanks);
         before = next;
     }
+}
+
+/// Takes an entry out of the EXIF directory, if it is there: those behind it move up.
+fn remove(tiff: &mut [u8], tag: u16) -> Option<()> {
+    let block = Block::of(tiff)?;
+    let directory = block.number(&block.find(block.long(4)?, EXIF_DIRECTORY)?)?;
+    let entry = block.find(directory, tag)?;
+    let left = block.short(directory)?.checked_sub(1)?;
+    let (link, _next) = block.next(directory)?;
+    let count = if block.little {
+        left.to_le_bytes()
+    } else {
+        left.to_be_bytes()
+    };
+    let rest = tiff.get_mut(entry.at..link.checked_add(4)?)?;
+    rest.rotate_left(12);
+    let length = rest.len();
+    rest.get_mut(length.checked_sub(12)?..)?.fill(0);
+    tiff.get_mut(directory..directory.checked_add(2)?)?
+        .copy_from_slice(&count);
+    Some(())
 }
 
 /// A number of a directory set anew, if it is there.
@@ -209,12 +235,70 @@ mod tests {
         assert_eq!(tiff[0x7f..], *b".\0\0\0\0\0\0\0\0\0\0\0\0tail");
     }
 
+    /// An EXIF directory with a subject's area in front of the width, in either byte order.
+    fn focused(little: bool) -> Vec<u8> {
+        let short = |value: u16| {
+            if little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
+        let long = |value: u32| {
+            if little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
+        let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+            [&short(tag)[..], &short(kind), &long(count), &value].concat()
+        };
+        let half = |value: u16| [&short(value)[..], &[0; 2]].concat().try_into().unwrap();
+        let mut tiff = if little {
+            b"II".to_vec()
+        } else {
+            b"MM".to_vec()
+        };
+        tiff.extend([&short(42)[..], &long(8), &short(1)].concat());
+        tiff.extend(entry(EXIF_DIRECTORY, LONG, 1, long(26)));
+        tiff.extend([&long(0)[..], &short(3)].concat());
+        tiff.extend(entry(PLACES[0], SHORT, 2, [1, 2, 3, 4]));
+        tiff.extend(entry(PIXEL_WIDTH, SHORT, 1, half(4000)));
+        tiff.extend(entry(PLACES[1], SHORT, 2, [1, 2, 3, 4]));
+        tiff.extend(long(0));
+        tiff.extend(b"maker note");
+        tiff
+    }
+
+    #[test]
+    fn places_on_the_source_go() {
+        for little in [true, false] {
+            let mut tiff = focused(little);
+            let length = tiff.len();
+            assert!(mend(&mut tiff, (20, 10)));
+            assert_eq!(tiff.len(), length);
+            assert!(tiff.ends_with(b"maker note"));
+            let block = Block::of(&tiff).unwrap();
+            assert_eq!(block.short(26), Some(1));
+            let width = block.find(26, PIXEL_WIDTH).unwrap();
+            assert_eq!(block.number(&width), Some(20));
+            assert_eq!(block.next(26), Some((40, 0)));
+            assert!(PLACES.iter().all(|tag| block.find(26, *tag).is_none()));
+        }
+    }
+
     #[test]
     fn hostile_blocks_do_no_harm() {
-        let whole = camera();
+        for whole in [camera(), focused(true), focused(false)] {
+            hostile(&whole);
+        }
+    }
+
+    fn hostile(whole: &[u8]) {
         for at in 0..whole.len() {
             for value in [0, 1, 0x7f, 0xff] {
-                let mut tiff = whole.clone();
+                let mut tiff = whole.to_vec();
                 tiff[at] = value;
                 rights(&tiff);
                 mend(&mut tiff, (1, 1));
