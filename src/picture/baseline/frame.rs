@@ -61,11 +61,15 @@ impl Frame {
     /// Reads up to the next scan, and returns the body of its header.
     pub fn go_on<'a>(&mut self, walk: &mut Walk<'a>) -> Option<&'a [u8]> {
         loop {
-            // The walk passes over what libjpeg warns of.
-            if !matches!(*walk.rest(), [0xff, 0xc0..=0xcf | SOS..=0xfe, ..]) {
+            // The walk passes over what libjpeg warns of, and over segments whose length is
+            // impossible, most of which libjpeg refuses.
+            let before = walk.rest();
+            let (marker, body) = walk.segment().ok()??;
+            if !before.starts_with(&[0xff, marker])
+                || before.len() - walk.rest().len() != 4 + body.len()
+            {
                 return None;
             }
-            let (marker, body) = walk.segment().ok()??;
             match marker {
                 SOS => return (self.count > 0).then_some(body),
                 SOF0 | SOF1 => self.start(body)?,

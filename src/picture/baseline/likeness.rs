@@ -407,6 +407,50 @@ fn samples_are_those_of_libjpeg_turbo() {
     );
 }
 
+/// Of three components, each in a scan of its own.
+fn in_scans(size: (usize, usize), step: u8) -> (Writer, Dice) {
+    let mut dice = Dice(7);
+    let mut writer = Writer::new(&mut dice);
+    writer.factors = vec![(2, 2), (1, 1), (1, 1)];
+    (writer.size, writer.loudness, writer.step) = (size, 4, step);
+    (writer, dice)
+}
+
+#[test]
+fn segments_of_impossible_length_between_scans_are_refused() {
+    let (writer, mut dice) = in_scans((90, 50), 2);
+    let picture = std::iter::repeat_with(|| writer.picture(&mut dice)).take(100);
+    let scans =
+        |jpeg: &[u8]| -> Vec<usize> { memchr::memmem::find_iter(jpeg, b"\xff\xda\0").collect() };
+    let jpeg = picture.into_iter().find(|jpeg| scans(jpeg).len() == 3);
+    let (jpeg, mut bench) = (jpeg.unwrap(), Bench::default());
+    let at = scans(&jpeg)[1];
+    let mut compare = |between: &[u8]| {
+        let bytes = [&jpeg[..at], between, &jpeg[at..]].concat();
+        bench.compare(&bytes, 3, Processor::this())
+    };
+    assert_eq!(compare(b"\xff\xfe\0\x02"), Ok(true), "an empty comment");
+    for marker in [0xc0, 0xc4, 0xcc, 0xdb, 0xdd, 0xde, 0xe1, 0xfe] {
+        for length in [0, 1] {
+            let between = [0xff, marker, 0, length];
+            assert_eq!(compare(&between), Ok(false), "{between:02x?}");
+        }
+    }
+}
+
+/// The coded data of a scan go through a buffer of 128 KiB.
+#[test]
+fn pictures_larger_than_the_buffer_are_alike() {
+    let (mut writer, mut dice) = in_scans((3000, 1400), 2);
+    for interval in [0, 2000] {
+        writer.interval = interval;
+        let jpeg = writer.picture(&mut dice);
+        assert!(jpeg.len() > 600_000, "only {} bytes", jpeg.len());
+        let mut bench = Bench::default();
+        assert_eq!(bench.compare(&jpeg, 4, Processor::this()), Ok(true));
+    }
+}
+
 #[test]
 fn a_wrong_sample_is_found() {
     let dice = &mut Dice(7);
