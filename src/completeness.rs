@@ -4,40 +4,40 @@
 //! that ends too early is not yet complete. A file whose length was set before its bytes came, as
 //! many file servers do, is different: what has not been written yet reads as zeros, of which a
 //! decoder may make a picture, or an error that will pass. So zeros and holes count as long as more
-//! may come: until the last try, which comes once the file has not changed for
-//! [`PATIENCE`](crate::settle::PATIENCE).
+//! may come: among the samples of a picture, and anywhere where there is none. That is until the
+//! last try, which comes once the file has not changed for [`PATIENCE`](crate::settle::PATIENCE).
+
+use crate::picture::Place;
 
 /// What is known of a file beside what its decoder says.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// The file has not changed for so long that no more is expected.
     pub last_try: bool,
     /// Its writer was heard writing, and not closing it since.
     pub writer_open: bool,
-    /// Its bytes are a JPEG's, in which long runs of zeros are rare.
-    pub is_jpeg: bool,
-    /// There are more zeros in a row than coded pictures have.
-    pub zeros: bool,
-    /// The file system says that a part of it was never written.
-    pub hole: bool,
+    /// Where there are more zeros in a row than coded pictures have.
+    pub zeros: Place,
+    /// Where the file system says that a part of it was never written.
+    pub hole: Place,
     /// It lacked its end, which was put in its place for this try.
     pub end_supplied: bool,
 }
 
 impl Facts {
-    /// Whether parts of a picture that was decoded may still be to come.
+    /// Whether samples of a picture that was decoded may still be to come. What is beside them says
+    /// nothing: maker notes are padded with zeros, of which some copies make holes.
     fn is_unwritten(self) -> bool {
-        self.hole || self.writer_open && self.is_jpeg && self.zeros
+        self.hole == Place::Samples || self.writer_open && self.zeros == Place::Samples
     }
 
     /// Whether what the decoder stumbled over may only be what has not been written yet.
     fn may_be_unwritten(self) -> bool {
-        self.hole
+        self.hole != Place::Nowhere
             || if self.last_try {
                 self.writer_open
             } else {
-                self.zeros
+                self.zeros != Place::Nowhere
             }
     }
 }
@@ -124,17 +124,12 @@ mod tests {
     const JPEG: Facts = Facts {
         last_try: false,
         writer_open: false,
-        is_jpeg: true,
-        zeros: false,
-        hole: false,
+        zeros: Place::Nowhere,
+        hole: Place::Nowhere,
         end_supplied: false,
     };
     const LAST: Facts = Facts {
         last_try: true,
-        ..JPEG
-    };
-    const PNG: Facts = Facts {
-        is_jpeg: false,
         ..JPEG
     };
 
@@ -151,7 +146,11 @@ mod tests {
         use Decoded::{Bad, CutShort, Damaged, Whole};
         use Verdict::Wait;
         let zeros = |facts| Facts {
-            zeros: true,
+            zeros: Place::Samples,
+            ..facts
+        };
+        let padded = |facts| Facts {
+            zeros: Place::Beside,
             ..facts
         };
         let open = |facts| Facts {
@@ -159,7 +158,11 @@ mod tests {
             ..facts
         };
         let hole = |facts| Facts {
-            hole: true,
+            hole: Place::Samples,
+            ..facts
+        };
+        let hole_beside = |facts| Facts {
+            hole: Place::Beside,
             ..facts
         };
         let end = |facts| Facts {
@@ -188,10 +191,22 @@ mod tests {
                 holds(true, true),
             ),
             (
-                "zeros in a PNG say nothing",
+                "zeros beside the samples",
                 Whole,
-                zeros(open(PNG)),
+                padded(open(JPEG)),
                 holds(false, false),
+            ),
+            (
+                "a hole beside the samples",
+                Whole,
+                hole_beside(padded(JPEG)),
+                holds(false, false),
+            ),
+            (
+                "no picture, with a hole beside",
+                Bad,
+                hole_beside(LAST),
+                Wait(Why::DecoderOverUnwritten),
             ),
             (
                 "a writer that only keeps it open",
@@ -233,9 +248,9 @@ mod tests {
                 Wait(Why::DecoderOverUnwritten),
             ),
             (
-                "no PNG, with zeros",
+                "no picture, with zeros beside",
                 Bad,
-                zeros(PNG),
+                padded(JPEG),
                 Wait(Why::DecoderOverUnwritten),
             ),
             (

@@ -148,7 +148,7 @@ use geometry::Task;
 
 use crate::outcome::Step;
 
-pub use ending::{close, has_zeros, is_jpeg};
+pub use ending::{Place, close, coded, is_jpeg, zeros};
 pub use error::PictureError;
 pub use mark::Mark;
 pub use metadata::Lost;

@@ -5,6 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io,
+    ops::Range,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
@@ -138,16 +139,17 @@ pub fn ctime_ns(metadata: &fs::Metadata) -> Option<i64> {
     Some(seconds.saturating_add(metadata.ctime_nsec()))
 }
 
-/// Whether parts of a file were never written, as far as its file system can tell. Moves its position.
-pub fn has_hole(file: &File, length: u64) -> bool {
+/// Whether parts of these bytes of a file were never written, as far as its file system can tell.
+/// Moves the file's position.
+pub fn has_hole(file: &File, bytes: Range<u64>) -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{SeekFrom, seek};
-        seek(file, SeekFrom::Hole(0)).is_ok_and(|first| first < length)
+        seek(file, SeekFrom::Hole(bytes.start)).is_ok_and(|first| first < bytes.end)
     }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = (file, length);
+        let _ = (file, bytes);
         false
     }
 }

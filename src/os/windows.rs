@@ -6,6 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File, OpenOptions},
     io,
+    ops::Range,
     os::windows::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -56,7 +57,7 @@ pub fn ctime_ns(_metadata: &fs::Metadata) -> Option<i64> {
 }
 
 /// Not asked for: a file that is open for writing can rarely be opened by others here.
-pub fn has_hole(_file: &File, _length: u64) -> bool {
+pub fn has_hole(_file: &File, _bytes: Range<u64>) -> bool {
     false
 }
 

@@ -4,6 +4,8 @@
 //! That the end is missing says "still growing" as well, so only the caller can decide to do
 //! without it, when the file has not changed for long.
 
+use std::ops::Range;
+
 use super::entropy;
 use super::error::PictureError;
 use super::markers::{EOI, Frame, Process, SOS, Walk};
@@ -18,11 +20,52 @@ pub fn is_jpeg(source: &[u8]) -> bool {
     probe::sniff(source) == Some(Format::Jpeg)
 }
 
-/// Whether there are so many zeros in a row, 511 at most, that a writer may have left them out. Few
-/// coded pictures have as many.
-pub fn has_zeros(source: &[u8]) -> bool {
-    let mut blocks = source.chunks_exact(256);
+/// Where in a picture something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Nowhere,
+    /// Where no samples are: within and between segments, behind the end.
+    Beside,
+    /// In the coded samples.
+    Samples,
+}
+
+/// Where there are so many zeros in a row, 511 at most, that a writer may have left them out. Few
+/// coded pictures have as many, but maker notes are padded with them. Those of a PNG say nothing of
+/// its samples, which have checksums.
+pub fn zeros(source: &[u8]) -> Place {
+    if !has_zeros(source) {
+        return Place::Nowhere;
+    }
+    let in_samples = |part| source.get(part).is_some_and(has_zeros);
+    if is_jpeg(source) && coded(source).into_iter().any(in_samples) {
+        Place::Samples
+    } else {
+        Place::Beside
+    }
+}
+
+fn has_zeros(part: &[u8]) -> bool {
+    let mut blocks = part.chunks_exact(256);
     blocks.any(|block| block.iter().all(|&byte| byte == 0))
+}
+
+/// The coded samples of a JPEG, scan by scan, and none of another one behind it.
+pub fn coded(jpeg: &[u8]) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut walk = Walk::new(jpeg);
+    while let Ok(Some((marker, _))) = walk.segment() {
+        if marker != SOS {
+            continue;
+        }
+        let start = walk.position();
+        if walk.pass_scan().is_err() || walk.starts_anew() {
+            parts.push(start..entropy::end(jpeg).unwrap_or(jpeg.len()));
+            break;
+        }
+        parts.push(start..walk.position());
+    }
+    parts
 }
 
 /// Supplies the end of a picture that may lack nothing else; false, and nothing changed, for
@@ -219,6 +262,34 @@ mod tests {
                 !close(&mut closed) || treated(&closed, Format::Jpeg).unwrap().1.is_some(),
                 "{tail:?}"
             );
+        }
+    }
+
+    #[test]
+    fn zeros_count_only_among_the_samples() {
+        let whole = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
+        let scan = memchr::memmem::find(&whole, b"\xff\xda").unwrap();
+        let zeros_at = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes.splice(at..at, [0; 600]);
+            bytes
+        };
+        let note = [b"\xff\xe1\x02\x5a".as_slice(), &[0; 600]].concat();
+        let mut noted = whole.clone();
+        noted.splice(2..2, note);
+        let second = [&whole[..], &zeros_at(whole.len() - 100)].concat();
+        let unended = &whole[..whole.len() - 2];
+        for (what, bytes, expected) in [
+            ("none", whole.clone(), Place::Nowhere),
+            ("a maker note", noted, Place::Beside),
+            ("between segments", zeros_at(scan), Place::Beside),
+            ("a trailer", zeros_at(whole.len()), Place::Beside),
+            ("a second picture", second, Place::Beside),
+            ("no end", [unended, &[0; 600]].concat(), Place::Beside),
+            ("samples", zeros_at(whole.len() - 100), Place::Samples),
+            ("a PNG", [&png()[..], &[0; 600]].concat(), Place::Beside),
+        ] {
+            assert_eq!(zeros(&bytes), expected, "{what}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::{
     any::Any,
     fs::{self, File},
     io::{self, BufReader, Read, Seek},
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -16,7 +17,7 @@ use crate::{
     os::{self, Directory},
     outcome::{Failure, Step, panic_cause},
     output,
-    picture::{self, Format, Scratch},
+    picture::{self, Format, Place, Scratch},
     scheduler::Job,
     watch::promised_format,
 };
@@ -155,16 +156,31 @@ pub fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<Facts, Fa
     if !metadata.is_file() || Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }
-    let (is_jpeg, zeros) = (picture::is_jpeg(buffer), picture::has_zeros(buffer));
+    let zeros = picture::zeros(buffer);
     Ok(Facts {
         last_try: job.last_try,
         writer_open: job.history.open,
-        is_jpeg,
         zeros,
         // A hole reads as zeros; on some systems it takes long to ask for one.
-        hole: is_jpeg && zeros && os::has_hole(&file, job.stamp.length),
+        hole: match zeros {
+            Place::Nowhere => Place::Nowhere,
+            _ if picture::is_jpeg(buffer) => hole(&file, buffer),
+            _ => Place::Nowhere,
+        },
         end_supplied: false,
     })
+}
+
+/// Where in the JPEG that was read from a file the file has holes.
+fn hole(file: &File, jpeg: &[u8]) -> Place {
+    let has_hole = |part: Range<usize>| os::has_hole(file, part.start as u64..part.end as u64);
+    if !has_hole(0..jpeg.len()) {
+        Place::Nowhere
+    } else if picture::coded(jpeg).into_iter().any(has_hole) {
+        Place::Samples
+    } else {
+        Place::Beside
+    }
 }
 
 /// The longest file that can hold a picture of `max_pixels`: 16 bits for each of four channels,

@@ -117,6 +117,25 @@ fn a_picture_whose_decoder_warns_of_nothing_is_published_at_once_and_leaves() {
     assert!(!sandbox.log().contains("WARN"), "{}", sandbox.tail());
 }
 
+/// Cameras pad their maker notes with zeros, and a sparse copy has holes there.
+#[cfg(unix)]
+#[test]
+fn a_picture_with_a_hole_beside_its_samples_is_published_at_once_and_leaves() {
+    use std::os::unix::fs::FileExt;
+    let sandbox = Sandbox::with(&folder("after: delete"));
+    let bytes = jpeg(640, 480, 1);
+    // SOI, a segment of 60,000 bytes, and the rest.
+    let rest = 2 + 2 + 60_000;
+    let path = sandbox.path("in/a.jpg");
+    let file = fs::File::create(path).unwrap();
+    file.write_all_at(b"\xff\xd8\xff\xe1\xea\x60", 0).unwrap();
+    file.write_all_at(&bytes[2..], rest).unwrap();
+    drop(file);
+    sandbox.once_expecting(1, 0);
+    assert_eq!(sandbox.names("in"), [""; 0]);
+    assert!(!sandbox.log().contains("WARN"), "{}", sandbox.tail());
+}
+
 #[cfg(unix)]
 #[test]
 fn what_was_done_before_stays_and_what_comes_then_leaves() {
