@@ -62,7 +62,8 @@ pub fn need(source: &Probe, coding: &JpegCoding, geometry: &Geometry) -> Decoded
         _ if coding.lossless => (times(luma, 3), times(luma, 4)),
         (1, _) => (luma, 0),
         // RGB, which only a later look tells from YCbCr, goes by way of packed pixels.
-        (3, [(1, 1), (1, 1), (1, 1), _]) => (times(luma, 3), times(luma, 3)),
+        (3, [(1, 1), (1, 1), (1, 1), _]) if coding.may_be_rgb => (times(luma, 3), times(luma, 3)),
+        (3, [(1, 1), (1, 1), (1, 1), _]) => (times(luma, 3), 0),
         (3, [(h, v), (1, 1), (1, 1), _]) if !geometry.enlarges() && h * v <= 4 => {
             let chroma = luma.div_ceil(u64::from(h * v));
             (sum([luma, chroma, chroma]), 0)

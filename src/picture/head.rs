@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, Read, Seek};
 
 use super::exif;
-use super::markers::{self, APP1, APP2, Frame, Process, SOS, Segment, array};
+use super::markers::{self, APP0, APP1, APP2, Frame, Process, SOS, Segment, array};
 use super::probe::{Probe, sniff};
 use super::recipe::Format;
 
@@ -38,6 +38,8 @@ pub struct JpegCoding {
     pub whole: bool,
     /// Coded without a DCT, so that nothing can be scaled while it is decoded.
     pub lossless: bool,
+    /// Three components may be RGB: a JFIF segment says that they are not.
+    pub may_be_rgb: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +88,13 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     let mut probe = Probe::new(Format::Jpeg);
     let (mut around, mut profile) = (0, 0);
     let mut coding: Option<JpegCoding> = None;
-    let mut upright = false;
+    let (mut upright, mut jfif) = (false, false);
     let mut body = Vec::new();
     while let Some(Segment { marker, length }) = markers::next(source)? {
         let length = u64::from(length);
         let awaited = match marker {
             SOS => true,
+            APP0 => !jfif,
             APP1 => !upright,
             _ => markers::process(marker).is_some() && coding.is_none(),
         };
@@ -107,6 +110,7 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
                     return Ok(None);
                 };
                 coding.whole |= usize::from(in_scan) < coding.components;
+                coding.may_be_rgb = !jfif;
                 return Ok(Some(Head {
                     probe,
                     coding: Coding::Jpeg(coding),
@@ -114,6 +118,8 @@ fn jpeg(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
                     profile,
                 }));
             }
+            // As libjpeg takes one.
+            APP0 => jfif |= length >= 14 && body.starts_with(b"JFIF\0"),
             APP1 => {
                 if let Some(tiff) = markers::exif(&body) {
                     probe.orientation = exif::orientation(tiff);
@@ -153,6 +159,7 @@ fn coding_of(frame: Frame<'_>) -> Option<JpegCoding> {
         factors,
         whole: frame.process == Process::Progressive,
         lossless: frame.process == Process::Lossless,
+        may_be_rgb: true,
     })
 }
 
@@ -236,6 +243,7 @@ mod tests {
                 factors,
                 whole: false,
                 lossless: false,
+                may_be_rgb: false,
             }) = head.coding
             else {
                 panic!("{head:?}");

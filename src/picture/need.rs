@@ -33,12 +33,7 @@ pub fn need(
 fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     // The profile is copied into the codecs.
     let profile = times(head.profile, 3);
-    // What is decoded once more without harmless warnings is a copy of the file.
-    let again = match head.coding {
-        Coding::Png(_) => 0,
-        Coding::Jpeg(_) => length,
-    };
-    let fixed = sum([BASE, length, again, metadata::need(head, length), profile]);
+    let fixed = sum([BASE, length, metadata::need(head, length), profile]);
     // A PNG may say which way up it is behind its samples.
     let orientations: &[u8] = match head.coding {
         Coding::Png(_) => &[1, 6],
@@ -52,7 +47,7 @@ fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
         // What is refused is refused before it is decoded.
         let task = Task::plan(source, wanted, recipe).ok()?;
         let steps = match &head.coding {
-            Coding::Jpeg(coding) => from_jpeg(&task, coding),
+            Coding::Jpeg(coding) => from_jpeg(&task, coding, length),
             Coding::Png(coding) => from_png(&task, *coding),
         };
         Some(sum([steps, overlay::need(&task)]))
@@ -60,7 +55,7 @@ fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     fixed.saturating_add(ways.max().unwrap_or(0))
 }
 
-fn from_jpeg(task: &Task<'_>, coding: &JpegCoding) -> u64 {
+fn from_jpeg(task: &Task<'_>, coding: &JpegCoding, length: u64) -> u64 {
     let decoded = decode::need(&task.source, coding, &task.geometry);
     let scaled = task.planes(coding.components == 1);
     // Planes are turned and scaled from one set to another.
@@ -75,14 +70,16 @@ fn from_jpeg(task: &Task<'_>, coding: &JpegCoding) -> u64 {
         Format::Png => times(convert::pixels_need(task.size()), 2),
         Format::Jpeg => 0,
     };
+    // What is decoded once more without harmless warnings is a copy of the file, and gone again before
+    // anything is written.
+    let after = sum([pixels, encode::need(task, scaled, 3)]).max(length);
     sum([
         decoded.within,
         decoded.packed,
         front,
         back,
         resize::need(task, &decoded),
-        pixels,
-        encode::need(task, scaled, 3),
+        after,
     ])
 }
 

@@ -152,6 +152,7 @@ fn a_picture_rewritten_within_the_second_with_its_length_is_the_one_that_is_publ
     }
     let made = sandbox.wait_for_picture("out/a.jpg");
     assert_eq!(size(&made), (72, 48));
+    sandbox.stop();
     assert_eq!(sandbox.lines("processed").len(), 1, "{}", sandbox.tail());
 }
 
