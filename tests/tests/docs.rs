@@ -212,7 +212,7 @@ fn home() -> Sandbox {
     let made = shell(&sandbox, "watermarkd init demo");
     assert!(made.status.success(), "{made:?}");
     for (from, to) in [
-        ("photo-small.jpg", "demo/in/photo.jpg"),
+        ("photo-large.jpg", "demo/in/photo-large.jpg"),
         ("rgba.png", "logo.png"),
     ] {
         fs::copy(
@@ -579,7 +579,7 @@ fn every_field_for_programs_is_on_the_page() {
     let mut found = BTreeSet::new();
     for (command, code) in [
         ("status", 3),
-        ("explain demo/in/photo.jpg", 0),
+        ("explain demo/in/photo-large.jpg", 0),
         ("explain demo/in/bad.jpg", 0),
     ] {
         let command = format!("watermarkd {command} --json -c demo/config.yaml");
