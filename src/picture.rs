@@ -315,7 +315,7 @@ mod tests {
     }
 
     /// A JPEG of inverted C M Y K, as Adobe writes it.
-    fn cmyk_of(width: usize, height: usize, pixels: &[u8]) -> Vec<u8> {
+    pub fn cmyk_of(width: usize, height: usize, pixels: &[u8]) -> Vec<u8> {
         let format = turbojpeg::PixelFormat::CMYK;
         let image = turbojpeg::Image {
             pixels,

@@ -188,6 +188,9 @@ fn decoded(
         cmyk_to_rgb(packed);
     }
     compressor.planes_of(packed, (width, height), Sampling::S444, planes)?;
+    if !header.lossless {
+        planes.end_within((header.width, header.height), eighths);
+    }
     Ok(warning)
 }
 

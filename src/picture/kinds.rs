@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::planes::{Planes, Sampling};
-use super::tests::{jpeg, picture, png_of, recipe, with_profile};
+use super::tests::{cmyk_of, jpeg, picture, png_of, recipe, with_profile};
 use super::turbo::Compressor;
 use super::*;
 
@@ -443,4 +443,86 @@ fn a_bad_picture_does_not_spoil_the_next() {
         let next = treat(&good, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
         assert!(next.bytes == expected, "after byte {at} was wrong");
     }
+}
+
+/// The picture in libjpeg's eighths seldom ends with a whole sample: packed pixels end where planes do.
+#[test]
+fn packed_pixels_are_no_wider_than_planes() {
+    let (width, height) = (605, 806);
+    let wave = |x: usize, y: usize| {
+        let [x, y] = [x, y].map(|side| f64::from(u32::try_from(side).unwrap()));
+        let wave = (x * 0.8).sin() * (y * 0.7).cos() * 60.0;
+        let slope = (x / 10.0 + y / 13.0).rem_euclid(60.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "30..=220"
+        )]
+        let sample = (90.0 + wave + slope) as u8;
+        sample
+    };
+    let grey = (0..width * height).map(|at| wave(at % width, at / width));
+    let rgb: Vec<u8> = grey.flat_map(|sample| [sample; 3]).collect();
+    let inks: Vec<u8> = rgb
+        .chunks_exact(3)
+        .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 255])
+        .collect();
+    let planar = turbojpeg::Image {
+        pixels: &rgb[..],
+        width,
+        pitch: width * 3,
+        height,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let planar = turbojpeg::compress(planar, 85, turbojpeg::Subsamp::None).unwrap();
+    let mut whole = Vec::new();
+    let sides = [width, height].map(|side| u32::try_from(side).unwrap());
+    let mut encoder = png::Encoder::new(&mut whole, sides[0], sides[1]);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder
+        .write_header()
+        .unwrap()
+        .write_image_data(&rgb)
+        .unwrap();
+    let recipe = Recipe {
+        output_height: 480,
+        quality: 100,
+        max_pixels: 1_000_000,
+        ..plain()
+    };
+    let made = |source: &[u8]| {
+        let result = treated(source, Format::Png, &recipe).unwrap();
+        open_rgba(&result, 1_000_000).unwrap().rgba
+    };
+    // Scaled at full size.
+    let expected = made(&whole);
+    let decibels = |source: &[u8]| {
+        let found = made(source);
+        let pairs = found.iter().zip(&expected);
+        let squares = pairs.map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2));
+        let mean = squares.sum::<f64>() / f64::from(u32::try_from(expected.len()).unwrap());
+        10.0 * (255.0_f64.powi(2) / mean.max(1e-9)).log10()
+    };
+    let (planar, packed) = (decibels(&planar), decibels(&cmyk_of(width, height, &inks)));
+    assert!(
+        packed > planar - 1.0,
+        "{packed:.1} dB, {planar:.1} dB planar"
+    );
+}
+
+#[test]
+fn a_decoder_that_gives_up_after_a_warning_has_made_no_picture() {
+    // The first scan lacks bytes, and behind it stands a segment of a length that it cannot have.
+    let scan = memchr::memmem::find(PROGRESSIVE, b"\xff\xda").unwrap();
+    let second = scan + 2 + memchr::memmem::find(&PROGRESSIVE[scan + 2..], b"\xff\xda").unwrap();
+    let tables = memchr::memmem::find(&PROGRESSIVE[scan..second], b"\xff\xc4");
+    let end = tables.map_or(second, |at| scan + at);
+    let source = [
+        &PROGRESSIVE[..end - 100],
+        b"\xff\xdd\0\x05abc",
+        &PROGRESSIVE[end..],
+    ]
+    .concat();
+    let error = treated(&source, Format::Jpeg, &recipe()).unwrap_err();
+    assert!(matches!(error, PictureError::Bad { .. }), "{error}");
 }

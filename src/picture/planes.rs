@@ -129,7 +129,12 @@ impl Planes {
         // A side of 16 bits times 8 is far below the limit.
         let scaled = |side: u32| side.saturating_mul(eighths).div_ceil(8);
         self.allocate(sampling, scaled(width), scaled(height));
-        let shrink = f64::from(eighths) / 8.0;
+        self.end_within((width, height), eighths);
+    }
+
+    /// Lets a picture of this coded size end where it does at a scale of `eighths`/8.
+    pub fn end_within(&mut self, (width, height): (u32, u32), eighths: u32) {
+        let (sampling, shrink) = (self.sampling, f64::from(eighths) / 8.0);
         for (index, plane) in self.used_mut().iter_mut().enumerate() {
             let (across, down) = sampling.steps(index);
             // The last column and row may be partly or wholly padding: only this much is picture.

@@ -6,6 +6,8 @@ use std::ptr::NonNull;
 use turbojpeg::libc::{c_int, c_void};
 use turbojpeg::raw;
 
+use super::warnings::is_warning;
+
 /// A decoder's complaint about data that it decoded all the same.
 pub type Warning = Option<String>;
 
@@ -39,17 +41,20 @@ impl Handle {
         text.to_string_lossy().into_owned()
     }
 
-    /// Sorts a return code into success, success with a warning, and failure.
+    /// Sorts a return code into success, success with a warning, and failure. An error that comes
+    /// after a warning has the code of a warning, but only the text of a warning makes one: else
+    /// what was in the buffers before, another picture, would pass for this one.
     pub fn verdict(&self, code: c_int) -> Result<Warning, String> {
         if code == 0 {
             return Ok(None);
         }
         // SAFETY: the instance is alive.
         let severity = unsafe { raw::tj3GetErrorCode(self.0.as_ptr()) };
-        if u32::try_from(severity) == Ok(raw::TJERR_TJERR_WARNING) {
-            Ok(Some(self.message()))
+        let message = self.message();
+        if u32::try_from(severity) == Ok(raw::TJERR_TJERR_WARNING) && is_warning(&message) {
+            Ok(Some(message))
         } else {
-            Err(self.message())
+            Err(message)
         }
     }
 

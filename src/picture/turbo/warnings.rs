@@ -39,9 +39,8 @@ const NOTHING: [(&str, &str); 5] = [
     ),
 ];
 
-/// The beginnings of those that mean damage, each with the reason. What is in neither list counts
-/// as damage as well; `JWRN_EXTRANEOUS_DATA` hangs on the place.
-#[cfg(test)]
+/// The beginnings of those that mean damage, each with the reason. `JWRN_EXTRANEOUS_DATA` is in
+/// neither list: it hangs on the place.
 const DAMAGE: [(&str, &str); 6] = [
     (
         "Corrupt JPEG data: premature end of data segment",
@@ -69,6 +68,11 @@ const DAMAGE: [(&str, &str); 6] = [
     ),
 ];
 
+/// Whether a text is one of a warning, and not of an error.
+pub fn is_warning(text: &str) -> bool {
+    says(text) != Says::Damage || DAMAGE.iter().any(|(start, _)| text.starts_with(start))
+}
+
 /// What a warning says, by its text: there is nothing else to go by.
 pub fn says(text: &str) -> Says {
     if NOTHING.iter().any(|(start, _)| text.starts_with(start)) {
@@ -93,13 +97,16 @@ mod tests {
     fn each_warning_is_sorted_and_none_twice() {
         for (text, _) in NOTHING {
             assert_eq!(says(text), Says::Nothing, "{text}");
+            assert!(is_warning(text), "{text}");
         }
         for (text, _) in DAMAGE {
             assert_eq!(says(text), Says::Damage, "{text}");
+            assert!(is_warning(text), "{text}");
         }
         let text = "Corrupt JPEG data: 12 extraneous bytes before marker 0xd9";
         let (bytes, marker) = (12, 0xd9);
         assert_eq!(says(text), Says::PassedOver { bytes, marker });
-        assert_eq!(says("something new"), Says::Damage);
+        assert!(is_warning(text));
+        assert!(!is_warning("Bogus marker length"));
     }
 }
