@@ -2,6 +2,8 @@
 //! the daemon would have workers. `benches/peers/run` runs it beside the daemon and its peers.
 //!
 //! `cargo bench --bench decode -- --pictures DIR [--height 1080] [--workers 2]` prints the number of pictures.
+//! With `--rounds N` it compares, picture by picture and in turn, the daemon's decode step with libjpeg-turbo:
+//! milliseconds of each, the best of N. The daemon's has the search for markers in it.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,18 +13,22 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use std::{env, fs, thread};
 
 use turbojpeg::{Decompressor, ScalingFactor, YuvImage};
+use watermarkd::outcome::Step;
+use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Scratch, treat};
 
 fn main() {
-    let (mut pictures, mut height, mut workers) = (None, 1080, 2);
+    let (mut pictures, mut height, mut workers, mut rounds) = (None, 1080, 2, 0);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match (argument.as_str(), arguments.next()) {
             ("--pictures", Some(folder)) => pictures = Some(PathBuf::from(folder)),
             ("--height", Some(pixels)) => height = pixels.parse().unwrap(),
             ("--workers", Some(threads)) => workers = threads.parse().unwrap(),
+            ("--rounds", Some(number)) => rounds = number.parse().unwrap(),
             _ => {}
         }
     }
@@ -33,6 +39,9 @@ fn main() {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
+    if rounds > 0 {
+        return compare(&files, height, rounds);
+    }
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..workers {
@@ -74,4 +83,53 @@ fn decode(bytes: &[u8], output: usize, samples: &mut Vec<u8>) -> bool {
     // A warning counts as decoded, as in the daemon.
     drop(decompressor.decompress_to_yuv(bytes, image));
     true
+}
+
+fn compare(files: &[PathBuf], height: usize, rounds: usize) {
+    let recipe = Recipe {
+        marks: Vec::new(),
+        output_height: u32::try_from(height).unwrap(),
+        quality: 100,
+        output_quality: 80,
+        chroma: Chroma::Half,
+        upscale: false,
+        metadata: Metadata::Strip,
+        max_pixels: 1_000_000_000,
+    };
+    let (mut scratch, mut samples) = (Scratch::new().unwrap(), Vec::new());
+    let (mut logarithms, mut compared) = (0.0, 0.0);
+    for file in files {
+        let bytes = fs::read(file).unwrap();
+        let [mut theirs, mut ours] = [f64::INFINITY; 2];
+        for _ in 0..rounds {
+            let start = Instant::now();
+            if !decode(&bytes, height, &mut samples) {
+                break;
+            }
+            theirs = theirs.min(start.elapsed().as_secs_f64() * 1e3);
+            let start = Instant::now();
+            let mut after = |step: Step| {
+                if step == Step::Decode {
+                    ours = ours.min(start.elapsed().as_secs_f64() * 1e3);
+                }
+            };
+            let made = treat(&bytes, Format::Jpeg, &recipe, &mut scratch, &mut after);
+            // What is damaged is decoded twice, and is no measure.
+            if made.is_err() || made.is_ok_and(|made| made.warning.is_some()) {
+                ours = f64::INFINITY;
+                break;
+            }
+        }
+        if theirs.is_finite() && ours.is_finite() {
+            let name = file.display();
+            let ratio = theirs / ours;
+            println!(
+                "{name}: libjpeg-turbo {theirs:.2}, watermarkd {ours:.2}, {ratio:.2} times as fast"
+            );
+            logarithms += ratio.ln();
+            compared += 1.0;
+        }
+    }
+    let mean = f64::exp(logarithms / compared);
+    println!("geometric mean: {mean:.2} times as fast");
 }
