@@ -1,6 +1,7 @@
 """System calls that fail, by strace: attached to the running daemon for a while, so that what it
 needs to start is spared, and detached again."""
 
+import os
 import re
 import signal
 import subprocess
@@ -121,6 +122,15 @@ def joined(trace):
             yield call
 
 
+# A folder, if the call names one, and a name.
+AT_NAME = r'(?:[\w-]+<([^>]+)>, )?"([^"]+)"'
+
+
+def pairs(match):
+    first, temp, second, target = match.groups()
+    return (first, temp), (second, target)
+
+
 def disorder(home, calls):
     out = str(home.output)
     synced, renamed, durable, wrong, told = set(), {}, set(), [], set()
@@ -133,8 +143,9 @@ def disorder(home, calls):
                 synced.add(path)
         elif match := re.match(r"write\(\d+<([^>]+)>", call):
             synced.discard(match[1])
-        elif match := re.match(r'rename\w*\(.*?"([^"]+)".*?"([^"]+)".*\)\s+= 0', call):
-            temp, target = match.groups()
+        elif match := re.match(rf"rename\w*\({AT_NAME}, {AT_NAME}.*\)\s+= 0", call):
+            # A name is looked up in the folder that is held open.
+            temp, target = (os.path.join(folder or "", name) for folder, name in pairs(match))
             if not target.startswith(out):
                 continue
             if temp not in synced:
