@@ -607,10 +607,10 @@ status: {listen: here}
                 ":26: folders[1].1: unknown key, known here are after, ignore, input, on_failure, \
              output, recursive, watch, watermark",
                 ":27: workers: must be 1..1024, found 0",
-                ":28: settle: must be a duration such as 500ms, 2s, 5m or 1h, found 2",
+                ":28: settle: must be a duration such as 500ms, 2s, 5m, 1h or 30d, found 2",
                 ":29: settle_closed: must be 0s..1h, found \"61m\"",
                 ":30: poll: must be 100ms..1y, found \"99ms\"",
-                ":31: rescan: must be a duration such as 500ms, 2s, 5m or 1h, found \"fast\"",
+                ":31: rescan: must be a duration such as 500ms, 2s, 5m, 1h or 30d, found \"fast\"",
                 ":32: max_pixels: must be 1..4000000000, found 0",
                 ":33: retry.max: must be at least retry.first, 1s, found 500ms",
                 ":34: ledger: must be a path, found 5",

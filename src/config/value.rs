@@ -165,8 +165,7 @@ where
     }
 }
 
-/// A text such as "1.5s". Crate `humantime` refuses fractions and takes years, so the few lines
-/// are our own.
+/// A text such as "1.5s". Crate `humantime` refuses fractions, so the few lines are our own.
 pub fn duration(
     range: RangeInclusive<Duration>,
 ) -> impl FnOnce(&Value) -> Result<Duration, String> {
@@ -175,7 +174,7 @@ pub fn duration(
             Value::Text(text) => parse_duration(text),
             _ => None,
         }
-        .ok_or_else(|| wanted("a duration such as 500ms, 2s, 5m or 1h", value))?;
+        .ok_or_else(|| wanted("a duration such as 500ms, 2s, 5m, 1h or 30d", value))?;
         if range.contains(&duration) {
             Ok(duration)
         } else {

@@ -111,6 +111,12 @@ impl Room {
     }
 }
 
+/// Whether this machine decodes with it at all.
+#[cfg(test)]
+pub fn is_used_here() -> bool {
+    worthwhile(4, Processor::this())
+}
+
 /// Whether it is faster than libjpeg-turbo; elsewhere that was not measured.
 fn worthwhile(eighths: u32, processor: Processor) -> bool {
     cfg!(target_arch = "x86_64") && (1..8).contains(&eighths) && processor.fast()

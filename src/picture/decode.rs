@@ -337,7 +337,20 @@ fn to_native(pixels: &mut Pixels, range: Range<usize>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recipe::Format;
+    use super::super::tests::{jpeg, recipe};
+    use super::super::{Scratch, treat};
     use super::*;
+
+    /// The samples do not tell, for they are the same.
+    #[test]
+    fn plain_pictures_are_decoded_without_libjpeg_turbo() {
+        let mut scratch = Scratch::new().unwrap();
+        let bytes = jpeg(131, 97, turbojpeg::Subsamp::Sub2x2);
+        treat(&bytes, Format::Jpeg, &recipe(), &mut scratch, &mut |_| ()).unwrap();
+        let buffers = scratch.engines.baseline.kept();
+        assert_eq!(buffers > 0, baseline::is_used_here());
+    }
 
     #[test]
     fn scale_is_never_below_the_output() {

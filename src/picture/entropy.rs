@@ -4,12 +4,7 @@
 //!
 //! Every code has a bit at least, so a walk takes no more steps than the file has bits.
 
-use super::markers::{Frame, Process, SOS, Walk};
-
-const DHT: u8 = 0xc4;
-const ARITHMETIC: u8 = 0xc9;
-const DRI: u8 = 0xdd;
-const RST0: u8 = 0xd0;
+use super::markers::{DHT, DRI, Frame, Process, RST0, SOF9, SOS, Walk};
 
 /// Coefficients of a block.
 const BLOCK: u32 = 64;
@@ -25,7 +20,8 @@ pub fn end(jpeg: &[u8]) -> Option<usize> {
         match marker {
             DHT => tables.read(body)?,
             DRI => interval = u32::from(u16::from_be_bytes(*body.first_chunk()?)),
-            ARITHMETIC => return None,
+            // Arithmetic codes.
+            SOF9 => return None,
             SOS => {
                 let (frame, scan) = (frame.as_ref()?, Scan::read(body)?);
                 let units = scan.units(frame)?;

@@ -15,6 +15,7 @@ const START: u64 = 2;
 
 pub const SOF0: u8 = 0xc0;
 pub const SOF1: u8 = 0xc1;
+pub const SOF9: u8 = 0xc9;
 pub const DHT: u8 = 0xc4;
 const SOI: u8 = 0xd8;
 pub const EOI: u8 = 0xd9;
@@ -29,7 +30,7 @@ pub const APP14: u8 = 0xee;
 pub const COM: u8 = 0xfe;
 
 const TEM: u8 = 0x01;
-const RST0: u8 = 0xd0;
+pub const RST0: u8 = 0xd0;
 const RST7: u8 = 0xd7;
 
 /// The coding process of a frame.

@@ -16,7 +16,7 @@ use crate::{
     watchdog,
 };
 
-/// What a scan spends on it at most: 100,000 rows or so.
+/// What a scan spends on it at most: 10,000 rows or so, if all are forgotten.
 const AT_MOST: Duration = Duration::from_millis(100);
 
 /// Walks on through a folder's rows after a scan of it, until the time for that is over.

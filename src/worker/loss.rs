@@ -6,7 +6,9 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::picture::Lost;
+use tracing::info;
+
+use crate::{log::text, picture::Lost};
 
 /// A kind of loss that has been told or not.
 struct Telling {
@@ -28,7 +30,7 @@ static VIDEO: Telling = Telling {
 pub fn tell(lost: Lost, source: &Path) {
     for (happened, telling) in [(lost.gain_map, &GAIN_MAP), (lost.video, &VIDEO)] {
         if happened && telling.is_first() {
-            tracing::info!(file = %source.display(), "{}", telling.what);
+            info!(path = text(source), "{}", telling.what);
         }
     }
 }

@@ -86,6 +86,11 @@ fn planted_imports_are_found() {
             vec![],
         ),
         (
+            "lifetimes that a type holds are no import",
+            vec![("ground", "fn f<'a>() -> impl I + use<'a> { g() }")],
+            vec![],
+        ),
+        (
             "tests and comments do not count",
             vec![
                 (
@@ -264,7 +269,8 @@ impl File {
                 _ => {}
             }
             let begins = at == 0 || tokens[at - 1] != "::";
-            if tokens[at] == "use" {
+            // Behind `impl` it says which lifetimes a type holds.
+            if tokens[at] == "use" && tokens.get(at + 1).is_some_and(|next| next != "<") {
                 let is_public = is_public(&tokens[..at]);
                 let mut imports = Vec::new();
                 at = tree(&tokens, at + 1, &[], &mut imports);
