@@ -1,6 +1,7 @@
 //! The command line: arguments to command to exit code. Each command has a file of its own.
 
 mod answer;
+mod asked;
 mod availability;
 mod check;
 mod completions;
@@ -199,28 +200,26 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         } => trial::run(&config, &file, recipe, length),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
-        Command::Status { config, json } => status::run(&config.load_unseen()?, json),
-        Command::Explain { config, file, json } => {
-            explain::run(&config.load_unseen()?, &file, json)
-        }
+        Command::Status { config, json } => status::run(&config.ask()?, json),
+        Command::Explain { config, file, json } => explain::run(&config.ask()?, &file, json),
         Command::Retry {
             config,
             files,
             failed,
         } => {
-            let config = config.load_unseen()?;
+            let asked = config.ask()?;
             if failed {
-                retry::all(&config, Verb::Retry)
+                retry::all(&asked, Verb::Retry)
             } else {
-                retry::named(&config, &files, Verb::Retry)
+                retry::named(&asked, &files, Verb::Retry)
             }
         }
         Command::Reprocess { config, files } => {
-            let config = config.load_unseen()?;
+            let asked = config.ask()?;
             if files.is_empty() {
-                retry::all(&config, Verb::Reprocess)
+                retry::all(&asked, Verb::Reprocess)
             } else {
-                retry::named(&config, &files, Verb::Reprocess)
+                retry::named(&asked, &files, Verb::Reprocess)
             }
         }
     }

@@ -26,12 +26,14 @@ use std::{
 };
 
 use tracing::Level;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::{
     error::{ConfigError, Problem},
-    home::{default_log_dir, default_state_dir, locate},
+    folders::glob_set,
+    home::{Home, default_log_dir, default_state_dir, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
-    recipe::default_recipe,
+    recipe::{bare_recipe, default_recipe},
 };
 use self::{
     section::{Findings, Section},
@@ -62,34 +64,55 @@ pub fn load_strictly(file: &Path) -> Result<Config, ConfigError> {
     })
 }
 
-/// Loads `file` without a look at its folders, which may not even answer: for who only asks.
-pub fn load_unseen(file: &Path) -> Result<Config, ConfigError> {
-    load_and(file, |_, _, _, _| {})
+/// A configuration as far as it can be understood: for who only asks, and is to get an answer
+/// whatever is wrong with the file.
+#[derive(Debug)]
+pub struct Understood {
+    /// Without the folders and marks that cannot be made sense of, and with defaults for the rest.
+    pub config: Config,
+    pub error: Option<ConfigError>,
+}
+
+/// Understands `file` as far as possible, without a look at its folders, which may not even answer.
+pub fn understand(file: &Path) -> Understood {
+    understand_and(file, |_, _, _, _| {})
 }
 
 fn load_and(file: &Path, look: Look) -> Result<Config, ConfigError> {
-    let failed = |problems| ConfigError {
-        file: file.to_owned(),
-        problems,
+    let Understood { config, error } = understand_and(file, look);
+    error.map_or(Ok(config), Err)
+}
+
+fn understand_and(file: &Path, look: Look) -> Understood {
+    let absolute = path::absolute(file).map_or_else(|_| file.to_owned(), value::without_parents);
+    let failed = |config, problems| Understood {
+        config,
+        error: Some(ConfigError {
+            file: file.to_owned(),
+            problems,
+        }),
     };
-    let io_failed =
-        |error: std::io::Error| failed(vec![Problem::of_file(format!("cannot read: {error}"))]);
-    // A FIFO would be waited on for ever.
-    if !fs::metadata(file).map_err(io_failed)?.is_file() {
-        return Err(failed(vec![Problem::of_file("not a file".to_owned())]));
-    }
-    let bytes = fs::read(file).map_err(io_failed)?;
-    let text = tree::decode(&bytes).map_err(|problem| failed(vec![problem]))?;
-    let absolute = value::without_parents(path::absolute(file).map_err(io_failed)?);
-    let root = tree::parse(text).map_err(|problem| failed(vec![problem]))?;
+    let bytes = match read_file(file) {
+        Ok(bytes) => bytes,
+        Err(problem) => return failed(unread(absolute), vec![problem]),
+    };
+    let parsed = tree::decode(&bytes).and_then(|text| Ok((text, tree::parse(text)?)));
+    let (text, root) = match parsed {
+        Ok(parsed) => parsed,
+        Err(problem) => return failed(unread(absolute), vec![problem]),
+    };
 
     let findings = Findings::default();
     findings.add_duplicates(&root);
-    let config = read(&root, absolute, &findings, look);
+    let mut config = read(&root, absolute, &findings, look);
+    config.fingerprint = xxh3_64(&bytes);
 
     let mut findings = findings.into_inner();
     if findings.is_empty() {
-        return Ok(config);
+        return Understood {
+            config,
+            error: None,
+        };
     }
     findings.sort_by(|(a, _), (b, _)| a.order(b));
     let problems = findings
@@ -101,13 +124,32 @@ fn load_and(file: &Path, look: Look) -> Result<Config, ConfigError> {
             cause,
         })
         .collect();
-    Err(failed(problems))
+    failed(config, problems)
+}
+
+fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
+    let io_failed = |error: std::io::Error| Problem::of_file(format!("cannot read: {error}"));
+    // A FIFO would be waited on for ever.
+    if !fs::metadata(file).map_err(io_failed)?.is_file() {
+        return Err(Problem::of_file("not a file".to_owned()));
+    }
+    fs::read(file).map_err(io_failed)
+}
+
+/// What is known of a configuration that cannot be read.
+fn unread(file: PathBuf) -> Config {
+    let mut config = defaults(file);
+    config.home = Home::of(&config.file, true);
+    config.ledger = config.home.ledger.clone().unwrap_or_default();
+    config.log.dir = default_log_dir(&config.file).unwrap_or_default();
+    config
 }
 
 /// What a file that names only a mark and a folder means.
 fn defaults(file: PathBuf) -> Config {
     Config {
         file,
+        fingerprint: 0,
         folders: Vec::new(),
         workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         settle: Duration::from_secs(2),
@@ -120,6 +162,7 @@ fn defaults(file: PathBuf) -> Config {
             max: Duration::from_secs(5 * 60),
         },
         ledger: PathBuf::new(),
+        home: Home::default(),
         ledger_keep: Duration::from_secs(365 * 24 * 3600),
         log: Log {
             dir: PathBuf::new(),
@@ -137,7 +180,7 @@ fn defaults(file: PathBuf) -> Config {
 #[cfg(windows)]
 pub fn default_log(file: &Path) -> Option<Log> {
     let absolute = path::absolute(file).ok()?;
-    let dir = default_log_dir(absolute.parent()?)?;
+    let dir = default_log_dir(&absolute)?;
     let log = defaults(absolute).log;
     Some(Log {
         dir,
@@ -146,7 +189,7 @@ pub fn default_log(file: &Path) -> Option<Log> {
     })
 }
 
-/// The config that `root` means; only to be used when there are no findings.
+/// The config that `root` means; complete only when there are no findings.
 fn read(root: &Node, file: PathBuf, findings: &Findings, look: Look) -> Config {
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut config = defaults(file);
@@ -213,8 +256,10 @@ mod tests {
     #[test]
     fn the_example_is_the_defaults() {
         let sandbox = Sandbox::new();
-        let example = sandbox.good(EXAMPLE);
-        let minimal = sandbox.good(MINIMAL);
+        let [example, minimal] = [EXAMPLE, MINIMAL].map(|text| Config {
+            fingerprint: 0,
+            ..sandbox.good(text)
+        });
         assert_eq!(format!("{example:#?}"), format!("{minimal:#?}"));
 
         let recipe = &minimal.folders[0].recipe;
@@ -439,7 +484,7 @@ folders:
         let real = sandbox.0.path().canonicalize().unwrap();
         for way in ["", "in/sub/../..", "b/..", "./in/.."] {
             let file = sandbox.path(way).join("config.yaml");
-            for config in [load(&file), load_unseen(&file)].map(Result::unwrap) {
+            for config in [load(&file).unwrap(), understand(&file).config] {
                 // What has no ".." keeps its spelling, links and all.
                 let base = if way.is_empty() {
                     sandbox.0.path()

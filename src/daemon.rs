@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    ledger::{self, Ledger},
+    ledger::{self, Earlier, Ledger},
     log::Log,
     os,
     report::Report,
@@ -45,10 +45,11 @@ pub fn run(
     bar: &ProgressBar,
 ) -> anyhow::Result<Ending> {
     os::give_back_what_is_freed();
-    let ledger = Arc::new(Ledger::open(&config.ledger)?);
+    let ledger = Arc::new(open(&config)?);
     let ending = run_with(config, until, signals, log, bar, &ledger);
     // What is still being done ends with the process, and that must not be long now.
     log.flush();
+    ledger.announce_end();
     note(ledger.leave());
     ending
 }
@@ -67,6 +68,7 @@ fn run_with(
         .with_context(|| format!("ledger {}", config.ledger.display()))?;
     recovered.tell();
     let roots = prepare(&config, ledger, &[])?;
+    ledger.announce(&config, until == Until::AllDone);
     let mut machine = Machine::build(&config, roots, until, ledger, bar)?;
     // Bound, for as long as it is to be heard.
     let (_listener, notices) = match until {
@@ -98,6 +100,16 @@ fn run_with(
     end(machine, signals, ledger, broken_off)
 }
 
+/// Opens the ledger of a configuration, and takes over what an earlier version left elsewhere.
+fn open(config: &Config) -> anyhow::Result<Ledger> {
+    let inputs: Vec<&Path> = config.folders.iter().map(|folder| &*folder.input).collect();
+    let earlier = config.home.earlier.as_deref().map(|ledger| Earlier {
+        ledger,
+        inputs: &inputs,
+    });
+    Ledger::open_after(&config.ledger, earlier)
+}
+
 /// Takes over the configuration file as it is now, or tells why not.
 fn reload(
     config: &mut Config,
@@ -111,6 +123,7 @@ fn reload(
     match machine.reload(config, ledger, log) {
         Ok(new) => {
             *config = new;
+            ledger.announce_reload(config, true, Vec::new());
             let folders = config.folders.len();
             service.notify(Notice::Reloaded { folders });
         }
@@ -122,6 +135,8 @@ fn reload(
                     "reload rejected, the running configuration stays"
                 );
             }
+            let reasons = problems.lines().map(str::to_owned).collect();
+            ledger.announce_reload(config, false, reasons);
             let first = problems.lines().next().unwrap_or_default();
             service.notify(Notice::Rejected(first.to_owned()));
         }

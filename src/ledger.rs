@@ -20,7 +20,13 @@ mod value;
 
 mod open;
 
+mod running;
+
+mod earlier;
+
 mod connection;
+
+mod announce;
 
 mod notify;
 
@@ -43,6 +49,7 @@ mod visit;
 pub use self::{
     connection::Ledger,
     dues::Dues,
+    earlier::Earlier,
     finish::Fate,
     forget::{Old, Piece},
     notify::{Listener, listen, notify},
@@ -50,6 +57,7 @@ pub use self::{
     owed::{Left, Owed},
     recover::{CRASHES, Recovered},
     row::State,
+    running::{Running, Verdict, running},
     standing::Standing,
     tally::Tally,
     visit::{Daemon, Entry, Visitor, Which, daemon},

@@ -8,6 +8,9 @@
 )]
 #![allow(clippy::too_many_lines, reason = "a test is read from top to bottom")]
 
+#[cfg(unix)]
+#[path = "tests/answers.rs"]
+mod answers;
 #[path = "tests/command.rs"]
 mod command;
 #[cfg(unix)]

@@ -10,6 +10,10 @@ use crate::{
     outcome::Step,
 };
 
+/// Why a folder of the configuration is not watched.
+pub const NOT_RELOADED: &str =
+    "the daemon runs without this folder, as its configuration was not reloaded since";
+
 /// What `explain` says of a file.
 pub struct Answer {
     pub fate: &'static str,

@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam_channel::bounded;
 
-use crate::{config::Config, memory::Size, os};
+use crate::{config::Config, ledger::Earlier, memory::Size, os};
 
 /// How long a dead share may keep the answer back.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(3);
@@ -49,6 +49,17 @@ pub fn away(folder: &Path) -> Option<String> {
         io::ErrorKind::PermissionDenied => format!("{cause}, for who asks here"),
         _ => cause.to_string(),
     })
+}
+
+/// The ledger of earlier versions, if the next start takes it over.
+pub fn earlier(config: &Config) -> Option<&Path> {
+    let ledger = config.home.earlier.as_deref()?;
+    let inputs: Vec<&Path> = config.folders.iter().map(|folder| &*folder.input).collect();
+    let earlier = Earlier {
+        ledger,
+        inputs: &inputs,
+    };
+    earlier.is_taken_over(&config.ledger).then_some(ledger)
 }
 
 /// Why the daemon cannot write to the ledger, as far as its file system tells.

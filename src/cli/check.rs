@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use super::{availability, config_file::ConfigFile, terminal::line};
 use crate::{
-    config::{self, Source},
+    config::{self, Folder, Source},
     ledger,
     picture::{Chroma, PlacedMark, Position, Recipe},
     watch,
@@ -20,52 +20,51 @@ pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         &mut out,
         format_args!("ledger: {}", config.ledger.display()),
     )?;
-    line(&mut out, format_args!("log: {}", config.log.dir.display()))?;
-    for folder in &config.folders {
-        let (mode, why) = watch::choose_mode(folder);
-        let depth = if folder.recursive {
-            ", with subfolders"
-        } else {
-            ""
-        };
-        line(&mut out, format_args!("folder {}", folder.input.display()))?;
-        if let Some(cause) = availability::away(&folder.input) {
-            line(&mut out, format_args!("  offline: {cause}; waiting for it"))?;
-        }
+    if let Some(earlier) = availability::earlier(&config) {
+        let earlier = earlier.display();
         line(
             &mut out,
-            format_args!("  watch: {} ({why}){depth}", mode.name()),
-        )?;
-        line(
-            &mut out,
-            format_args!("  output: {}", folder.output.display()),
-        )?;
-        if folder
-            .output
-            .parent()
-            .is_some_and(|parent| !parent.is_dir())
-        {
-            line(
-                &mut out,
-                format_args!("  output is offline, waiting for it"),
-            )?;
-        }
-        if folder.after != Source::Keep {
-            line(
-                &mut out,
-                format_args!("  after: {}", describe_source(&folder.after)),
-            )?;
-        }
-        if folder.on_failure != Source::Keep {
-            let what = describe_source(&folder.on_failure);
-            line(&mut out, format_args!("  on_failure: {what}"))?;
-        }
-        line(
-            &mut out,
-            format_args!("  recipe: {}", describe(&folder.recipe)),
+            format_args!("  the next start takes over {earlier}"),
         )?;
     }
+    line(&mut out, format_args!("log: {}", config.log.dir.display()))?;
+    for folder in &config.folders {
+        write_folder(&mut out, folder)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_folder(out: &mut impl io::Write, folder: &Folder) -> io::Result<()> {
+    let (mode, why) = watch::choose_mode(folder);
+    let depth = if folder.recursive {
+        ", with subfolders"
+    } else {
+        ""
+    };
+    line(out, format_args!("folder {}", folder.input.display()))?;
+    if let Some(cause) = availability::away(&folder.input) {
+        line(out, format_args!("  offline: {cause}; waiting for it"))?;
+    }
+    line(out, format_args!("  watch: {} ({why}){depth}", mode.name()))?;
+    line(out, format_args!("  output: {}", folder.output.display()))?;
+    if folder
+        .output
+        .parent()
+        .is_some_and(|parent| !parent.is_dir())
+    {
+        line(out, format_args!("  output is offline, waiting for it"))?;
+    }
+    if folder.after != Source::Keep {
+        line(
+            out,
+            format_args!("  after: {}", describe_source(&folder.after)),
+        )?;
+    }
+    if folder.on_failure != Source::Keep {
+        let what = describe_source(&folder.on_failure);
+        line(out, format_args!("  on_failure: {what}"))?;
+    }
+    line(out, format_args!("  recipe: {}", describe(&folder.recipe)))
 }
 
 fn describe_source(source: &Source) -> String {

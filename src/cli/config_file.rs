@@ -17,9 +17,4 @@ impl ConfigFile {
     pub fn load(&self) -> Result<Config, ConfigError> {
         config::load(&config::locate(self.config.as_deref())?)
     }
-
-    /// For who only asks: a share that does not answer must not keep the answer back.
-    pub fn load_unseen(&self) -> Result<Config, ConfigError> {
-        config::load_unseen(&config::locate(self.config.as_deref())?)
-    }
 }

@@ -20,28 +20,29 @@ use self::{
     missing::missing,
 };
 use super::{
-    answer::{Answer, cause, daemon_json, daemon_line, path_json},
+    answer::{Answer, NOT_RELOADED, cause, daemon_json, daemon_line, path_json},
+    asked::Asked,
     availability,
     place::{self, Place, output_inside},
-    terminal::{line, quoted},
+    terminal::line,
     when::{span, time, when},
 };
 use crate::{
     arrival::{FileKey, Stamp},
     config::{Config, Folder},
-    ledger::{self, Daemon, Entry, State, Visitor},
+    exit,
+    ledger::{Entry, State, Visitor},
     outcome::Step,
     settle::PATIENCE,
     watch::{self, Mode},
 };
 
-pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
-    let place = place::place(config, file)?;
-    let daemon = ledger::daemon(&config.ledger)?;
-    let trouble = availability::ledger(&config.ledger);
+pub fn run(asked: &Asked, file: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+    let place = place::place(&asked.config, file)?;
+    let daemon = asked.daemon.as_ref();
+    let trouble = availability::ledger(&asked.config.ledger);
     let about = About {
-        config,
-        daemon: daemon.as_ref(),
+        asked,
         trouble: trouble.as_deref(),
     };
     let answer = explain(&place, about)?;
@@ -55,35 +56,43 @@ pub fn run(config: &Config, file: &Path, as_json: bool) -> anyhow::Result<ExitCo
         object.insert("fate".to_owned(), json!(answer.fate));
         object.insert("reason".to_owned(), json!(answer.reason));
         object.insert("next".to_owned(), json!(answer.next));
-        let daemon = daemon_json(daemon.as_ref());
-        object.insert("daemon".to_owned(), daemon);
+        object.insert("configuration".to_owned(), asked.configuration_json());
+        object.insert("daemon".to_owned(), daemon_json(daemon));
         object.insert("ledger_trouble".to_owned(), json!(trouble));
         writeln!(out, "{:#}", Value::Object(object))?;
     } else {
-        let daemon = daemon_line(daemon.as_ref());
+        let daemon = daemon_line(daemon);
         let path = place.path.display();
         line(&mut out, format_args!("{path}: {}", answer.fate))?;
         line(&mut out, format_args!("  reason: {}", answer.reason))?;
         line(&mut out, format_args!("  next: {}", answer.next))?;
         line(&mut out, format_args!("  daemon: {daemon}"))?;
+        let configuration = asked.configuration_line();
+        line(&mut out, format_args!("  configuration: {configuration}"))?;
+        for mistake in asked.mistakes() {
+            line(&mut out, format_args!("  mistake: {mistake}"))?;
+        }
         if let Some(trouble) = trouble {
             line(&mut out, format_args!("  ledger trouble: {trouble}"))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(if asked.error.is_some() {
+        exit::BAD_CONFIG
+    } else {
+        exit::FINE
+    }))
 }
 
 /// What goes for all files.
 #[derive(Clone, Copy)]
 struct About<'a> {
-    config: &'a Config,
-    daemon: Option<&'a Daemon>,
+    asked: &'a Asked,
     /// Why the ledger cannot be written.
     trouble: Option<&'a str>,
 }
 
 fn explain(place: &Place<'_>, about: About<'_>) -> anyhow::Result<Answer> {
-    let config = about.config;
+    let config = &about.asked.config;
     let Some((folder, relative)) = &place.inside else {
         return Ok(outside(config, place));
     };
@@ -134,10 +143,11 @@ fn explain(place: &Place<'_>, about: About<'_>) -> anyhow::Result<Answer> {
             .unwrap_or_default(),
         at: SystemTime::now(),
     };
-    Ok(match entry {
+    let answer = match entry {
         None => file.unknown(),
         Some(entry) => file.entered(&entry),
-    })
+    };
+    Ok(answer.with("watched", about.asked.is_watched(folder)))
 }
 
 fn known(config: &Config, folder: &Folder, relative: &Path) -> anyhow::Result<Option<Entry>> {
@@ -165,9 +175,12 @@ struct Now<'a> {
 impl Now<'_> {
     /// When a file is taken up that has no fate.
     fn turn(&self) -> String {
-        let settle = self.about.config.settle;
-        if self.about.daemon.is_none() {
-            return "when the daemon runs".to_owned();
+        let settle = self.about.asked.config.settle;
+        if self.about.asked.daemon.is_none() {
+            return self.next_daemon().to_owned();
+        }
+        if !self.about.asked.is_watched(self.folder) {
+            return format!("once the daemon reloads its configuration: {NOT_RELOADED}");
         }
         if self.about.trouble.is_some() {
             return "once the ledger can be written".to_owned();
@@ -176,15 +189,22 @@ impl Now<'_> {
             return format!("in {}, unless it changes", span(left));
         }
         let (wait, what) = match watch::choose_mode(self.folder).0 {
-            Mode::Events => (self.about.config.rescan, "rescan"),
-            Mode::Poll => (self.about.config.poll, "poll"),
+            Mode::Events => (self.about.asked.config.rescan, "rescan"),
+            Mode::Poll => (self.about.asked.config.poll, "poll"),
         };
         let wait = span(wait);
         format!("in its turn; if its event was missed, the {what} finds it within about {wait}")
     }
 
+    fn next_daemon(&self) -> &'static str {
+        match self.about.asked.error {
+            None => "when the daemon runs",
+            Some(_) => "when the daemon runs, for which the configuration has to be mended",
+        }
+    }
+
     fn unknown(&self) -> Answer {
-        let (age, settle) = (span(self.age), self.about.config.settle);
+        let (age, settle) = (span(self.age), self.about.asked.config.settle);
         let since = self.at.checked_sub(self.age).map(time);
         if self.age < settle {
             let reason = format!(
@@ -210,12 +230,15 @@ impl Now<'_> {
                 let reason = format!("it is to be processed again, as asked for at {at}");
                 Answer::new("queued", reason, self.turn())
             }
-            State::Released if same && self.age >= self.about.config.settle => {
+            State::Released if same && self.age >= self.about.asked.config.settle => {
                 self.given_back(entry)
             }
             State::Waiting | State::Asked | State::Released => self.unknown(),
         };
-        let mut answer = answer.with("suspect", entry.suspect);
+        let watched = self.about.asked.is_watched(self.folder);
+        let mut answer = answer
+            .with("suspect", entry.suspect)
+            .with("watched", watched);
         if entry.suspect && !matches!(entry.state, State::Done | State::Failed) {
             answer.reason +=
                 "; a process died with it in progress, so it is made in a process of its own";
@@ -236,7 +259,9 @@ impl Now<'_> {
             return Answer::new("queued", reason, self.turn());
         }
         let reason = format!("it was not complete at {at}: {}", cause(entry));
-        let next = match self.about.daemon {
+        let watched = self.about.asked.is_watched(self.folder);
+        let next = match self.about.asked.daemon {
+            Some(_) if !watched => self.turn(),
             Some(_) => format!(
                 "when it changes, or after growing waits; after {} without a change it is processed as it is",
                 span(PATIENCE)
@@ -250,7 +275,7 @@ impl Now<'_> {
 
     fn in_progress(&self, entry: &Entry) -> Answer {
         let at = when(entry.since, self.at);
-        if self.about.daemon.is_none() {
+        if self.about.asked.daemon.is_none() {
             let reason = format!("it was in progress, since {at}, when the daemon ended");
             return Answer::new("queued", reason, self.turn());
         }
@@ -276,10 +301,12 @@ impl Now<'_> {
         let times = if tries == 1 { "try" } else { "tries" };
         let reason = format!("{} ({tries} {times})", cause(entry));
         // As the daemon cuts it: the clock may have been set.
-        let latest = self.at + self.about.config.retry.max;
+        let latest = self.at + self.about.asked.config.retry.max;
         let at = entry.next.unwrap_or(self.at).min(latest);
         let for_output = entry.step == Some(Step::Output);
-        let next = match self.about.daemon {
+        let watched = self.about.asked.is_watched(self.folder);
+        let next = match self.about.asked.daemon {
+            Some(_) if !watched => self.turn(),
             Some(_) if at > self.at && for_output => {
                 format!(
                     "once the output is back, at the latest at {}",
@@ -288,7 +315,7 @@ impl Now<'_> {
             }
             Some(_) if at > self.at => format!("at {}", when(at, self.at)),
             Some(_) => "in its turn".to_owned(),
-            None => "when the daemon runs".to_owned(),
+            None => self.next_daemon().to_owned(),
         };
         Answer::new("waiting", reason, next)
             .with("step", entry.step.map(Step::name))
@@ -300,7 +327,7 @@ impl Now<'_> {
     fn done(&self, entry: &Entry) -> Answer {
         let output: PathBuf = entry.output.clone().unwrap_or_default();
         let there = output.is_file();
-        let stale = entry.recipe != self.folder.recipe.fingerprint();
+        let stale = entry.recipe != self.folder.recipe_id;
         let took = entry
             .took
             .map_or_else(String::new, |took| format!(" in {}", span(took)));
@@ -318,8 +345,8 @@ impl Now<'_> {
         let next = match (entry.owed, stale || !there) {
             (true, _) => "it leaves the folder as `after` says, as soon as that works".to_owned(),
             (false, true) => format!(
-                "nothing until it changes; `watermarkd reprocess {}` makes it again",
-                quoted(self.path)
+                "nothing until it changes; {} makes it again",
+                self.about.asked.command("reprocess", self.path)
             ),
             (false, false) => "nothing until it changes".to_owned(),
         };
@@ -339,14 +366,14 @@ impl Now<'_> {
             "it is moved as `on_failure` says, as soon as that works".to_owned()
         } else {
             format!(
-                "nothing until it changes; replace it, or mend the cause and `watermarkd retry {}`",
-                quoted(self.path)
+                "nothing until it changes; replace it, or mend the cause and {}",
+                self.about.asked.command("retry", self.path)
             )
         };
         Answer::new("failed", reason, next)
             .with("step", entry.step.map(Step::name))
             .with("cause", entry.reason.clone())
-            .with("stale", entry.recipe != self.folder.recipe.fingerprint())
+            .with("stale", entry.recipe != self.folder.recipe_id)
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context;
 
 use super::{
+    asked::{Asked, Relation},
     place::{self, output_inside},
     terminal,
 };
@@ -41,11 +42,12 @@ enum Named {
 }
 
 /// Asks for the files that are named.
-pub fn named(config: &Config, files: &[PathBuf], verb: Verb) -> anyhow::Result<ExitCode> {
+pub fn named(about: &Asked, files: &[PathBuf], verb: Verb) -> anyhow::Result<ExitCode> {
+    let config = &about.config;
     let mut ledger = open(config)?;
     let (mut asked, mut refused) = (0, 0);
     for file in files {
-        match ask_for(config, &mut ledger, file, verb)? {
+        match ask_for(about, &mut ledger, file, verb)? {
             Named::Asked => asked += 1,
             Named::Anyway(why) => {
                 let file = file.display();
@@ -57,11 +59,12 @@ pub fn named(config: &Config, files: &[PathBuf], verb: Verb) -> anyhow::Result<E
             }
         }
     }
-    tell(config, asked, refused > 0)
+    tell(about, asked, refused > 0)
 }
 
 /// Asks for all files that failed, or that are of a stale recipe.
-pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
+pub fn all(about: &Asked, verb: Verb) -> anyhow::Result<ExitCode> {
+    let config = &about.config;
     let mut ledger = open(config)?;
     let (mut asked, mut left, mut offline) = (0, 0, false);
     for folder in &config.folders {
@@ -79,7 +82,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
         }
         let which = match verb {
             Verb::Retry => Which::Failed,
-            Verb::Reprocess => Which::Stale(folder.recipe.fingerprint()),
+            Verb::Reprocess => Which::Stale(folder.recipe_id),
         };
         let output = output_inside(folder);
         let mut after: Option<PathBuf> = None;
@@ -109,7 +112,7 @@ pub fn all(config: &Config, verb: Verb) -> anyhow::Result<ExitCode> {
             "left out: {left} that are gone, have changed or are in progress"
         )?;
     }
-    tell(config, asked, offline)
+    tell(about, asked, offline)
 }
 
 fn open(config: &Config) -> anyhow::Result<Visitor> {
@@ -122,8 +125,18 @@ fn open(config: &Config) -> anyhow::Result<Visitor> {
 }
 
 /// Wakes the daemon, and says what was done.
-fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitCode> {
-    let running = ledger::daemon(&config.ledger)?.is_some();
+fn tell(about: &Asked, asked: usize, incomplete: bool) -> anyhow::Result<ExitCode> {
+    for mistake in about.mistakes() {
+        terminal::error(&anyhow::anyhow!(mistake));
+    }
+    let config = &about.config;
+    let running = about.daemon.is_some();
+    if matches!(about.relation, Relation::Edited | Relation::Remade) && asked > 0 {
+        terminal::error(&anyhow::anyhow!(
+            "{}: it runs with the recipes that it loaded",
+            about.configuration_line()
+        ));
+    }
     let files = if asked == 1 { "file" } else { "files" };
     let when = match (asked, running) {
         (0, _) => "",
@@ -145,14 +158,9 @@ fn tell(config: &Config, asked: usize, incomplete: bool) -> anyhow::Result<ExitC
     })
 }
 
-fn ask_for(
-    config: &Config,
-    ledger: &mut Visitor,
-    file: &Path,
-    verb: Verb,
-) -> anyhow::Result<Named> {
+fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyhow::Result<Named> {
     let refused = |why: &str| Ok(Named::Refused(why.to_owned()));
-    let place = place::place(config, file)?;
+    let place = place::place(&about.config, file)?;
     let Some((folder, relative)) = place.inside else {
         return refused("it lies in none of the folders of the configuration");
     };
@@ -195,7 +203,10 @@ fn ask_for(
             return Ok(Named::Anyway("it is taken up anyway".to_owned()));
         }
         State::Done if verb == Verb::Retry => {
-            return refused("it is done; `watermarkd reprocess` makes it again");
+            let command = about.command("reprocess", file);
+            return Ok(Named::Refused(format!(
+                "it is done; {command} makes it again"
+            )));
         }
         State::Done | State::Failed | State::Waiting => {}
     }

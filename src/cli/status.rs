@@ -10,15 +10,16 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    answer::{cause, daemon_json, daemon_line, path_json},
+    answer::{NOT_RELOADED, cause, daemon_json, daemon_line, path_json},
+    asked::Asked,
     availability,
     terminal::line,
     when::{time, when},
 };
 use crate::{
-    config::{Config, Folder},
+    config::Folder,
     exit,
-    ledger::{self, Daemon, Entry, Tally, Visitor},
+    ledger::{Entry, Tally, Visitor},
     memory::Size,
     outcome::Step,
 };
@@ -26,23 +27,25 @@ use crate::{
 /// Failed files that are listed.
 const FAILURES: usize = 10;
 
-pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
-    let daemon = ledger::daemon(&config.ledger)?;
+pub fn run(asked: &Asked, as_json: bool) -> anyhow::Result<ExitCode> {
+    let config = &asked.config;
     let ledger = Visitor::read(&config.ledger)?;
     let mut folders = Vec::with_capacity(config.folders.len());
-    for (folder, offline) in config.folders.iter().zip(availability::inputs(config)) {
+    let inputs = availability::inputs(config);
+    for ((folder, offline), watched) in config.folders.iter().zip(inputs).zip(&asked.watched) {
         let id = match &ledger {
             Some(ledger) => ledger.folder(&folder.input)?,
             None => None,
         };
         let tally = match (&ledger, id) {
-            (Some(ledger), Some(id)) => ledger.tally(id, folder.recipe.fingerprint(), FAILURES)?,
+            (Some(ledger), Some(id)) => ledger.tally(id, folder.recipe_id, FAILURES)?,
             _ => Tally::default(),
         };
         folders.push(Seen {
             folder,
             tally,
             offline,
+            watched: *watched,
         });
     }
     let bytes = ledger.as_ref().map(Visitor::bytes);
@@ -53,8 +56,7 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     failures.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.since));
     failures.truncate(FAILURES);
     let all = All {
-        config,
-        daemon,
+        asked,
         bytes,
         trouble: availability::ledger(&config.ledger),
         folders: &folders,
@@ -66,10 +68,12 @@ pub fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     } else {
         all.write(&mut out, SystemTime::now())?;
     }
-    Ok(ExitCode::from(if all.daemon.is_some() {
-        exit::FINE
-    } else {
+    Ok(ExitCode::from(if asked.error.is_some() {
+        exit::BAD_CONFIG
+    } else if asked.daemon.is_none() {
         exit::NO_DAEMON
+    } else {
+        exit::FINE
     }))
 }
 
@@ -79,11 +83,12 @@ struct Seen<'a> {
     tally: Tally,
     /// Why its input is away.
     offline: Option<String>,
+    /// Whether the daemon works on it, or the next one will.
+    watched: bool,
 }
 
 struct All<'a> {
-    config: &'a Config,
-    daemon: Option<Daemon>,
+    asked: &'a Asked,
     /// Of the ledger, if there is one.
     bytes: Option<u64>,
     /// Why it cannot be written.
@@ -94,21 +99,14 @@ struct All<'a> {
 
 impl All<'_> {
     fn write(&self, out: &mut impl Write, now: SystemTime) -> io::Result<()> {
-        let ledger = self.config.ledger.display();
-        line(
-            out,
-            format_args!("daemon: {}", daemon_line(self.daemon.as_ref())),
-        )?;
-        match self.bytes {
-            Some(bytes) => line(out, format_args!("ledger: {ledger}, {}", Size(bytes)))?,
-            None => line(out, format_args!("ledger: {ledger}, not there yet"))?,
-        }
+        self.write_head(out)?;
         if let Some(trouble) = &self.trouble {
             line(out, format_args!("ledger trouble: {trouble}"))?;
         }
-        line(out, format_args!("log: {}", self.config.log.dir.display()))?;
+        let log = self.asked.config.log.dir.display();
+        line(out, format_args!("log: {log}"))?;
         for seen in self.folders {
-            write_folder(out, seen, self.daemon.is_some(), now)?;
+            write_folder(out, seen, self.asked.daemon.is_some(), now)?;
         }
         if !self.failures.is_empty() {
             line(out, format_args!("recent failures:"))?;
@@ -119,6 +117,40 @@ impl All<'_> {
             line(
                 out,
                 format_args!("  {at} {}: {}", path.display(), cause(entry)),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What the answer is about.
+    fn write_head(&self, out: &mut impl Write) -> io::Result<()> {
+        let asked = self.asked;
+        let configuration = asked.configuration_line();
+        line(out, format_args!("configuration: {configuration}"))?;
+        for mistake in asked.mistakes() {
+            line(out, format_args!("mistake: {mistake}"))?;
+        }
+        let daemon = daemon_line(asked.daemon.as_ref());
+        line(out, format_args!("daemon: {daemon}"))?;
+        for reload in asked.reload_lines() {
+            line(out, format_args!("{reload}"))?;
+        }
+        let ledger = asked.config.ledger.display();
+        match self.bytes {
+            Some(bytes) => line(out, format_args!("ledger: {ledger}, {}", Size(bytes)))?,
+            None => line(out, format_args!("ledger: {ledger}, not there yet"))?,
+        }
+        if let Some(earlier) = availability::earlier(&asked.config) {
+            let earlier = earlier.display();
+            line(out, format_args!("  the next start takes over {earlier}"))?;
+        }
+        if let Some(next) = &asked.next_ledger {
+            let next = next.display();
+            line(
+                out,
+                format_args!(
+                    "ledger moved: the configuration names {next} now, which takes effect at the next start"
+                ),
             )?;
         }
         Ok(())
@@ -139,10 +171,12 @@ impl All<'_> {
             })
             .collect();
         json!({
-            "daemon": daemon_json(self.daemon.as_ref()),
-            "ledger": {"path": path_json(&self.config.ledger), "bytes": self.bytes},
+            "configuration": self.asked.configuration_json(),
+            "daemon": daemon_json(self.asked.daemon.as_ref()),
+            "reload": self.asked.reload_json(),
+            "ledger": {"path": path_json(&self.asked.config.ledger), "bytes": self.bytes},
             "ledger_trouble": self.trouble,
-            "log": path_json(&self.config.log.dir),
+            "log": path_json(&self.asked.config.log.dir),
             "folders": folders,
             "failures": failures,
         })
@@ -157,6 +191,9 @@ fn write_folder(
 ) -> io::Result<()> {
     let (folder, tally) = (seen.folder, &seen.tally);
     line(out, format_args!("folder {}", folder.input.display()))?;
+    if !seen.watched {
+        line(out, format_args!("  not watched: {NOT_RELOADED}"))?;
+    }
     if let Some(cause) = &seen.offline {
         line(out, format_args!("  offline: {cause}; waiting for it"))?;
     }
@@ -228,6 +265,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
     });
     json!({
         "input": path_json(&folder.input),
+        "watched": seen.watched,
         "input_offline": seen.offline,
         "output": path_json(&folder.output),
         "output_held_up": held_up(tally),

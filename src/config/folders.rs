@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{
     layout::Site,
@@ -122,6 +122,7 @@ fn read_one(
             globs,
             after,
             on_failure,
+            recipe_id: recipe.fingerprint(),
             recipe: Arc::new(recipe),
         },
         input_at,
@@ -153,6 +154,7 @@ fn read_old(
             globs: Vec::new(),
             after: Source::Keep,
             on_failure: Source::Keep,
+            recipe_id: recipe.fingerprint(),
             recipe: Arc::new(recipe),
         },
         output_at: at.clone(),
@@ -177,13 +179,7 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> (GlobSet, Vec<String>) {
     };
     let (mut set, mut texts) = (GlobSetBuilder::new(), Vec::new());
     for Node { place, value } in globs {
-        let glob = value::text(value).and_then(|text| {
-            GlobBuilder::new(text)
-                .literal_separator(true)
-                .case_insensitive(cfg!(windows))
-                .build()
-                .map_err(|error| error.to_string())
-        });
+        let glob = value::text(value).and_then(glob);
         match glob {
             Ok(glob) => {
                 texts.push(glob.glob().to_owned());
@@ -200,6 +196,24 @@ fn ignore(node: Option<&Node>, findings: &Findings) -> (GlobSet, Vec<String>) {
         GlobSet::empty()
     });
     (set, texts)
+}
+
+fn glob(text: &str) -> Result<Glob, String> {
+    GlobBuilder::new(text)
+        .literal_separator(true)
+        .case_insensitive(cfg!(windows))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// Globs that were taken before.
+#[must_use]
+pub fn glob_set(globs: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs.iter().filter_map(|text| glob(text).ok()) {
+        set.add(glob);
+    }
+    set.build().unwrap_or_default()
 }
 
 /// What is to become of the files that `key` is about. Only files that have been published are ever

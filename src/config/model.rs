@@ -10,12 +10,15 @@ use std::{
 use globset::GlobSet;
 use tracing::Level;
 
+use super::home::Home;
 use crate::{picture::Recipe, retry::Backoff};
 
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The file that was loaded, absolute.
     pub file: PathBuf,
+    /// A hash of its bytes, to tell whether it was edited since.
+    pub fingerprint: u64,
     /// At least one.
     pub folders: Vec<Folder>,
     /// Threads of the pool, 1..=1024.
@@ -35,6 +38,7 @@ pub struct Config {
     pub retry: Backoff,
     /// The `SQLite` file; it and its directory need not exist.
     pub ledger: PathBuf,
+    pub home: Home,
     /// How long the fate of a source that has left its folder is remembered, 1 d to 100 y.
     pub ledger_keep: Duration,
     pub log: Log,
@@ -60,6 +64,8 @@ pub struct Folder {
     /// What becomes of a file that failed; never [`Source::Delete`].
     pub on_failure: Source,
     pub recipe: Arc<Recipe>,
+    /// The recipe's fingerprint.
+    pub recipe_id: u64,
 }
 
 impl Folder {

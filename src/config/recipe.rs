@@ -47,6 +47,15 @@ pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
             margin: Length::Pixels(0),
             min_picture: 0,
         }],
+        ..bare_recipe()
+    }
+}
+
+/// The same without a mark: it stands in for a recipe that is known by its fingerprint only.
+#[must_use]
+pub fn bare_recipe() -> Recipe {
+    Recipe {
+        marks: Vec::new(),
         output_height: 1080,
         quality: 30,
         output_quality: 100,

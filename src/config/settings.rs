@@ -10,8 +10,8 @@ use std::{
 use tracing::Level;
 
 use super::{
-    home::{default_log_dir, default_state_dir},
-    model::{Config, Log, LogFormat, Rotation},
+    home::{Home, default_log_dir},
+    model::{Config, LogFormat, Rotation},
     section::{Findings, Section},
     state::Places,
     tree::{Place, Value},
@@ -80,14 +80,15 @@ pub fn read(
 
     let ledger = top.get("ledger", ledger).flatten();
     let ledger_given = ledger.is_some();
+    config.home = Home::of(&config.file, !ledger_given);
     match ledger.map(|path| value::below(base, &path)) {
         Some(path) => config.ledger = path,
-        None => match default_state_dir(base) {
-            Some(dir) => config.ledger = dir.join("ledger.sqlite"),
+        None => match &config.home.ledger {
+            Some(path) => config.ledger.clone_from(path),
             None => findings.add(&top.place_of("ledger"), NO_HOME),
         },
     }
-    let log_dir = read_log(top.section("log"), &mut config.log, base, findings);
+    let log_dir = read_log(top.section("log"), config, base, findings);
     let mut status = top.section("status");
     status.get("listen", listen);
     status.finish();
@@ -118,11 +119,17 @@ fn read_retry(mut section: Section<'_>, retry: &mut Backoff, findings: &Findings
 }
 
 /// Gives back where the folder stands.
-fn read_log(mut section: Section<'_>, log: &mut Log, base: &Path, findings: &Findings) -> Place {
+fn read_log(
+    mut section: Section<'_>,
+    config: &mut Config,
+    base: &Path,
+    findings: &Findings,
+) -> Place {
+    let Config { file, log, .. } = config;
     let dir = section.get("dir", value::path_or_auto).flatten();
     match dir
         .map(|path| value::below(base, &path))
-        .or_else(|| default_log_dir(base))
+        .or_else(|| default_log_dir(file))
     {
         Some(dir) => log.dir = dir,
         None => findings.add(&section.place_of("dir"), NO_HOME),

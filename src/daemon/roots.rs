@@ -41,7 +41,7 @@ pub(super) fn prepare(
         let backlog = same_input.map(|root| Arc::clone(&root.backlog));
         Ok(Arc::new(Root {
             id: ledger.folder(&folder.input)?,
-            recipe_id: folder.recipe.fingerprint(),
+            recipe_id: folder.recipe_id,
             excluded,
             output_identity,
             output,

@@ -16,7 +16,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tracing::warn;
 
 use super::{
+    earlier::Earlier,
     open,
+    running::Word,
     value::{Name, path_of},
 };
 use crate::{arrival::FolderId, log::text, os, output::Place};
@@ -32,6 +34,8 @@ pub struct Ledger {
     /// Mount points that were noted, for a ledger that is begun anew.
     places: Mutex<BTreeMap<PathBuf, PathBuf>>,
     renewals: AtomicU32,
+    /// What others are told of this process, once there is something to tell.
+    pub(super) word: Mutex<Option<Word>>,
     /// The process has been told to stop.
     pub(super) stopping: AtomicBool,
     /// Held until [`Ledger::leave`] or the end of the process: one daemon a ledger.
@@ -41,6 +45,11 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger, making it if it is missing, and keeps other processes out.
     pub fn open(path: &Path) -> anyhow::Result<Ledger> {
+        Self::open_after(path, None)
+    }
+
+    /// The same. A ledger that is missing begins with what an earlier one knows.
+    pub fn open_after(path: &Path, earlier: Option<Earlier<'_>>) -> anyhow::Result<Ledger> {
         open::refuse_remote(path)?;
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory).with_context(|| {
@@ -50,6 +59,9 @@ impl Ledger {
         os::Directory::open(directory)
             .with_context(|| format!("cannot use the ledger's folder {}", directory.display()))?;
         let lock = open::lock(path)?;
+        if let Some(earlier) = earlier {
+            earlier.take_over(path)?;
+        }
         let connection = open::open_or_begin_anew(path)?;
         Ok(Ledger {
             path: path.to_owned(),
@@ -57,6 +69,7 @@ impl Ledger {
             folders: Mutex::new(BTreeMap::new()),
             places: Mutex::new(BTreeMap::new()),
             renewals: AtomicU32::new(0),
+            word: Mutex::new(None),
             stopping: AtomicBool::new(false),
             lock,
         })

@@ -9,7 +9,7 @@ use ::notify::{EventKind, RecursiveMode, Watcher};
 use anyhow::Context;
 use crossbeam_channel::Sender;
 
-use super::open::{BELL, beside};
+use super::{open::BELL, value::beside};
 use crate::{os::Directory, stop::wake};
 
 /// Notified until it is dropped.

@@ -18,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 use tracing::error;
 
+use super::{running::running, value::beside};
 use crate::{log::text, os};
 
 /// The schema's number, kept in SQLite's `user_version`.
@@ -63,13 +64,11 @@ pub fn refuse_remote(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// A picture or a mark that a slip of the pen names as the ledger is not moved aside as a corrupt
-/// one. Anything else may be what damage has made of a ledger.
 /// The folder beside the ledger in which commands notify the daemon: its name, behind the ledger's.
 pub const BELL: &str = ".bell";
 
 /// Others must not decide where the ledger and what lies beside it are.
-fn refuse_links(path: &Path) -> anyhow::Result<()> {
+pub fn refuse_links(path: &Path) -> anyhow::Result<()> {
     for ending in ["", "-wal", "-shm", ".lock", ".pid", BELL] {
         let one = beside(path, ending);
         if fs::symlink_metadata(&one).is_ok_and(|metadata| metadata.is_symlink()) {
@@ -82,6 +81,8 @@ fn refuse_links(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A picture or a mark that a slip of the pen names as the ledger is not moved aside as a corrupt
+/// one. Anything else may be what damage has made of a ledger.
 fn refuse_picture(path: &Path) -> anyhow::Result<()> {
     if !path.is_file() {
         return Ok(());
@@ -198,12 +199,6 @@ fn move_aside(path: &Path) -> anyhow::Result<PathBuf> {
     Ok(aside)
 }
 
-pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
 fn open_database(path: &Path) -> anyhow::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -306,8 +301,11 @@ pub fn lock(path: &Path) -> anyhow::Result<File> {
             } else {
                 pid.trim()
             };
+            let with = running(path).map_or_else(String::new, |other| {
+                format!(", with configuration {}", other.config.display())
+            });
             bail!(
-                "ledger {} is in use by another watermarkd, pid {pid}",
+                "ledger {} is in use by another watermarkd, pid {pid}{with}; two daemons need two ledgers: name another file as `ledger`",
                 path.display()
             );
         }

@@ -24,6 +24,13 @@ impl ToSql for Name<'_> {
     }
 }
 
+/// The file beside a ledger whose name goes on with `ending`.
+pub fn beside(ledger: &Path, ending: &str) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 pub fn length(stamp: Stamp) -> i64 {
     i64::try_from(stamp.length).unwrap_or(i64::MAX)
 }

@@ -16,10 +16,10 @@ use rusqlite::{
 
 use super::{
     connection::Ledger,
-    open::{SCHEMA, beside, is_corrupt, refuse_remote, too_new},
+    open::{SCHEMA, is_corrupt, refuse_remote, too_new},
     row::{Source, State, is_decided, is_gone},
     standing::PIECE,
-    value::{Name, length, milliseconds, now_ms, path_of, stamp, time},
+    value::{Name, beside, length, milliseconds, now_ms, path_of, stamp, time},
 };
 use crate::{
     arrival::{FileKey, FolderId, Stamp},

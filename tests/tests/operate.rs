@@ -21,7 +21,7 @@ use super::{
 const NO_PICTURE: &[u8] = b"\xff\xd8 this is no picture";
 
 /// Runs a command and returns its exit code and all that it told.
-fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, String) {
     let output = sandbox.command(arguments).output().unwrap();
     let told = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(told).unwrap())
@@ -397,7 +397,8 @@ fn a_running_daemon_takes_up_what_is_asked_for() {
             .count()
             == 2
     });
-    let refused = "watermarkd: in/a.jpg: it is done; `watermarkd reprocess` makes it again\n";
+    let refused =
+        "watermarkd: in/a.jpg: it is done; `watermarkd reprocess in/a.jpg` makes it again\n";
     is_done(&sandbox, "in/a.jpg");
     let (code, told) = run(&sandbox, &["retry", "in/a.jpg"]);
     assert!(code == Some(1) && told.contains(refused), "{told}");
@@ -558,8 +559,16 @@ fn a_start_that_fails_tells_why_even_without_a_console() {
     sandbox.start();
     for arguments in [&["run"][..], &["run", "--once"]] {
         let (code, told) = run(&sandbox, arguments);
-        let pid = format!("is in use by another watermarkd, pid {}\n", sandbox.pid());
-        assert!(code == Some(1) && told.ends_with(&pid), "{told}");
+        let pid = format!("is in use by another watermarkd, pid {}, ", sandbox.pid());
+        assert!(code == Some(1) && told.contains(&pid), "{told}");
+        let with = format!(
+            "with configuration {}; ",
+            sandbox.path("config.yaml").display()
+        );
+        assert!(
+            told.contains(&with) && told.ends_with("another file as `ledger`\n"),
+            "{told}"
+        );
         assert!(told.starts_with("watermarkd: ledger "), "{told}");
     }
     assert_eq!(

@@ -106,6 +106,7 @@ impl Sandbox {
             .current_dir(self.home.path())
             .env_remove("WATERMARKD_CONFIG")
             .env("WATERMARKD_CONFIG", self.path("config.yaml"))
+            .env("XDG_STATE_HOME", self.path("state-home"))
             .stdin(Stdio::null());
         command
     }

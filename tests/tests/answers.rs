@@ -1,0 +1,221 @@
+//! The answers are about the daemon that runs, whatever became of its configuration file.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{operate::run, pictures::jpeg, sandbox::Sandbox};
+
+/// What a command prints as JSON, and its exit code.
+fn ask(sandbox: &Sandbox, arguments: &[&str]) -> (Value, Option<i32>) {
+    let output = sandbox.command(arguments).arg("--json").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found = serde_json::from_str(&told);
+    (
+        found.unwrap_or_else(|_| panic!("{told}{}", String::from_utf8_lossy(&output.stderr))),
+        output.status.code(),
+    )
+}
+
+fn contains(sandbox: &Sandbox, arguments: &[&str], parts: &[&str]) {
+    let (_, told) = run(sandbox, arguments);
+    for part in parts {
+        assert!(told.contains(part), "{part} is not in\n{told}");
+    }
+}
+
+fn config(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.path("config.yaml")).unwrap()
+}
+
+#[test]
+fn a_folder_that_was_not_reloaded_is_not_watched() {
+    let mut sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("new")).unwrap();
+    sandbox.start();
+    let (found, code) = ask(&sandbox, &["status"]);
+    assert_eq!(found["configuration"]["relation"], "same", "{found:#}");
+    assert_eq!((&found["reload"], code), (&Value::Null, Some(0)));
+
+    let folders = "folders: [{input: in, output: out}, {input: new, output: out2}]\n";
+    sandbox.configure(folders);
+    sandbox.write("new/a.jpg", &jpeg(90, 60, 1));
+    let (found, code) = ask(&sandbox, &["status"]);
+    assert_eq!(found["configuration"]["relation"], "edited", "{found:#}");
+    assert_eq!(code, Some(0));
+    let watched = |found: &Value, folder: usize| found["folders"][folder]["watched"].clone();
+    assert_eq!(
+        (watched(&found, 0), watched(&found, 1)),
+        (true.into(), false.into())
+    );
+    contains(
+        &sandbox,
+        &["status"],
+        &[
+            "edited since, not reloaded",
+            "  not watched: the daemon runs without this folder",
+        ],
+    );
+    let (found, code) = ask(&sandbox, &["explain", "new/a.jpg"]);
+    let next = found["next"].as_str().unwrap();
+    assert!(
+        next.contains("once the daemon reloads") && !next.contains("in its turn"),
+        "{next}"
+    );
+    assert_eq!((&found["watched"], code), (&false.into(), Some(0)));
+
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_picture("out2/a.jpg");
+    let (found, _) = ask(&sandbox, &["status"]);
+    assert_eq!(found["configuration"]["relation"], "same", "{found:#}");
+    assert_eq!(
+        (&found["reload"]["taken"], watched(&found, 1)),
+        (&true.into(), true.into())
+    );
+
+    // A folder that was taken out is watched until the reload.
+    sandbox.configure("folders: [{input: in, output: out}]\n");
+    let (found, _) = ask(&sandbox, &["status"]);
+    assert_eq!(found["folders"].as_array().unwrap().len(), 2, "{found:#}");
+    assert_eq!(watched(&found, 1), true);
+    sandbox.stop();
+    let (found, code) = ask(&sandbox, &["status"]);
+    assert_eq!(found["configuration"]["relation"], Value::Null, "{found:#}");
+    assert_eq!(
+        (found["folders"].as_array().unwrap().len(), code),
+        (1, Some(3))
+    );
+}
+
+#[test]
+fn a_mistake_does_not_take_the_answers_away() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    sandbox.start();
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.wait_for("done", |sandbox| {
+        ask(sandbox, &["status"]).0["folders"][0]["done"] == 1
+    });
+    let good = config(&sandbox);
+    let answers = |sandbox: &Sandbox, running: bool, mistake: &str| {
+        let (found, code) = ask(sandbox, &["status"]);
+        let told = found["configuration"]["mistakes"][0].as_str().unwrap();
+        assert!(told.contains(mistake), "{told}");
+        assert_eq!(
+            (&found["folders"][0]["done"], code),
+            (&1.into(), Some(78)),
+            "{found:#}"
+        );
+        assert_eq!(found["daemon"]["running"], running);
+        let (found, code) = ask(sandbox, &["explain", "in/a.jpg"]);
+        assert_eq!(
+            (&found["fate"], code),
+            (&"done".into(), Some(78)),
+            "{found:#}"
+        );
+        contains(sandbox, &["status"], &["mistake: ", mistake, "1 done"]);
+        contains(sandbox, &["explain", "in/a.jpg"], &["mistake: ", mistake]);
+    };
+    sandbox.write("config.yaml", format!("{good}wrokers: 3\n").as_bytes());
+    answers(&sandbox, true, "wrokers");
+    // The same without a word of the ledger.
+    sandbox.write("config.yaml", b"folders: [");
+    answers(&sandbox, true, "config.yaml:2");
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_line(&["reload rejected"]);
+    let (found, _) = ask(&sandbox, &["status"]);
+    let reasons = found["reload"]["reasons"][0].as_str().unwrap();
+    assert!(
+        found["reload"]["taken"] == false && reasons.contains("config.yaml:2"),
+        "{found:#}"
+    );
+    contains(&sandbox, &["status"], &["reload: rejected, "]);
+    fs::remove_file(sandbox.path("config.yaml")).unwrap();
+    answers(&sandbox, true, "cannot read");
+    sandbox.write("config.yaml", good.as_bytes());
+    fs::rename(sandbox.path("mark.npy"), sandbox.path("mark-away.npy")).unwrap();
+    answers(&sandbox, true, "mark.npy");
+    sandbox.stop();
+    answers(&sandbox, false, "mark.npy");
+    sandbox.write("in/b.jpg", &jpeg(90, 60, 2));
+    contains(
+        &sandbox,
+        &["explain", "in/b.jpg"],
+        &["the configuration has to be mended"],
+    );
+}
+
+#[test]
+fn another_configuration_and_another_ledger_are_told() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    sandbox.start();
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.wait_for("done", |sandbox| {
+        ask(sandbox, &["status"]).0["folders"][0]["done"] == 1
+    });
+    let good = config(&sandbox);
+    sandbox.write("other.yaml", good.as_bytes());
+    let (found, _) = ask(&sandbox, &["status", "-c", "other.yaml"]);
+    assert_eq!(found["configuration"]["relation"], "other", "{found:#}");
+    let other = sandbox.path("config.yaml").display().to_string();
+    let told = format!("but the daemon runs another configuration, {other}");
+    contains(&sandbox, &["status", "-c", "other.yaml"], &[&told]);
+
+    let elsewhere = good.replace("ledger: state", "ledger: elsewhere");
+    sandbox.write("config.yaml", elsewhere.as_bytes());
+    let (found, code) = ask(&sandbox, &["status"]);
+    let next = found["configuration"]["next_ledger"].as_str().unwrap();
+    assert!(next.ends_with("elsewhere/ledger.sqlite"), "{found:#}");
+    assert_eq!((&found["daemon"]["running"], code), (&true.into(), Some(0)));
+    assert_eq!(found["folders"][0]["done"], 1);
+    contains(
+        &sandbox,
+        &["status"],
+        &["ledger moved: the configuration names "],
+    );
+    sandbox.stop();
+    let (found, code) = ask(&sandbox, &["status"]);
+    assert_eq!(
+        (&found["folders"][0]["done"], code),
+        (&0.into(), Some(3)),
+        "{found:#}"
+    );
+}
+
+#[test]
+fn two_configurations_of_one_user_never_meet() {
+    let sandbox = Sandbox::new();
+    let good = config(&sandbox);
+    let auto = good.replace("ledger: state/ledger.sqlite\n", "");
+    assert_ne!(auto, good);
+    // As earlier versions had it: the configurations of a user share a ledger.
+    let shared = sandbox.path("state-home/watermarkd/ledger.sqlite");
+    let named = auto.clone() + &format!("ledger: {}\n", shared.display());
+    sandbox.write("config.yaml", named.as_bytes());
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    sandbox.once_expecting(1, 0);
+
+    sandbox.write("config.yaml", auto.as_bytes());
+    let takes = format!("  the next start takes over {}", shared.display());
+    contains(&sandbox, &["status"], &["not there yet", &takes]);
+    contains(&sandbox, &["check"], &[&takes]);
+    sandbox.once_expecting(0, 0);
+    assert_eq!(ask(&sandbox, &["status"]).0["folders"][0]["done"], 1);
+    assert_eq!(sandbox.lines("ledger taken over").len(), 1);
+    sandbox.once_expecting(0, 0);
+    assert_eq!(sandbox.lines("ledger taken over").len(), 1);
+
+    fs::create_dir_all(sandbox.path("two/in")).unwrap();
+    fs::copy(sandbox.path("mark.npy"), sandbox.path("two/mark.npy")).unwrap();
+    sandbox.write("two/config.yaml", auto.as_bytes());
+    let of = |arguments: &[&str]| {
+        let (found, _) = ask(&sandbox, arguments);
+        found["ledger"]["path"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (of(&["status"]), of(&["status", "-c", "two/config.yaml"]));
+    assert_ne!(one, two);
+    assert!(two.contains("/watermarkd/two-"), "{two}");
+    assert!(shared.exists(), "the others may need it");
+}
