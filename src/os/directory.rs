@@ -15,6 +15,8 @@ use std::{
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 use rustix::fs::{RenameFlags, renameat_with};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::{ResolveFlags, openat2};
 use rustix::{
     fs::{
         AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, linkat, mkdirat, openat,
@@ -41,10 +43,19 @@ impl Directory {
     /// Opens a folder that the operator has named. Links on the way are followed only if nobody but
     /// root and this process's user can have made them, or exchange them.
     pub fn open(path: &Path) -> io::Result<Directory> {
+        let path = path::absolute(path)?;
+        match open_without_links(&path) {
+            Some(directory) => Ok(directory),
+            None => Directory::walk(&path),
+        }
+    }
+
+    /// Goes from the root to a folder, and looks at each link on the way.
+    fn walk(path: &Path) -> io::Result<Directory> {
         let flags = THROUGH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = || openat(CWD, "/", flags, Mode::empty());
         let mut here = root()?;
-        let mut rest = steps(&path::absolute(path)?);
+        let mut rest = steps(path);
         let mut links = 0;
         while let Some(step) = rest.pop_front() {
             let target = match openat(&here, &step, flags, Mode::empty()) {
@@ -166,6 +177,20 @@ impl Directory {
     pub fn sync(&self) -> io::Result<()> {
         super::sync::synced(File::from(self.0.try_clone()?).sync_all())
     }
+}
+
+/// The folder, in one system call, if no link is on the way to it. What is in the way otherwise, or
+/// that the kernel is older than 5.6 or a filter forbids the call, is left to the walk to find out.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_without_links(path: &Path) -> Option<Directory> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    opened.ok().map(Directory)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_without_links(_: &Path) -> Option<Directory> {
+    None
 }
 
 /// What has a name in a directory.

@@ -173,16 +173,16 @@ pub fn mount_point(directory: &Path) -> io::Result<PathBuf> {
 /// it shows, and only a number of its own, which Linux tells since 5.8.
 #[cfg(target_os = "linux")]
 fn mount(path: &Path) -> io::Result<(u64, Option<u64>)> {
-    use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-    let number = match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+    match statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID) {
         Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) => {
-            Some(found.stx_mnt_id)
+            let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+            Ok((device, Some(found.stx_mnt_id)))
         }
         // An old kernel, or a sandbox that does not know the call.
-        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => None,
-        Err(cause) => return Err(cause.into()),
-    };
-    Ok((fs::metadata(path)?.dev(), number))
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => Ok((fs::metadata(path)?.dev(), None)),
+        Err(cause) => Err(cause.into()),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
