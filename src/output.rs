@@ -53,7 +53,7 @@ struct Known {
     recorded: Option<PathBuf>,
     /// Where it leads, links resolved, once that is known. Who may write beside it must not lead it
     /// elsewhere.
-    real: Option<PathBuf>,
+    real: Option<Arc<Path>>,
     /// While it is unusable: when the log last told so.
     told: Option<Instant>,
     /// Temporary files that could not be removed.
@@ -158,14 +158,14 @@ impl Place {
             .with_context(|| format!("cannot look at folder {}", folder.display()))?;
         let mut known = self.known();
         match &known.real {
-            Some(before) if *before != now => bail!(
+            Some(before) if **before != *now => bail!(
                 "folder {} leads to {} and no longer to {}; a restart accepts that",
                 folder.display(),
                 now.display(),
                 before.display()
             ),
             Some(_) => {}
-            None => known.real = Some(now),
+            None => known.real = Some(now.into()),
         }
         Ok(())
     }
@@ -214,9 +214,15 @@ impl Place {
         Ok(directory)
     }
 
-    /// Opens the folder, which must be there.
+    /// Opens the folder, which must be there. Once it is known where it leads, that is what is opened:
+    /// a link may have been put in its place since that was looked at.
     pub fn open(&self) -> anyhow::Result<Directory> {
-        Directory::open(&self.folder).map_err(|cause| {
+        let real = self.known().real.clone();
+        let opened = match real {
+            Some(real) => Directory::open_real(&real),
+            None => Directory::open(&self.folder),
+        };
+        opened.map_err(|cause| {
             Unusable(format!(
                 "cannot open folder {}: {cause}",
                 self.folder.display()
@@ -426,5 +432,24 @@ mod tests {
         ] {
             assert_eq!(least_free(size, waits), free, "{size} {waits}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_put_in_place_of_the_folder_is_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let (output, elsewhere) = (home.path().join("out"), home.path().join("elsewhere"));
+        for folder in [&output, &elsewhere] {
+            fs::create_dir(folder).unwrap();
+        }
+        let place = Place::prepare(&output, None);
+        assert!(place.open().is_ok());
+        // As between the look at it and the opening.
+        fs::rename(&output, home.path().join("away")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &output).unwrap();
+        let cause = place.open().unwrap_err();
+        assert!(is_unusable(&cause), "{cause:#}");
+        let cause = format!("{:#}", place.make_sure().unwrap_err());
+        assert!(cause.contains("a restart accepts that"), "{cause}");
     }
 }

@@ -45,13 +45,23 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Directory> {
         let path = path::absolute(path)?;
         match open_without_links(&path) {
-            Some(directory) => Ok(directory),
-            None => Directory::walk(&path),
+            Ok(directory) => Ok(directory),
+            Err(_) => Directory::walk(&path, LINKS),
         }
     }
 
-    /// Goes from the root to a folder, and looks at each link on the way.
-    fn walk(path: &Path) -> io::Result<Directory> {
+    /// Opens a folder by its real path. A link on the way is an error, whoever made it: it was put
+    /// there since the path was found.
+    pub fn open_real(path: &Path) -> io::Result<Directory> {
+        match open_without_links(path) {
+            Err(cause) if cause.kind() == io::ErrorKind::Unsupported => Directory::walk(path, 0),
+            opened => opened,
+        }
+    }
+
+    /// Goes from the root to a folder, and looks at each link on the way, of which there may be so
+    /// many.
+    fn walk(path: &Path, allowed: usize) -> io::Result<Directory> {
         let flags = THROUGH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = || openat(CWD, "/", flags, Mode::empty());
         let mut here = root()?;
@@ -65,9 +75,12 @@ impl Directory {
                 }
                 Err(cause @ (Errno::LOOP | Errno::NOTDIR | Errno::MLINK)) => {
                     links += 1;
+                    if links > allowed {
+                        return Err(cause.into());
+                    }
                     match trusted_link(&here, &step, path)? {
-                        Some(target) if links <= LINKS => target,
-                        _ => return Err(cause.into()),
+                        Some(target) => target,
+                        None => return Err(cause.into()),
                     }
                 }
                 Err(cause) => return Err(cause.into()),
@@ -179,18 +192,21 @@ impl Directory {
     }
 }
 
-/// The folder, in one system call, if no link is on the way to it. What is in the way otherwise, or
-/// that the kernel is older than 5.6 or a filter forbids the call, is left to the walk to find out.
+/// The folder, in one system call, if no link is on the way to it. `Unsupported` where the kernel is
+/// older than 5.6, or a filter forbids the call.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn open_without_links(path: &Path) -> Option<Directory> {
+fn open_without_links(path: &Path) -> io::Result<Directory> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
-    opened.ok().map(Directory)
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(opened) => Ok(Directory(opened)),
+        Err(Errno::NOSYS | Errno::PERM) => Err(io::ErrorKind::Unsupported.into()),
+        Err(cause) => Err(cause.into()),
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn open_without_links(_: &Path) -> Option<Directory> {
-    None
+fn open_without_links(_: &Path) -> io::Result<Directory> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What has a name in a directory.
@@ -256,4 +272,39 @@ fn rename_new(from: &Directory, name: &OsStr, to: &Directory, new: &OsStr) -> Re
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn rename_new(_: &Directory, _: &OsStr, _: &Directory, _: &OsStr) -> Result<(), Errno> {
     Err(Errno::NOSYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_walk_leads_where_the_kernel_does() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        fs::create_dir_all(home.join("a/real")).unwrap();
+        symlink("a", home.join("link")).unwrap();
+        let real = home.join("a/real");
+        let expected = Directory::open_real(&real).unwrap().identity();
+        assert!(expected.is_some());
+        for path in [
+            real.clone(),
+            home.join("link/real"),
+            home.join("link/../a/real"),
+        ] {
+            for allowed in [LINKS, 0] {
+                let has_link = path != real;
+                let walked = Directory::walk(&path, allowed);
+                if has_link && allowed == 0 {
+                    assert!(walked.is_err(), "{path:?}");
+                } else {
+                    assert_eq!(walked.unwrap().identity(), expected, "{path:?}");
+                }
+            }
+            assert_eq!(Directory::open(&path).unwrap().identity(), expected);
+            assert_eq!(Directory::open_real(&path).is_ok(), path == real);
+        }
+    }
 }

@@ -25,6 +25,11 @@ impl Directory {
         }
     }
 
+    /// Opens a folder by its real path.
+    pub fn open_real(path: &Path) -> io::Result<Directory> {
+        Directory::open(path)
+    }
+
     pub fn enter(&self, name: &OsStr) -> io::Result<Directory> {
         let path = self.0.join(name);
         if fs::symlink_metadata(&path)?.is_dir() {
