@@ -48,6 +48,9 @@ mod turbo;
 // the one reader of JPEG markers
 mod markers;
 
+// the one reader of PNG chunks
+mod chunks;
+
 // JPEGs without what libjpeg warns of for nothing
 mod mend;
 
@@ -649,7 +652,7 @@ mod tests {
                     Format::Jpeg => markers::before_scan(&bytes)
                         .find(|(marker, _)| *marker == 0xe1)
                         .map(|(_, body)| &body[6..]),
-                    Format::Png => probe::chunks(&bytes)
+                    Format::Png => chunks::all(&bytes)
                         .find(|(kind, _)| *kind == b"eXIf")
                         .map(|(_, body)| body),
                 };

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::baseline;
 use super::bytes::{sum, times};
 use super::cause;
+use super::chunks::{self, still::Still};
 use super::colour::{Colour, PngColour};
 use super::engines::Engines;
 use super::geometry::Geometry;
@@ -14,7 +15,7 @@ use super::head::{self, Coding, JpegCoding, LONGEST_PROFILE};
 use super::mend;
 use super::pixels::Pixels;
 use super::planes::Sampling;
-use super::probe::{self, Probe};
+use super::probe::Probe;
 use super::samples::Samples;
 use super::turbo::{AtWarning, Decompressor, Says, Space, Warning, says};
 
@@ -229,7 +230,7 @@ pub fn png(
 /// A PNG of which rows are asked for, the first frame if it is animated.
 pub struct PngSource<'a> {
     bytes: &'a [u8],
-    reader: png::Reader<Cursor<&'a [u8]>>,
+    reader: png::Reader<Still<'a>>,
 }
 
 /// Size and samples of a PNG once it is expanded.
@@ -249,7 +250,7 @@ impl<'a> PngSource<'a> {
         let limits = png::Limits {
             bytes: usize::try_from(LONGEST_PROFILE + row).unwrap_or(usize::MAX),
         };
-        let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+        let mut decoder = png::Decoder::new_with_limits(Still::new(bytes), limits);
         decoder.set_ignore_text_chunk(true);
         if damaged {
             decoder.ignore_checksums(true);
@@ -321,7 +322,7 @@ impl<'a> PngSource<'a> {
             return Err("more rows than the header says".to_owned());
         }
         let grey = self.form().channels <= 2;
-        let chunks = probe::chunks(self.bytes);
+        let chunks = chunks::all(self.bytes);
         Ok(PngColour::read(self.reader.info(), chunks, grey, icc))
     }
 }

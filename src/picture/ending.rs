@@ -6,10 +6,11 @@
 
 use std::ops::Range;
 
+use super::chunks;
 use super::entropy;
 use super::error::PictureError;
 use super::markers::{EOI, Frame, Process, SOS, Walk};
-use super::probe::{self, PNG_SIGNATURE};
+use super::probe;
 use super::recipe::Format;
 
 /// Zeros at the end, at least, that a file has whose space was allocated but not yet written.
@@ -161,20 +162,20 @@ const IEND: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// What follows the last whole chunk goes, but for picture data that are there: the decoder tells
 /// whether they are enough.
 fn close_png(bytes: &mut Vec<u8>) -> bool {
-    let (mut at, mut has_data) = (PNG_SIGNATURE.len(), false);
-    for (kind, body) in probe::chunks(bytes) {
-        if !kind.iter().all(u8::is_ascii_alphabetic) {
-            break;
-        }
-        has_data |= kind == b"IDAT";
-        at += 12 + body.len();
+    let (mut walk, mut has_data) = (chunks::Walk::new(bytes), false);
+    while walk.header().is_some_and(chunks::Header::makes_sense)
+        && let Some(chunk) = walk.chunk()
+    {
+        has_data |= chunk.kind == b"IDAT";
     }
-    let tail = bytes.get(at..).unwrap_or_default();
-    let part = tail.split_first_chunk::<4>().and_then(|(length, rest)| {
-        let data = rest.strip_prefix(b"IDAT")?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        u32::try_from(data.len().min(length)).ok()
-    });
+    let at = walk.position();
+    let part = walk
+        .header()
+        .filter(|header| header.kind == *b"IDAT")
+        .and_then(|header| {
+            let data = bytes.len().checked_sub(at + 8)?;
+            Some(u32::try_from(data).map_or(header.length, |data| data.min(header.length)))
+        });
     if !has_data && part.is_none() {
         return false;
     }

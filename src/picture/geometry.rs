@@ -204,7 +204,7 @@ mod tests {
             width,
             height,
             orientation,
-            damaged: false,
+            damaged: None,
         }
     }
 

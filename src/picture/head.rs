@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead, Read, Seek};
 
+use super::chunks::{self, text};
 use super::exif;
 use super::markers::{self, APP0, APP1, APP2, Frame, Process, SOS, Segment, array};
 use super::probe::{Probe, sniff};
@@ -53,6 +54,9 @@ pub struct PngCoding {
 
 /// The longest profile that a PNG may inflate.
 pub const LONGEST_PROFILE: u64 = 16 << 20;
+
+/// Bytes of the shortest keyword of a profile in a text.
+const KEYWORD: usize = text::ICC.len();
 
 /// Deflate makes at most 1032 bytes of one.
 const DEFLATE: u64 = 1032;
@@ -168,8 +172,9 @@ fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     let mut header = None;
     let mut transparent = false;
     loop {
-        let length = u64::from(u32::from_be_bytes(array(source)?));
-        let kind: [u8; 4] = array(source)?;
+        let chunks::Header { length, kind } = chunks::next(source)?;
+        let length = u64::from(length);
+        // With the checksum.
         let mut rest = length + 4;
         match &kind {
             b"IHDR" if length >= 13 && header.is_none() => {
@@ -180,6 +185,15 @@ fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
             }
             b"tRNS" => transparent = true,
             b"iCCP" => profile += length.saturating_mul(DEFLATE).min(LONGEST_PROFILE),
+            b"tEXt" | b"zTXt" | b"iTXt" if length >= KEYWORD as u64 => {
+                let keyword: [u8; KEYWORD] = array(source)?;
+                rest -= KEYWORD as u64;
+                if keyword == *text::ICC {
+                    // The digits, and half as many bytes.
+                    let digits = length.saturating_mul(DEFLATE).min(text::LONGEST as u64);
+                    profile += digits + digits / 2;
+                }
+            }
             b"IDAT" | b"IEND" => break,
             _ => {}
         }
@@ -280,6 +294,30 @@ mod tests {
         assert_eq!(found.probe.orientation, 6);
         assert_eq!(found.profile, 0x4000);
         assert_eq!(found.around - without.around, 0x4000 + 0x20);
+    }
+
+    #[test]
+    fn a_profile_in_a_text_is_counted() {
+        let plain = png_of(5, 5, png::ColorType::Rgb, png::BitDepth::Eight);
+        for (kind, body, expected) in [
+            (b"zTXt", text::encoded("icc", &[7; 3000]).unwrap(), 1032),
+            (b"zTXt", text::encoded("icm", &[7; 3000]).unwrap(), 1032),
+            (b"zTXt", text::encoded("exif", &[7; 3000]).unwrap(), 0),
+            (b"tEXt", b"Raw profile type i".to_vec(), 0),
+            (b"iTXt", [text::ICC, &[b'c'; 2000]].concat(), u64::MAX),
+        ] {
+            let mut bytes = plain.clone();
+            let length = u32::try_from(body.len()).unwrap();
+            let chunk = [&length.to_be_bytes()[..], kind, &body, b"CRC!"].concat();
+            bytes.splice(33..33, chunk);
+            let expected = u64::from(length)
+                .saturating_mul(expected)
+                .min(text::LONGEST as u64)
+                * 3
+                / 2;
+            assert_eq!(head(&bytes).profile, expected, "{}", body.len());
+            assert_eq!(head(&bytes).probe, head(&plain).probe);
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn depth_and_colour_description_of_a_png_stay() {
     let deep = png_of(9, 7, png::ColorType::Rgb, png::BitDepth::Sixteen);
     let found = |png: &[u8], wanted: &[u8; 4]| {
         let result = treated(png, Format::Png, &plain()).unwrap();
-        probe::chunks(&result)
+        chunks::all(&result)
             .find(|(kind, _)| *kind == wanted)
             .map(|(_, body)| body.to_vec())
     };
@@ -199,7 +199,7 @@ fn what_the_samples_mean_stays_and_what_is_no_longer_true_goes() {
             ..plain()
         };
         let result = treated(&source, Format::Png, &recipe).unwrap();
-        let written: Vec<_> = probe::chunks(&result).collect();
+        let written: Vec<_> = chunks::all(&result).collect();
         let kinds: Vec<_> = written.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(
             kinds,
@@ -242,7 +242,7 @@ fn a_jpeg_of_a_png_means_the_same_colours() {
     );
     let source = png_with([8, 0, 0, 0, 0], (60, 60), &[linear, data]);
     let result = treated(&source, Format::Png, &recipe()).unwrap();
-    assert!(probe::chunks(&result).all(|(kind, _)| kind != b"gAMA" && kind != b"iCCP"));
+    assert!(super::chunks::all(&result).all(|(kind, _)| kind != b"gAMA" && kind != b"iCCP"));
     assert_eq!(pixels(&result)[..3], [128; 3]);
 }
 
@@ -258,7 +258,7 @@ fn of_an_animation_the_first_frame_is_taken() {
     writer.finish().unwrap();
     let result = treated(&bytes, Format::Png, &plain()).unwrap();
     assert_eq!(pixels(&result), [1, 2, 3, 255]);
-    assert!(probe::chunks(&result).all(|(kind, _)| kind != b"acTL"));
+    assert!(super::chunks::all(&result).all(|(kind, _)| kind != b"acTL"));
 }
 
 /// The PNG with a wrong checksum at the first chunk of this kind.
@@ -299,6 +299,129 @@ fn a_png_whose_picture_data_has_a_wrong_checksum_is_accepted_with_a_warning() {
         error.to_string().contains("the compressed picture data"),
         "{error}"
     );
+}
+
+type Chunks = Vec<(&'static [u8; 4], Vec<u8>)>;
+
+/// Chunks in front of the picture data and behind them, of which the still picture needs none.
+fn beside_the_still_picture(rows: &[u8]) -> Vec<(Chunks, Chunks)> {
+    let control = |sequence: u8, width: u8| {
+        let mut body = vec![0, 0, 0, sequence, 0, 0, 0, width, 0, 0, 0, 2];
+        body.resize(26, 0);
+        (b"fcTL", body)
+    };
+    let animated = (b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0]);
+    let frame = |sequence: u8| (b"fdAT", [&[0, 0, 0, sequence], rows].concat());
+    let rest = vec![control(1, 2), frame(2)];
+    vec![
+        (vec![animated.clone(), control(0, 2)], rest.clone()),
+        // A first number that is none, a size that is not the picture's, a body cut short.
+        (vec![animated.clone(), control(7, 2)], rest.clone()),
+        (vec![animated.clone(), control(0, 9)], rest.clone()),
+        (vec![animated.clone(), (b"fcTL", vec![0; 4])], rest),
+        (vec![control(0, 2), control(0, 2)], vec![frame(9)]),
+        (vec![frame(0), animated], vec![]),
+        (
+            vec![(b"acTL", vec![1])],
+            vec![(b"fcTL", vec![]), (b"fdAT", vec![])],
+        ),
+        // A palette for screens of few colours.
+        (vec![(b"PLTE", vec![1, 2, 3, 4])], vec![]),
+        (vec![(b"eXIf", vec![0xff; 99])], vec![]),
+        (vec![(b"sBIT", vec![]), (b"gAMA", vec![])], vec![]),
+    ]
+}
+
+/// Browsers and libpng show such pictures without a word.
+#[test]
+fn what_is_damaged_beside_the_still_picture_costs_nothing() {
+    let rows = deflated(&[0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9, 10, 11, 12]);
+    let (front, back) = rows.split_at(rows.len() / 2);
+    let (front, back) = ([(b"IDAT", front.to_vec())], [(b"IDAT", back.to_vec())]);
+    let mut scratch = Scratch::new().unwrap();
+    let mut shown = |png: &[u8]| {
+        let treated = treat(png, Format::Png, &plain(), &mut scratch, &mut |_| ()).unwrap();
+        assert_eq!(treated.warning, None);
+        pixels(treated.bytes)
+    };
+    let expected = [1, 2, 3, 255, 4, 5, 6, 255, 7, 8, 9, 255, 10, 11, 12, 255];
+    for (before, after) in beside_the_still_picture(&rows) {
+        let usual = [&before[..], &front, &back, &after].concat();
+        let among = [&before[..], &front, &after, &back, &after].concat();
+        for chunks in [usual, among] {
+            let png = png_with([8, 2, 0, 0, 0], (2, 2), &chunks);
+            let kinds = chunks.iter().map(|(kind, _)| *kind);
+            let kinds: Vec<_> = kinds.filter(|kind| *kind != b"IDAT").collect();
+            assert_eq!(shown(&png), expected, "{kinds:?}");
+            for kind in kinds {
+                let png = with_wrong_checksum(png.clone(), *kind);
+                assert_eq!(shown(&png), expected, "{kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn transparency_with_a_wrong_checksum_is_left_out_with_a_warning() {
+    let chunks = [
+        (b"tRNS", vec![0, 1, 0, 2, 0, 3]),
+        (b"IDAT", deflated(&[0, 1, 2, 3])),
+    ];
+    let whole = png_with([8, 2, 0, 0, 0], (1, 1), &chunks);
+    let mut scratch = Scratch::new().unwrap();
+    for (source, alpha, warning) in [
+        (whole.clone(), 0, None),
+        (
+            with_wrong_checksum(whole, *b"tRNS"),
+            255,
+            Some("chunk tRNS has a wrong checksum"),
+        ),
+    ] {
+        let treated = treat(&source, Format::Png, &plain(), &mut scratch, &mut |_| ()).unwrap();
+        assert_eq!(treated.warning.as_deref(), warning);
+        assert_eq!(pixels(treated.bytes)[3], alpha);
+    }
+}
+
+/// As ImageMagick writes profiles that libpng does not take, and `convert` those of its MIFF.
+#[test]
+fn a_colour_profile_in_a_text_counts_where_no_chunk_tells_the_colours() {
+    let adobe = moxcms::ColorProfile::new_adobe_rgb().encode().unwrap();
+    let text = |name| (b"zTXt", chunks::text::encoded(name, &adobe).unwrap());
+    let data = (
+        b"IDAT",
+        deflated(&[[0].as_slice(), &[9; 180]].concat().repeat(50)),
+    );
+    let gamma = (b"gAMA", 100_000u32.to_be_bytes().to_vec());
+    for (chunks, counts) in [
+        (vec![text("icc"), data.clone()], true),
+        (vec![text("icm"), data.clone()], true),
+        (vec![gamma, text("icc"), data.clone()], true),
+        (vec![(b"sRGB", vec![0]), text("icc"), data.clone()], false),
+        (
+            vec![(b"cICP", vec![1, 13, 0, 1]), text("icc"), data.clone()],
+            false,
+        ),
+        // The colours of a PNG stand in front of its samples.
+        (vec![data.clone(), text("icc")], false),
+        (vec![text("exif"), data], false),
+    ] {
+        let source = png_with([8, 2, 0, 0, 0], (60, 50), &chunks);
+        for metadata in [Metadata::Keep, Metadata::Strip] {
+            let recipe = Recipe {
+                metadata,
+                ..recipe()
+            };
+            let mut icc = Vec::new();
+            let result = treated(&source, Format::Jpeg, &recipe).unwrap();
+            probe::probe(&result, &mut icc).unwrap();
+            assert_eq!(icc == adobe, counts, "{} chunks", chunks.len());
+            let result = treated(&source, Format::Png, &recipe).unwrap();
+            let mut written = super::chunks::all(&result).map(|(kind, _)| *kind);
+            assert_eq!(written.any(|kind| kind == *b"iCCP"), counts);
+            assert!(super::chunks::all(&result).all(|(kind, _)| kind != b"zTXt"));
+        }
+    }
 }
 
 /// Pillow alone turns by XMP; browsers and libvips show the picture as it is stored. So does the

@@ -14,11 +14,12 @@ mod xmp;
 use png::chunk::{self, ChunkType};
 
 use super::bytes::times;
+use super::chunks::{self, text};
 use super::exif::{self, Rights};
 use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13, COM};
 use super::preview;
-use super::probe::{self, Probe};
+use super::probe::Probe;
 use super::recipe::{Format, Metadata};
 use mend::Change;
 use packet::SIGNATURE as XMP;
@@ -34,7 +35,7 @@ const SEGMENT: usize = 65_533;
 
 /// Bytes of a PNG's EXIF, of its XMP, and of its texts together: what is longer is left out. They may
 /// stand behind the samples, where no header tells of them.
-const LONGEST: usize = texts::LONGEST;
+const LONGEST: usize = text::LONGEST;
 
 /// Metadata of one picture, ready to be written; kept from picture to picture for its buffers.
 #[derive(Debug, Default)]
@@ -185,7 +186,7 @@ fn from_jpeg(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
 fn from_png(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
     let mut tiff: &[u8] = &[];
     let mut told = Told::default();
-    for (kind, body) in probe::chunks(bytes) {
+    for (kind, body) in chunks::all(bytes) {
         match kind {
             b"eXIf" if body.len() <= LONGEST => tiff = body,
             b"pHYs" => {
@@ -196,7 +197,7 @@ fn from_png(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
                 }
             }
             b"iTXt" if body.starts_with(PNG_XMP) && body.len() <= LONGEST => {
-                if let Some(packet) = texts::international(&body[PNG_XMP.len()..]) {
+                if let Some(packet) = text::international(&body[PNG_XMP.len()..]) {
                     blocks.xmp.clear();
                     keep_xmp(&packet, kept, &mut blocks.xmp);
                 }
@@ -340,7 +341,7 @@ impl Blocks {
             write(chunk::iTXt, &[PNG_XMP, &[0; 4], &self.xmp].concat())?;
         }
         if !self.resources.is_empty()
-            && let Some(body) = texts::encoded("iptc", &self.resources)
+            && let Some(body) = text::encoded("iptc", &self.resources)
         {
             write(chunk::zTXt, &body)?;
         }

@@ -6,6 +6,7 @@ use super::error::{PictureError, bad};
 use super::geometry;
 use super::mark::Mark;
 use super::planes::Sampling;
+use super::probe::Damage;
 use super::recipe::Format;
 use super::scratch::Scratch;
 use super::{convert, decode, orient, probe, resize};
@@ -41,7 +42,8 @@ pub fn in_its_colours(
         Format::Jpeg => decode::jpeg(bytes, &source, &geometry, engines, colour, samples),
         Format::Png => {
             let (icc, pixels) = (&mut colour.icc, &mut samples.pixels.front);
-            decode::png(bytes, source.damaged, icc, pixels).map(|_colour| None)
+            let damaged = source.damaged == Some(Damage::Data);
+            decode::png(bytes, damaged, icc, pixels).map(|_colour| None)
         }
     }
     .map_err(bad(Step::Decode))?;

@@ -6,14 +6,13 @@
 //! chunks to IEND. What is merely cut short is `Incomplete`, since more may come; what is something
 //! else is `Bad`.
 
+use super::chunks::{self, Header};
 use super::error::PictureError;
 use super::exif;
 use super::markers::{self, APP1, APP2, Frame, SOS, Walk};
 use super::profile::Parts;
 use super::recipe::Format;
 use crate::outcome::Step;
-
-pub const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// What the bytes say about themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +23,27 @@ pub struct Probe {
     pub height: u32,
     /// EXIF orientation, 1..=8.
     pub orientation: u8,
-    /// Whether a PNG's picture data has a checksum that is not its own. Pillow and libvips open
-    /// such files, and browsers do in part, so that alone is no reason to refuse one.
-    pub damaged: bool,
+    /// What of a PNG has a checksum that is not its own.
+    pub damaged: Option<Damage>,
+}
+
+/// What of a PNG's samples is damaged by its checksum, and the picture shown all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Pillow and libvips open such files, and browsers do in part, so that alone is no reason to
+    /// refuse one.
+    Data,
+    /// All of them leave it out.
+    Transparency,
+}
+
+impl Damage {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Data => "chunk IDAT has a wrong checksum",
+            Self::Transparency => "chunk tRNS has a wrong checksum",
+        }
+    }
 }
 
 impl Probe {
@@ -37,7 +54,7 @@ impl Probe {
             width: 0,
             height: 0,
             orientation: 1,
-            damaged: false,
+            damaged: None,
         }
     }
 }
@@ -46,7 +63,7 @@ impl Probe {
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(markers::SIGNATURE) {
         Some(Format::Jpeg)
-    } else if bytes.starts_with(PNG_SIGNATURE) {
+    } else if bytes.starts_with(chunks::SIGNATURE) {
         Some(Format::Png)
     } else {
         None
@@ -59,9 +76,9 @@ pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     icc.clear();
     if bytes.starts_with(markers::SIGNATURE) {
         walk_jpeg(bytes, icc)
-    } else if bytes.starts_with(PNG_SIGNATURE) {
+    } else if bytes.starts_with(chunks::SIGNATURE) {
         walk_png(bytes)
-    } else if markers::SIGNATURE.starts_with(bytes) || PNG_SIGNATURE.starts_with(bytes) {
+    } else if markers::SIGNATURE.starts_with(bytes) || chunks::SIGNATURE.starts_with(bytes) {
         Err(incomplete("the file is empty or ends within its signature"))
     } else if bytes.iter().take(16).all(|&byte| byte == 0) {
         Err(incomplete(
@@ -70,19 +87,6 @@ pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     } else {
         Err(bad(format!("neither JPEG nor PNG: {}", resemblance(bytes))))
     }
-}
-
-/// Type and body of each whole chunk of a PNG.
-pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
-    let mut rest = bytes.get(PNG_SIGNATURE.len()..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (kind, after) = after.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (body, after) = after.split_at_checked(length)?;
-        rest = after.get(4..)?;
-        Some((kind, body))
-    })
 }
 
 fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
@@ -125,23 +129,21 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
 
 fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
     let mut found = Probe::new(Format::Png);
-    let mut at = PNG_SIGNATURE.len();
+    let mut walk = chunks::Walk::new(bytes);
     let mut has_data = false;
-    loop {
-        let Some((length, kind)) = bytes
-            .get(at..at + 8)
-            .and_then(|header| header.split_first_chunk::<4>())
-        else {
-            return Err(premature());
-        };
-        let length = u32::from_be_bytes(*length);
-        if length == 0 && kind == [0; 4] {
+    while let Some(header) = walk.header() {
+        if header
+            == (Header {
+                length: 0,
+                kind: [0; 4],
+            })
+        {
             return Err(incomplete(
                 "the end is zeros: allocated, but not written yet",
             ));
         }
-        if !kind.iter().all(u8::is_ascii_alphabetic) || length > i32::MAX.unsigned_abs() {
-            let cause = format!("damaged chunk header at byte {at}");
+        if !header.makes_sense() {
+            let cause = format!("damaged chunk header at byte {}", walk.position());
             // All of the picture may be there, and its end missing in front of a trailer.
             return Err(if has_data {
                 incomplete(&cause)
@@ -149,41 +151,27 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
                 bad(cause)
             });
         }
-        let start = at + 8;
-        // Length, type and checksum are 12 bytes around the body.
-        let end = start.saturating_add(length as usize);
-        let next = end.saturating_add(4);
-        if next > bytes.len() {
-            return Err(premature());
-        }
-        match kind {
-            b"IHDR" if length >= 8 && found.width == 0 => {
-                let side = |at: usize| {
-                    bytes[at..at + 4]
-                        .iter()
-                        .fold(0, |side, &byte| side << 8 | u32::from(byte))
-                };
-                (found.width, found.height) = (side(start), side(start + 4));
+        let Some(chunk) = walk.chunk() else { break };
+        match (chunk.kind, chunk.body) {
+            (b"IHDR", &[w3, w2, w1, w0, h3, h2, h1, h0, ..]) if found.width == 0 => {
+                found.width = u32::from_be_bytes([w3, w2, w1, w0]);
+                found.height = u32::from_be_bytes([h3, h2, h1, h0]);
             }
-            b"IDAT" => {
+            (b"IDAT", _) => {
                 has_data = true;
-                found.damaged |= !has_its_checksum(&bytes[at + 4..next]);
+                if !chunk.has_its_checksum() {
+                    found.damaged = Some(Damage::Data);
+                }
             }
-            b"eXIf" => found.orientation = exif::orientation(&bytes[start..end]),
-            b"IEND" => return Ok(found),
+            (b"tRNS", _) if !has_data && !chunk.has_its_checksum() => {
+                found.damaged = Some(Damage::Transparency);
+            }
+            (b"eXIf", body) => found.orientation = exif::orientation(body),
+            (b"IEND", _) => return Ok(found),
             _ => {}
         }
-        at = next;
     }
-}
-
-/// Whether a chunk from its type on ends with the checksum of the rest.
-fn has_its_checksum(chunk: &[u8]) -> bool {
-    chunk.split_last_chunk::<4>().is_some_and(|(rest, stored)| {
-        let mut checksum = flate2::Crc::new();
-        checksum.update(rest);
-        checksum.sum() == u32::from_be_bytes(*stored)
-    })
+    Err(premature())
 }
 
 fn premature() -> PictureError {
@@ -249,7 +237,7 @@ mod tests {
     }
 
     fn png() -> Vec<u8> {
-        let mut bytes = PNG_SIGNATURE.to_vec();
+        let mut bytes = chunks::SIGNATURE.to_vec();
         bytes.extend(b"\0\0\0\x0dIHDR\0\0\0\x03\0\0\0\x02\x08\0\0\0\0CRC!");
         bytes.extend(b"\0\0\0\x04IDATdataCRC!");
         bytes.extend(b"\0\0\0\0IENDCRC!");
@@ -266,7 +254,7 @@ mod tests {
                 width: 3,
                 height: 2,
                 orientation: 6,
-                damaged: false
+                damaged: None
             }
         );
         assert_eq!(
@@ -276,7 +264,7 @@ mod tests {
                 width: 3,
                 height: 2,
                 orientation: 1,
-                damaged: true
+                damaged: Some(Damage::Data)
             }
         );
     }

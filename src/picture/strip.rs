@@ -19,6 +19,7 @@ use super::geometry::Task;
 use super::head::PngCoding;
 use super::orient::exchanges_sides;
 use super::pixels::Pixels;
+use super::probe::Damage;
 use super::resize::BICUBIC;
 use super::samples::Pair;
 use super::turbo::Warning;
@@ -129,7 +130,8 @@ pub fn run(
     after_step: &mut dyn FnMut(Step),
 ) -> Result<Warning, PictureError> {
     let damaged = task.source.damaged;
-    let source = PngSource::open(bytes, damaged).map_err(bad(Step::Decode))?;
+    let of_data = damaged == Some(Damage::Data);
+    let source = PngSource::open(bytes, of_data).map_err(bad(Step::Decode))?;
     let Pair { front, back } = pixels;
     colour.png = png(
         source,
@@ -140,7 +142,7 @@ pub fn run(
         front,
         after_step,
     )?;
-    Ok(damaged.then(|| "chunk IDAT has a wrong checksum".to_owned()))
+    Ok(damaged.map(|damage| damage.text().to_owned()))
 }
 
 /// Decodes and scales to a size; the source's rows pass through `room`. The profile goes to `icc`.

@@ -2,7 +2,8 @@
 //! know, and written again as they were into a PNG.
 //!
 //! The first of cICP, iCCP, sRGB, and gAMA with cHRM counts (PNG, third edition, 4.3); the others
-//! stay for those who do not know it. What says sRGB, or nearly so, makes no profile.
+//! stay for those who do not know it. What says sRGB, or nearly so, makes no profile. Without the
+//! first three a profile in a text counts as an iCCP, as to ImageMagick, which writes some so.
 
 use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, LocalizableString,
@@ -10,6 +11,7 @@ use moxcms::{
 };
 use png::chunk::{self, ChunkType};
 
+use super::super::chunks::text;
 use super::super::profile::colour_space;
 
 /// Nits of the white that marks and all that is not HDR are shown at (ITU-R BT.2408).
@@ -33,7 +35,8 @@ const NEAR: u32 = 500;
 /// The colours of a decoded picture, as its PNG described them.
 #[derive(Debug, Default)]
 pub struct PngColour {
-    /// The iCCP of what was a PNG, even if it does not count; none if it was no PNG.
+    /// The iCCP of what was a PNG, or what stands for it, even if it does not count; none if it was
+    /// no PNG.
     profile: Option<Vec<u8>>,
     /// The other chunks, in their order of precedence.
     chunks: Vec<(ChunkType, Vec<u8>)>,
@@ -43,17 +46,22 @@ impl PngColour {
     /// Takes what the decoder accepted of these chunks, and makes `icc` say what counts.
     pub fn read<'a>(
         info: &png::Info,
-        chunks: impl Iterator<Item = (&'a [u8; 4], &'a [u8])>,
+        chunks: impl Iterator<Item = (&'a [u8; 4], &'a [u8])> + Clone,
         grey: bool,
         icc: &mut Vec<u8>,
     ) -> Self {
-        let profile = info.icc_profile.as_deref().unwrap_or_default().to_vec();
-        let mut colour = Self {
-            profile: Some(profile),
-            chunks: Vec::new(),
+        let chunks = chunks.take_while(|(kind, _)| *kind != b"IDAT");
+        let told = info.srgb.is_some() || info.coding_independent_code_points.is_some();
+        let profile = match &info.icc_profile {
+            Some(profile) => profile.to_vec(),
+            None if told => Vec::new(),
+            None => {
+                let mut texts = chunks.clone();
+                let found = texts.find_map(|(kind, body)| text::icc(*kind, body));
+                found.unwrap_or_default()
+            }
         };
         let mut found: Vec<_> = chunks
-            .take_while(|(kind, _)| *kind != b"IDAT")
             .filter(|(kind, _)| match *kind {
                 b"cICP" => info.coding_independent_code_points.is_some(),
                 b"mDCV" => info.mastering_display_color_volume.is_some(),
@@ -72,7 +80,9 @@ impl PngColour {
         // None of them may come twice, and of those that do the decoder takes the first.
         found.dedup_by_key(|(kind, _)| *kind);
         let owned = |(kind, body): (&[u8; 4], &[u8])| (ChunkType(*kind), body.to_vec());
-        colour.chunks = found.into_iter().map(owned).collect();
+        let chunks = found.into_iter().map(owned).collect();
+        let profile = Some(profile);
+        let colour = Self { profile, chunks };
         icc.clear();
         icc.extend(colour.meaning(grey));
         colour

@@ -196,7 +196,7 @@ fn profiles_in_texts_count_as_a_jpegs_blocks() {
         ("iptc", iim.to_vec()),
         ("xmp", PACKET.to_vec()),
     ]
-    .map(|(name, profile)| texts::encoded(name, &profile).unwrap());
+    .map(|(name, profile)| super::text::encoded(name, &profile).unwrap());
     let bytes = png(&chunks.each_ref().map(|body| (b"zTXt", &body[..])));
     let mut blocks = Blocks::default();
     for policy in [Metadata::Copyright, Metadata::Keep] {

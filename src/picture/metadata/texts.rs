@@ -1,23 +1,11 @@
-//! PNG's text chunks: read in their three forms, and the profiles that ImageMagick and Exiv2 write
-//! into them as hexadecimal digits, which are the EXIF, IPTC and XMP of many PNGs.
-
-use std::borrow::Cow;
-use std::io::{Read, Write};
+//! What a PNG's texts tell: the maker, a comment, and the EXIF, IPTC and XMP of many PNGs.
 
 use png::chunk::{self, ChunkType};
 
+use super::super::chunks::text::{decoded, profile_name, read, split};
 use super::super::{markers, preview};
 use super::iptc;
-use super::packet::{self, SIGNATURE};
-
-/// Bytes of a PNG's texts together, of each, and of what one inflates to.
-pub const LONGEST: usize = packet::LONGEST;
-
-/// What the keyword of a profile starts with.
-const PROFILE: &[u8] = b"Raw profile type ";
-
-/// Digits of a line of a profile, as ImageMagick has them.
-const LINE: usize = 72;
+use super::packet::SIGNATURE;
 
 /// What texts tell of a picture besides themselves.
 #[derive(Debug, Default)]
@@ -39,7 +27,7 @@ impl Told {
         let Some((keyword, rest)) = split(body) else {
             return false;
         };
-        let profile = keyword.strip_prefix(PROFILE);
+        let profile = profile_name(keyword);
         let right = matches!(keyword, b"Author" | b"Copyright" | b"Creation Time");
         if !all && !right && profile.is_none() {
             return false;
@@ -83,88 +71,6 @@ impl Told {
     }
 }
 
-/// Keyword and rest.
-fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(0, body)?;
-    Some((&body[..end], &body[end + 1..]))
-}
-
-/// What stands behind the keyword, in UTF-8.
-fn read(kind: [u8; 4], rest: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let latin = |text: &[u8]| {
-        let text: String = text.iter().copied().map(char::from).collect();
-        text.into_bytes()
-    };
-    match (ChunkType(kind), rest) {
-        (chunk::tEXt, text) if text.is_ascii() => Some(Cow::Borrowed(text)),
-        (chunk::tEXt, text) => Some(Cow::Owned(latin(text))),
-        (chunk::zTXt, [_method, deflated @ ..]) => {
-            let text = inflated(deflated)?;
-            Some(Cow::Owned(if text.is_ascii() {
-                text
-            } else {
-                latin(&text)
-            }))
-        }
-        (chunk::iTXt, rest) => international(rest),
-        _ => None,
-    }
-}
-
-/// The text of an iTXt chunk (PNG 11.3.3.4), inflated if need be, from its compression flag on.
-pub fn international(rest: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let (&[compressed, _method], rest) = rest.split_first_chunk::<2>()?;
-    let (_language, rest) = split(rest)?;
-    let (_translated, text) = split(rest)?;
-    if compressed == 0 {
-        return Some(Cow::Borrowed(text));
-    }
-    inflated(text).map(Cow::Owned)
-}
-
-fn inflated(deflated: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    flate2::read::ZlibDecoder::new(deflated)
-        .take(LONGEST as u64)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    (bytes.len() < LONGEST).then_some(bytes)
-}
-
-/// The bytes of a profile: a line with its name, one with its length, then digits in lines.
-fn decoded(text: &[u8]) -> Option<Vec<u8>> {
-    let mut words = text
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
-    let _name = words.next()?;
-    let length: usize = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    let mut digits = words.flatten().map(|digit| char::from(*digit).to_digit(16));
-    let mut bytes = Vec::with_capacity(length.min(text.len() / 2));
-    while let Some(high) = digits.next() {
-        bytes.push(u8::try_from(high? << 4 | digits.next()??).ok()?);
-    }
-    (bytes.len() == length && length > 0).then_some(bytes)
-}
-
-/// The body of the zTXt chunk of a profile.
-pub fn encoded(name: &str, profile: &[u8]) -> Option<Vec<u8>> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = format!("\n{name}\n{:8}", profile.len()).into_bytes();
-    for line in profile.chunks(LINE / 2) {
-        text.push(b'\n');
-        text.extend(
-            line.iter()
-                .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])),
-        );
-    }
-    text.push(b'\n');
-    // The keyword, its end, and deflate as the method.
-    let body = [PROFILE, name.as_bytes(), &[0; 2]].concat();
-    let mut writer = flate2::write::ZlibEncoder::new(body, flate2::Compression::fast());
-    writer.write_all(&text).ok()?;
-    writer.finish().ok()
-}
-
 /// Kind and body of the chunk of a comment: tEXt is Latin-1. None if it has NULs within, which no
 /// text has.
 pub fn comment(text: &[u8]) -> Option<(ChunkType, Vec<u8>)> {
@@ -184,6 +90,7 @@ pub fn comment(text: &[u8]) -> Option<(ChunkType, Vec<u8>)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::chunks::text::encoded;
     use super::*;
 
     #[test]
@@ -230,23 +137,6 @@ mod tests {
             told.take(*b"zTXt", &encoded(name, &block).unwrap(), false);
         }
         assert_eq!((&told.exif[..], &told.xmp[..]), (&b"II"[..], &b"<b>"[..]));
-    }
-
-    #[test]
-    fn damaged_profiles_are_left_out() {
-        for text in [
-            "",
-            "exif",
-            "exif 3 4d4d",
-            "exif 1 4d4",
-            "exif 1 xx",
-            "exif 0 ",
-            "exif 99999999999999999999 4d",
-            "exif -1 4d",
-        ] {
-            assert_eq!(decoded(text.as_bytes()), None, "{text}");
-        }
-        assert_eq!(decoded(b"\nexif\n       2\n4D\n4d\n").unwrap(), b"MM");
     }
 
     #[test]
