@@ -11,7 +11,7 @@ mod keep;
 
 use block::{ASCII, BYTE, Block, EXIF_DIRECTORY, LONG, ORIENTATION, RATIONAL, SHORT, UNDEFINED};
 
-pub use keep::mend;
+pub use keep::{Change, mend, scaled};
 
 const X_RESOLUTION: u16 = 0x011a;
 const Y_RESOLUTION: u16 = 0x011b;

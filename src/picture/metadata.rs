@@ -15,13 +15,12 @@ use png::chunk::{self, ChunkType};
 
 use super::bytes::times;
 use super::chunks::{self, text};
-use super::exif::{self, Rights};
+use super::exif::{self, Change, Rights};
 use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13, COM};
 use super::preview;
 use super::probe::Probe;
 use super::recipe::{Format, Metadata};
-use mend::Change;
 use packet::SIGNATURE as XMP;
 use texts::Told;
 
@@ -121,6 +120,7 @@ pub fn collect(
             },
             to: size,
             turned: source.orientation != 1,
+            exchanged: source.orientation > 4,
         }),
     };
     match source.format {
@@ -244,7 +244,7 @@ fn keep_exif(tiff: &[u8], rights: &Rights<'_>, kept: Kept, out: &mut Vec<u8>) {
         && !tiff.is_empty()
     {
         out.extend_from_slice(tiff);
-        if exif::mend(out, change.to) {
+        if exif::mend(out, change) {
             return;
         }
         out.clear();

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use roxmltree::{Attribute, Node};
 
+use super::super::exif::{self, Change};
 use super::super::preview;
 use super::packet::{parse, text};
 
@@ -35,16 +36,6 @@ const GONE: [&str; 8] = [
 
 /// The end of the namespaces of phones' cameras.
 const CAMERA: &str = "/photos/1.0/camera/";
-
-/// How the written picture differs from its source.
-#[derive(Debug, Clone, Copy)]
-pub struct Change {
-    /// Width and height of the source once upright, pixels.
-    pub from: (u32, u32),
-    pub to: (u32, u32),
-    /// Whether it was turned or mirrored.
-    pub turned: bool,
-}
 
 /// What is written instead of a piece of the text.
 struct Edit {
@@ -142,13 +133,17 @@ fn fate(
     let (width, height) = change.to;
     let is = |value: u32| Fate::Becomes(value.to_string());
     match (namespace, name) {
-        // Previews, what lies in another segment, Adobe's sums of what EXIF said, and places on the
-        // picture as it was.
+        // Previews, what lies in another segment, Adobe's sums of what EXIF said, and what is true of
+        // the picture as it was: places on it, its bits.
         (XMP, "Thumbnails")
         | (IMAGE, "image")
         | (NOTE, "HasExtendedXMP")
         | (TIFF | EXIF, "NativeDigest")
-        | (EXIF, "SubjectArea" | "SubjectLocation") => Fate::Goes,
+        | (EXIF, "SubjectArea" | "SubjectLocation" | "CompressedBitsPerPixel") => Fate::Goes,
+        // One becomes the other then, and stands elsewhere.
+        (EXIF, "FocalPlaneXResolution" | "FocalPlaneYResolution") if change.exchanged => Fate::Goes,
+        (EXIF, "FocalPlaneXResolution") => sensor(value, change.from.0, width),
+        (EXIF, "FocalPlaneYResolution") => sensor(value, change.from.1, height),
         (TIFF, "Orientation") if value != "1" => is(1),
         (TIFF, "ImageWidth") | (EXIF, "PixelXDimension") => is(width),
         (TIFF, "ImageLength") | (EXIF, "PixelYDimension") => is(height),
@@ -167,6 +162,16 @@ fn fate(
             Fate::Goes
         }
         _ => Fate::Stays,
+    }
+}
+
+/// Pixels on a unit of the sensor, a fraction.
+fn sensor(value: &str, from: u32, to: u32) -> Fate {
+    let parts = value.trim().split_once('/');
+    let parts = parts.and_then(|(above, below)| above.parse().ok().zip(below.parse().ok()));
+    match parts.and_then(|parts| exif::scaled(parts, from, to)) {
+        Some((above, below)) => Fate::Becomes(format!("{above}/{below}")),
+        None => Fate::Goes,
     }
 }
 
@@ -219,6 +224,7 @@ mod tests {
         from: (2000, 1000),
         to: (960, 480),
         turned: false,
+        exchanged: false,
     };
 
     fn kept(packet: &str) -> String {
@@ -308,6 +314,36 @@ mod tests {
         let out = String::from_utf8(out).unwrap();
         for gone in ["FullPano", "Cropped", "Viewer", "Regions>"] {
             assert!(!out.contains(gone), "{gone} is in {out}");
+        }
+    }
+
+    #[test]
+    fn the_sensor_keeps_its_size() {
+        let packet = |property: &str| packet(&format!(" xmlns:e='{EXIF}' {property}"), "");
+        let unit = "e:FocalPlaneResolutionUnit='2'";
+        for (property, upright, exchanged) in [
+            (
+                "e:FocalPlaneXResolution='5000/3'",
+                "e:FocalPlaneXResolution='800/1'",
+                "",
+            ),
+            (
+                "e:FocalPlaneYResolution='10/1'",
+                "e:FocalPlaneYResolution='24/5'",
+                "",
+            ),
+            ("e:FocalPlaneYResolution='wide'", "", ""),
+            ("e:CompressedBitsPerPixel='4/1'", "", ""),
+            (unit, unit, unit),
+        ] {
+            assert_eq!(kept(&packet(property)), packet(upright));
+            let change = Change {
+                exchanged: true,
+                ..HALF
+            };
+            let mut out = Vec::new();
+            keep(packet(property).as_bytes(), change, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), packet(exchanged));
         }
     }
 
