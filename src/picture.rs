@@ -151,7 +151,7 @@ use geometry::Task;
 
 use crate::outcome::Step;
 
-pub use ending::{Place, close, coded, is_jpeg, zeros};
+pub use ending::{Place, among_samples, close, is_jpeg, zeros};
 pub use error::PictureError;
 pub use mark::Mark;
 pub use metadata::Lost;

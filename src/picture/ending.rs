@@ -38,8 +38,8 @@ pub fn zeros(source: &[u8]) -> Place {
     if !has_zeros(source) {
         return Place::Nowhere;
     }
-    let in_samples = |part| source.get(part).is_some_and(has_zeros);
-    if is_jpeg(source) && coded(source).into_iter().any(in_samples) {
+    let in_part = |part| source.get(part).is_some_and(has_zeros);
+    if is_jpeg(source) && among_samples(source, in_part) {
         Place::Samples
     } else {
         Place::Beside
@@ -51,8 +51,28 @@ fn has_zeros(part: &[u8]) -> bool {
     blocks.any(|block| block.iter().all(|&byte| byte == 0))
 }
 
+/// Whether what is looked for in parts of a JPEG is among its coded samples. What pads them before the
+/// end marker is none of them, as far as their end can be told.
+pub fn among_samples(jpeg: &[u8], is_in: impl Fn(Range<usize>) -> bool) -> bool {
+    let parts = coded(jpeg);
+    let Some((last, before)) = parts.split_last() else {
+        return false;
+    };
+    if before.iter().cloned().any(&is_in) {
+        return true;
+    }
+    // Only then, for it takes a walk over all codes.
+    is_in(last.clone()) && {
+        // Zeros are codes as well: the last ones may stand for what was not written. A single one may
+        // be stuffed.
+        let is_sure = |end: &usize| last.contains(end) && !jpeg[..*end].ends_with(&[0; 2]);
+        let end = entropy::end(jpeg).filter(is_sure);
+        end.is_none_or(|end| is_in(last.start..end))
+    }
+}
+
 /// The coded samples of a JPEG, scan by scan, and none of another one behind it.
-pub fn coded(jpeg: &[u8]) -> Vec<Range<usize>> {
+fn coded(jpeg: &[u8]) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut walk = Walk::new(jpeg);
     while let Ok(Some((marker, _))) = walk.segment() {
@@ -280,6 +300,13 @@ mod tests {
         noted.splice(2..2, note);
         let second = [&whole[..], &zeros_at(whole.len() - 100)].concat();
         let unended = &whole[..whole.len() - 2];
+        // Their end marker was written before them.
+        let mut unwritten = whole.clone();
+        let last = unwritten.len() - 2;
+        unwritten[last - 800..last].fill(0);
+        // Where its samples end is not known.
+        let mut padded = PROGRESSIVE.to_vec();
+        padded.splice(PROGRESSIVE.len() - 2..PROGRESSIVE.len() - 2, [0; 600]);
         for (what, bytes, expected) in [
             ("none", whole.clone(), Place::Nowhere),
             ("a maker note", noted, Place::Beside),
@@ -288,6 +315,13 @@ mod tests {
             ("a second picture", second, Place::Beside),
             ("no end", [unended, &[0; 600]].concat(), Place::Beside),
             ("samples", zeros_at(whole.len() - 100), Place::Samples),
+            (
+                "behind the samples",
+                zeros_at(whole.len() - 2),
+                Place::Beside,
+            ),
+            ("the last samples", unwritten, Place::Samples),
+            ("a progressive one's padding", padded, Place::Samples),
             ("a PNG", [&png()[..], &[0; 600]].concat(), Place::Beside),
         ] {
             assert_eq!(zeros(&bytes), expected, "{what}");

@@ -176,7 +176,7 @@ fn hole(file: &File, jpeg: &[u8]) -> Place {
     let has_hole = |part: Range<usize>| os::has_hole(file, part.start as u64..part.end as u64);
     if !has_hole(0..jpeg.len()) {
         Place::Nowhere
-    } else if picture::coded(jpeg).into_iter().any(has_hole) {
+    } else if picture::among_samples(jpeg, has_hole) {
         Place::Samples
     } else {
         Place::Beside
