@@ -158,7 +158,10 @@ fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, Pi
         source_width: number("source_width")?,
         source_height: number("source_height")?,
         warning: text("warning"),
-        lost: Lost::default(),
+        lost: Lost {
+            gain_map: head["lost"]["gain_map"] == true,
+            video: head["lost"]["video"] == true,
+        },
     }))
 }
 
@@ -189,15 +192,26 @@ pub fn answer(
 
 fn tell(treated: &Result<Treated<'_>, PictureError>, out: &mut impl Write) -> io::Result<()> {
     let (head, bytes) = match treated {
-        Ok(treated) => {
+        // Every field is named, so that none that comes later is forgotten.
+        Ok(Treated {
+            bytes,
+            format: _,
+            width,
+            height,
+            source_width,
+            source_height,
+            warning,
+            lost: Lost { gain_map, video },
+        }) => {
             let head = json!({
-                "width": treated.width,
-                "height": treated.height,
-                "source_width": treated.source_width,
-                "source_height": treated.source_height,
-                "warning": treated.warning,
+                "width": width,
+                "height": height,
+                "source_width": source_width,
+                "source_height": source_height,
+                "warning": warning,
+                "lost": { "gain_map": gain_map, "video": video },
             });
-            (head, treated.bytes)
+            (head, *bytes)
         }
         Err(PictureError::Incomplete { step, cause }) => {
             let head = json!({ "incomplete": true, "step": step.name(), "cause": cause });
@@ -230,6 +244,31 @@ pub fn end_with_parent() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is told of a picture is the same whichever process makes it.
+    #[test]
+    fn what_is_told_arrives_as_it_was() {
+        for warning in [None, Some("odd \"letters\"\n".to_owned())] {
+            for (gain_map, video) in [(false, false), (true, false), (false, true)] {
+                let lost = Lost { gain_map, video };
+                let made = |bytes| Treated {
+                    bytes,
+                    format: Format::Jpeg,
+                    width: 1,
+                    height: 2,
+                    source_width: 3,
+                    source_height: 4,
+                    warning: warning.clone(),
+                    lost,
+                };
+                let mut answer = Vec::new();
+                tell(&Ok(made(b"\n\xff\xd8")), &mut answer).unwrap();
+                let arrived = parse(&answer, Format::Jpeg).unwrap().unwrap();
+                let expected = made(b"\n\xff\xd8");
+                assert_eq!(format!("{arrived:?}"), format!("{expected:?}"));
+            }
+        }
+    }
 
     #[test]
     fn an_answer_says_what_the_picture_became() {
