@@ -99,6 +99,11 @@ impl Ledger {
         })
     }
 
+    /// The numbers of the folders that this process has asked for.
+    pub(super) fn named(&self) -> Vec<i64> {
+        known(&self.folders).keys().copied().collect()
+    }
+
     /// The mount point that a folder lay on when it was last written to.
     pub fn mount_of(&self, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
         self.guarded(|connection| {

@@ -1,11 +1,14 @@
 //! What is forgotten: rows of sources that left their folder long ago. They are found by a walk through
 //! the folder's rows, a piece at a time, that goes on where it stopped, also after a restart. An index
 //! by time would cost something with every picture.
+//!
+//! Rows of a folder that no configuration has named for as long go with the folder. Its last walk tells
+//! when it was named, since a folder that is named is walked through every day.
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use rusqlite::{OptionalExtension, TransactionBehavior, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, types::Value};
 
 use super::{
     connection::Ledger,
@@ -18,6 +21,9 @@ use crate::arrival::FolderId;
 const PIECE: usize = 1024;
 /// From the end of a walk to the beginning of the next one.
 const REST_MS: u64 = 24 * 3_600_000;
+/// A folder whose walk ended longer ago is offline, if it is named: the time since it was named is known
+/// as exactly as this.
+const OFFLINE_MS: i64 = 3 * 24 * 3_600_000;
 /// Pages of 4 KiB that are given back to the file system in one go.
 const PAGES: i64 = 1024;
 
@@ -98,11 +104,10 @@ impl Ledger {
     /// Forgets what is left of a piece, unless it has changed meanwhile, and notes how far the walk
     /// has come. Returns how many rows it was.
     pub fn forget(&self, folder: FolderId, piece: &Piece) -> anyhow::Result<usize> {
-        let context = "cannot forget in the ledger";
         self.guarded(|connection| {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
-                .context(context)?;
+                .context(FORGET)?;
             let mut count = 0;
             for old in &piece.old {
                 let row = params![folder.0, Name(&old.path), old.changed_ms];
@@ -111,7 +116,7 @@ impl Ledger {
                         "DELETE FROM file WHERE folder = ?1 AND path = ?2 AND changed_ms = ?3",
                     )?
                     .execute(row)
-                    .context(context)?;
+                    .context(FORGET)?;
             }
             let ended = piece.is_last().then(now_ms);
             transaction
@@ -120,9 +125,37 @@ impl Ledger {
                      WHERE id = ?1",
                 )?
                 .execute(params![folder.0, piece.last, ended])
-                .context(context)?;
-            transaction.commit().context(context)?;
+                .context(FORGET)?;
+            transaction.commit().context(FORGET)?;
             Ok(count)
+        })
+    }
+
+    /// Forgets a piece of a folder that has not been named for `keep`, and the folder with its last
+    /// row. Named are all folders that this process has asked for. Returns how many rows it was;
+    /// `None` where there is no such folder.
+    pub fn forget_unnamed(&self, keep: Duration) -> anyhow::Result<Option<usize>> {
+        let (now, named) = (now_ms(), self.named());
+        let before = now.saturating_sub(in_ms(keep));
+        self.guarded(|connection| {
+            let folders: Vec<(i64, Option<i64>)> = connection
+                .prepare_cached("SELECT id, walked_ms FROM folder")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()
+                .context(ASK)?;
+            for (id, walked) in &folders {
+                if starts_anew(named.contains(id), *walked, now) {
+                    let sql =
+                        "UPDATE folder SET walked_ms = ?2 WHERE id = ?1 AND walked_to IS NULL";
+                    connection.execute(sql, [*id, now]).context(FORGET)?;
+                }
+            }
+            let last = before.saturating_sub(OFFLINE_MS);
+            let is_over = |walked: Option<i64>| walked.is_some_and(|walked| walked < last);
+            let mut folders = folders.into_iter();
+            let over = folders.find(|(id, walked)| !named.contains(id) && is_over(*walked));
+            over.map(|(id, _)| forget_piece_of(connection, id, before))
+                .transpose()
         })
     }
 
@@ -143,7 +176,43 @@ impl Ledger {
     }
 }
 
+/// Whether the time without a configuration that names a folder begins now: for one that has not been
+/// walked through yet, and for one that is named, but offline.
+fn starts_anew(is_named: bool, walked: Option<i64>, now: i64) -> bool {
+    match walked {
+        None => !is_named,
+        Some(walked) => is_named && now.saturating_sub(walked) > OFFLINE_MS,
+    }
+}
+
+/// Forgets some rows of a folder, and the folder itself if none is left. Later rows put it off.
+fn forget_piece_of(connection: &mut Connection, id: i64, before: i64) -> anyhow::Result<usize> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .context(FORGET)?;
+    let at_most = i64::try_from(PIECE).unwrap_or(i64::MAX);
+    let count = transaction
+        .prepare_cached(
+            "DELETE FROM file WHERE folder = ?1 AND path IN (SELECT path FROM file
+             WHERE folder = ?1 AND changed_ms < ?2 ORDER BY path LIMIT ?3)",
+        )?
+        .execute([id, before, at_most])
+        .context(FORGET)?;
+    if count < PIECE {
+        for sql in [
+            "UPDATE folder SET walked_to = NULL,
+             walked_ms = (SELECT max(changed_ms) FROM file WHERE folder = ?1) WHERE id = ?1",
+            "DELETE FROM folder WHERE id = ?1 AND walked_ms IS NULL",
+        ] {
+            transaction.execute(sql, [id]).context(FORGET)?;
+        }
+    }
+    transaction.commit().context(FORGET)?;
+    Ok(count)
+}
+
 const ASK: &str = "cannot ask the ledger";
+const FORGET: &str = "cannot forget in the ledger";
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +273,76 @@ mod tests {
             .query_row("SELECT count(*) FROM file", [], |row| row.get(0))
             .unwrap();
         assert_eq!(left, 6);
+    }
+
+    #[test]
+    fn the_time_without_a_name_begins_where_nothing_tells_of_it() {
+        let (now, most) = (in_ms(1000 * DAY), OFFLINE_MS);
+        for (is_named, walked, expected) in [
+            (true, None, false),
+            (false, None, true),
+            (true, Some(now - most), false),
+            (true, Some(now - most - 1), true),
+            (false, Some(now - most - 1), false),
+            (true, Some(now + most), false),
+        ] {
+            assert_eq!(starts_anew(is_named, walked, now), expected);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_nobody_names_any_more_is_forgotten_and_an_offline_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.sqlite");
+        let keep = 30 * DAY;
+        // Whether the folder is still named, when it was last walked through, how old its rows are,
+        // and how many of them are left. Days.
+        for (is_named, walked, rows, left) in [
+            (false, Some(34), vec![400, 31], vec![]),
+            (false, Some(32), vec![400, 31], vec![400, 31]),
+            (false, None, vec![400], vec![400]),
+            // It was named for a moment after its last walk.
+            (false, Some(34), vec![400, 3], vec![3]),
+            // Offline for a year.
+            (true, Some(365), vec![400, 366], vec![400, 366]),
+            (true, None, vec![400], vec![400]),
+        ] {
+            let ages: Vec<_> = rows.iter().map(|days| (days.to_string(), *days)).collect();
+            // What was in progress or owed when it was taken out of the configuration is none any more.
+            let states = [("done", Some("owed")), ("made", None)].into_iter().cycle();
+            let files: Vec<_> = ages
+                .iter()
+                .zip(states)
+                .map(|((name, days), (state, source))| (name.as_str(), state, source, *days))
+                .collect();
+            let (first, folder) = ledger(&path, &files);
+            let walked = walked.map(|days: i64| now_ms() - days * in_ms(DAY));
+            let set = "UPDATE folder SET walked_ms = ?2 WHERE id = ?1";
+            first
+                .connection()
+                .execute(set, params![folder.0, walked])
+                .unwrap();
+            drop(first);
+            let ledger = Ledger::open(&path).unwrap();
+            let named = if is_named { "/in" } else { "/other" };
+            let named = ledger.folder(Path::new(named)).unwrap();
+            while ledger.forget_unnamed(keep).unwrap().is_some() {}
+            let count = |sql: &str| -> Vec<i64> {
+                let connection = ledger.connection();
+                let mut select = connection.prepare(sql).unwrap();
+                let found = select.query_map([folder.0], |row| row.get(0)).unwrap();
+                found.map(Result::unwrap).collect()
+            };
+            let mut kept = count("SELECT CAST(path AS INTEGER) FROM file WHERE folder = ?1");
+            kept.sort_unstable_by_key(|days| -days);
+            assert_eq!(kept, left, "{is_named} {walked:?} {rows:?}");
+            let folders = count("SELECT id FROM folder WHERE id = ?1");
+            assert_eq!(folders.is_empty(), left.is_empty());
+            assert_eq!(ledger.forget_unnamed(keep).unwrap(), None);
+            assert_eq!(ledger.folder(Path::new("/in")).unwrap() == named, is_named);
+            drop(ledger);
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]

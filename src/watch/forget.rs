@@ -1,4 +1,4 @@
-//! Forgets what left a folder long ago, so that the ledger does not grow for ever.
+//! Forgets what left a folder long ago, and folders that left the configuration long ago, so that the ledger does not grow for ever.
 
 use std::{
     fs, io,
@@ -39,6 +39,39 @@ pub fn forget_old(root: &Root, ledger: &Ledger, keep: Duration, quit: &Quit) {
     }
     if files > 0 {
         info!(path, files, "forgot what left long ago");
+    }
+    forget_unnamed(ledger, keep, begun, quit);
+}
+
+/// Forgets folders that are no longer configured, in what is left of the same time.
+fn forget_unnamed(ledger: &Ledger, keep: Duration, begun: Instant, quit: &Quit) {
+    let mut files = 0;
+    while begun.elapsed() <= AT_MOST && !told_to_quit(quit) {
+        watchdog::busy();
+        let forgotten = ledger.forget_unnamed(keep).and_then(|count| {
+            if count.is_some_and(|count| count > 0) {
+                ledger.shrink()?;
+            }
+            Ok(count)
+        });
+        match forgotten {
+            Ok(Some(count)) => files += count,
+            Ok(None) => break,
+            Err(cause) => {
+                let cause = format!("{cause:#}");
+                warn!(
+                    cause,
+                    "folders that are no longer configured are not forgotten"
+                );
+                break;
+            }
+        }
+    }
+    if files > 0 {
+        info!(
+            files,
+            "forgot folders that were taken out of the configuration long ago"
+        );
     }
 }
 

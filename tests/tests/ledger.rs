@@ -350,12 +350,19 @@ fn what_left_long_ago_is_forgotten_and_what_is_there_is_not() {
     let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
     let age = "UPDATE file SET changed_ms = changed_ms - 31 * 86400000 WHERE path <> 'new.jpg'";
     assert_eq!(ledger.execute(age, []).unwrap(), 2);
+    // A folder that nobody has configured since.
+    let other = "INSERT INTO folder (input, walked_ms) VALUES ('/elsewhere', 1)";
+    ledger.execute(other, []).unwrap();
+    let row = "INSERT INTO file (folder, path, length, mtime_ns, recipe, state, changed_ms)
+               VALUES (last_insert_rowid(), 'a.jpg', 1, 1, 1, 'done', 1)";
+    ledger.execute(row, []).unwrap();
     // The walk rests for a day.
     ledger
-        .execute("UPDATE folder SET walked_ms = NULL", [])
+        .execute("UPDATE folder SET walked_ms = NULL WHERE walked_ms > 1", [])
         .unwrap();
     sandbox.start();
     sandbox.wait_for_line(&["forgot what left long ago", "files=1"]);
+    sandbox.wait_for_line(&["forgot folders that were taken out", "files=1"]);
     sandbox.stop();
     let names = "SELECT group_concat(path, ' ') FROM (SELECT path FROM file ORDER BY path)";
     let names: String = ledger.query_row(names, [], |row| row.get(0)).unwrap();
