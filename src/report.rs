@@ -89,17 +89,7 @@ impl Report {
 
     /// Writes the report as one record.
     pub fn log(&self, message: &str) {
-        let [
-            wait,
-            read,
-            decode,
-            orient,
-            resize,
-            recompress,
-            overlay,
-            encode,
-            publish,
-        ] = self.steps.map(Column::summary);
+        let of = |step| self.summary(step);
         info!(
             pictures = self.pictures,
             failures = self.failures,
@@ -107,17 +97,24 @@ impl Report {
             bytes_out = self.bytes_out,
             wall_ms = round(self.wall().as_secs_f64() * 1000.0),
             pictures_per_s = round(self.rate()),
-            wait,
-            read,
-            decode,
-            orient,
-            resize,
-            recompress,
-            overlay,
-            encode,
-            publish,
+            wait = of(Step::Wait),
+            read = of(Step::Read),
+            decode = of(Step::Decode),
+            orient = of(Step::Orient),
+            resize = of(Step::Resize),
+            recompress = of(Step::Recompress),
+            overlay = of(Step::Overlay),
+            encode = of(Step::Encode),
+            publish = of(Step::Publish),
             "{message}"
         );
+    }
+
+    /// What a step took, in words; empty for one that is not timed.
+    fn summary(&self, step: Step) -> String {
+        let mut columns = Step::TIMED.iter().zip(self.steps);
+        let found = columns.find(|(timed, _)| **timed == step);
+        found.map_or_else(String::new, |(_, column)| column.summary())
     }
 
     /// The report as a table for people.
@@ -178,4 +175,27 @@ impl Column {
 
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By name: in whatever order the steps stand.
+    #[test]
+    fn every_timed_step_is_in_the_record_under_its_own_name() {
+        let source = include_str!("report.rs");
+        for (number, step) in (1..).zip(Step::TIMED) {
+            let field = format!("{} = of(Step::{step:?})", step.name());
+            assert!(source.contains(&field), "{field}");
+            let mut report = Report::default();
+            let index = Step::TIMED.iter().position(|timed| *timed == step).unwrap();
+            report.steps[index].count = number;
+            assert!(
+                report
+                    .summary(step)
+                    .starts_with(&format!("count={number} "))
+            );
+        }
+    }
 }

@@ -219,12 +219,12 @@ fn copy(file: &mut File, to: &Directory, temp: &OsStr) -> io::Result<()> {
     let metadata = file.metadata()?;
     let mut copy = to.create_new(temp)?;
     // Before it has anything that others might read.
-    let (Ok(()) | Err(_)) = os::limit_access(&copy, &metadata);
+    drop(os::limit_access(&copy, &metadata));
     io::copy(file, &mut copy)?;
     copy.flush()?;
     if let Ok(modified) = metadata.modified() {
         // Some file systems keep no such times or modes; the bytes are what counts.
-        let (Ok(()) | Err(_)) = copy.set_times(FileTimes::new().set_modified(modified));
+        drop(copy.set_times(FileTimes::new().set_modified(modified)));
     }
     copy.sync_all()?;
     // So that it is read from the disk, where the system lets go of what is synced.

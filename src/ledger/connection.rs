@@ -161,7 +161,10 @@ impl Ledger {
         let mut connection = self.connection();
         if connection.path().is_none_or(str::is_empty) {
             // It could not be begun anew the last time.
-            self.renew(&mut connection, open::open_or_begin_anew)?;
+            self.renew(&mut connection, |path| {
+                open::refuse_links(path)?;
+                open::open_or_begin_anew(path)
+            })?;
         }
         let result = work(&mut connection);
         if let Err(cause) = &result

@@ -132,10 +132,9 @@ pub fn inspect(path: &Path) -> anyhow::Result<()> {
     .with_context(context)
 }
 
-/// Opens the database; if it is corrupt, moves it aside and makes a fresh one.
+/// Opens the database, which is no link; if it is corrupt, moves it aside and makes a fresh one.
 pub fn open_or_begin_anew(path: &Path) -> anyhow::Result<Connection> {
-    let refuse = || refuse_links(path).and_then(|()| refuse_picture(path));
-    match refuse().and_then(|()| open_database(path)) {
+    match refuse_picture(path).and_then(|()| open_database(path)) {
         Err(cause) if is_corrupt(&cause) => begin_anew(path, &cause),
         opened => opened.with_context(|| format!("cannot open ledger {}", path.display())),
     }

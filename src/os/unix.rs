@@ -75,7 +75,7 @@ pub fn is_writable(directory: &Path) -> bool {
 #[cfg(target_os = "linux")]
 pub fn start_writing(file: &File) {
     // Only a hint: where it is refused, the sync does the work.
-    let (Ok(()) | Err(_)) = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+    drop(rustix::fs::fadvise(file, 0, None, Advice::DontNeed).map_err(io::Error::from));
 }
 
 #[cfg(not(target_os = "linux"))]

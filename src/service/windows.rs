@@ -152,10 +152,11 @@ fn heed(control: ServiceControl) -> ServiceControlHandlerResult {
         ServiceControl::UserEvent(code) if code.to_raw() == REPORT => Signal::Report,
         _ => return ServiceControlHandlerResult::NotImplemented,
     };
-    // With a full channel the main thread hangs, and hears of nothing but its end; without a
-    // receiver the process is ending.
-    let (Ok(()) | Err(_)) = line.orders.try_send(order);
-    ServiceControlHandlerResult::NoError
+    match line.orders.try_send(order) {
+        // With a full channel the main thread hangs, and hears of nothing but its end; without a
+        // receiver the process is ending.
+        Ok(()) | Err(_) => ServiceControlHandlerResult::NoError,
+    }
 }
 
 /// The configuration stands, next is the ledger.
