@@ -66,6 +66,12 @@ enum Command {
         /// The folder to write to. It is created if it is missing; existing files are kept.
         #[arg(value_name = "DIR")]
         directory: PathBuf,
+        /// The input folder. Without it: "in" in DIR.
+        #[arg(long, value_name = "FOLDER")]
+        input: Option<PathBuf>,
+        /// The output folder. Without it: "out" in DIR.
+        #[arg(long, value_name = "FOLDER")]
+        output: Option<PathBuf>,
     },
     /// Make a mark from a text or a picture.
     #[command(after_help = examples::MARK)]
@@ -73,7 +79,8 @@ enum Command {
         #[command(subcommand)]
         command: mark::Command,
     },
-    /// Install and control the Windows service. On other systems: print the commands to use.
+    /// Install and control the service: under systemd or Windows. macOS: print the commands to use.
+    #[command(after_help = examples::SERVICE)]
     Service {
         #[command(subcommand)]
         command: service::Command,
@@ -184,7 +191,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run { config, once } => run::run(&config, once),
         Command::Check { config } => check::run(&config),
-        Command::Init { directory } => init::run(&directory),
+        Command::Init {
+            directory,
+            input,
+            output,
+        } => init::run(&directory, input.as_deref(), output.as_deref()),
         Command::Preview {
             config,
             file,

@@ -23,6 +23,17 @@ pub const INIT: &str = "\
 Examples:
   watermarkd init demo";
 
+pub const SERVICE: &str = "\
+Examples:
+  See what an installation would do:
+  watermarkd service install --dry-run
+
+  Install it for the machine, as root, with a configuration of its own in /etc/watermarkd:
+  watermarkd service install
+
+  Install it for yourself, with your configuration:
+  watermarkd service install --user -c ~/pictures/config.yaml";
+
 pub const MARK: &str = "\
 Examples:
   Half-transparent white text with a thin black outline:

@@ -319,3 +319,62 @@ fn every_problem_is_told_with_the_name_of_the_program() {
         assert!(line.ends_with("is missing, and so is its parent"), "{told}");
     }
 }
+
+#[test]
+fn init_takes_folders_of_their_own() {
+    let sandbox = Sandbox::new();
+    let arguments = ["init", "demo", "--input", "drop here", "--output", "made"];
+    let output = sandbox.command(&arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(!sandbox.path("demo/in").exists() && !sandbox.path("demo/out").exists());
+    sandbox.write("drop here/a.png", &png(64, 48, 1));
+    let arguments = ["run", "--once", "-c", "demo/config.yaml"];
+    let mut run = sandbox.command(&arguments);
+    let output = run.env("STATE_DIRECTORY", sandbox.path("state"));
+    let output = output.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(sandbox.path("made/a.png").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_installation_can_be_looked_at_first() {
+    let sandbox = Sandbox::with(
+        "folders: [{input: in, output: new/out, after: {move_to: done}}]\n",
+    );
+    let output = sandbox
+        .command(&["service", "install", "--dry-run"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let steps = String::from_utf8(output.stdout).unwrap();
+    let made = sandbox.path("done");
+    for line in [
+        &format!(
+            "install -d -o watermarkd -g watermarkd -m 2775 {}",
+            made.display()
+        ),
+        "cat > /etc/systemd/system/watermarkd.service.d/folders-of-config.conf <<'END'",
+        &format!("BindPaths=-{}", made.display()),
+        "systemctl restart watermarkd",
+    ] {
+        assert!(
+            steps.lines().any(|step| step == line),
+            "{line} is not in {steps}"
+        );
+    }
+    assert!(!made.exists());
+    // Where systemd runs, it is not for a test to install something.
+    if !std::path::Path::new("/run/systemd/system").exists() {
+        let output = sandbox.command(&["service", "install"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("systemd does not run here"), "{told}");
+    }
+    sandbox.write("config.yaml", b"nonsense: 1\n");
+    let output = sandbox
+        .command(&["service", "install", "--dry-run"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+}
