@@ -55,7 +55,9 @@ fn done(sandbox: &Sandbox) -> u32 {
 #[test]
 fn killed_in_the_middle_five_times_nothing_is_lost() {
     const PICTURES: u32 = 100;
-    let mut sandbox = Sandbox::new();
+    // A suspect that was in progress at another death pauses for a minute, or as long as this.
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: out}]\nretry: {first: 100ms, max: 200ms}\n");
     for picture in 0..PICTURES {
         sandbox.write(&format!("in/{picture}.jpg"), &jpeg(500, 400, picture));
     }
