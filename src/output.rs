@@ -6,6 +6,8 @@
 //! all its pictures alike, so it is told once for the folder, when it begins and once an hour, and
 //! the pictures wait in silence.
 
+mod fault;
+
 use std::{
     ffi::OsStr,
     fs, io, mem,
@@ -21,19 +23,16 @@ use crate::{
     log::text,
     memory::Size,
     os::{self, Directory},
-    outcome::{Failure, Step},
+    outcome::Step,
     retry,
 };
+
+pub use fault::{NameRefused, Unusable, explain, failure, is_unusable, may_be_the_name};
 
 /// Bytes that stay free at least.
 const MARGIN: u64 = 64 << 20;
 /// Temporary files that are remembered; the sweep at the next start gets any others.
 const LEFT_BEHIND: usize = 1024;
-
-/// The folder, and not the picture, is in the way.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unusable(String);
 
 /// A folder that is written to, and what is known of it for as long as it is configured. Clones
 /// share what is known.
@@ -302,71 +301,10 @@ impl Place {
     }
 }
 
-/// The file system has no such names. Another try changes nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("the output's file system does not take this name: {0}")]
-pub struct NameRefused(pub io::Error);
-
-/// Whether a call that names a new file or folder may have failed for that name.
-#[must_use]
-pub fn may_be_the_name(cause: &io::Error) -> bool {
-    matches!(
-        cause.kind(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename | io::ErrorKind::NotFound
-    ) || os::is_of_encoding(cause)
-}
-
-/// The failure of a picture that could not be written.
-#[must_use]
-pub fn failure(cause: anyhow::Error) -> Failure {
-    if cause
-        .chain()
-        .any(<dyn std::error::Error>::is::<NameRefused>)
-    {
-        return Failure::Permanent {
-            step: Step::Publish,
-            cause: format!("{cause:#}"),
-        };
-    }
-    let step = if is_unusable(&cause) {
-        Step::Output
-    } else {
-        Step::Publish
-    };
-    Failure::Transient { step, cause }
-}
-
-/// Whether the folder is in the way: then the log has been told, for all its pictures.
-#[must_use]
-pub fn is_unusable(cause: &anyhow::Error) -> bool {
-    cause.chain().any(<dyn std::error::Error>::is::<Unusable>)
-}
-
 /// Bytes that stay free on a file system of `size` bytes.
 fn least_free(size: u64, waits: bool) -> u64 {
     let limit = MARGIN.max(size / 100);
     if waits { limit + limit / 8 } else { limit }
-}
-
-/// Tells what concerns the whole folder from what concerns one picture.
-pub fn explain(cause: io::Error, context: String) -> anyhow::Error {
-    let of_all = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::StaleNetworkFileHandle
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::TimedOut
-    ) || os::is_of_device(&cause);
-    if of_all {
-        Unusable(format!("{context}: {cause}")).into()
-    } else {
-        anyhow::Error::new(cause).context(context)
-    }
 }
 
 /// Enters a subfolder, which is made if it is missing.
