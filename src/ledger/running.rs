@@ -314,10 +314,10 @@ mod tests {
             folder("/two", Watch::Events, to(), Source::Keep),
         ];
         #[cfg(unix)]
-        {
-            use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
-            folders[0].output = OsStr::from_bytes(b"/no/\xff\xfe").into();
-        }
+        let no_utf8: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"/no/\xff\xfe");
+        #[cfg(not(unix))]
+        let no_utf8 = std::ffi::OsStr::new("/no");
+        folders[0].output = Path::new(no_utf8).to_owned();
         let left = Running {
             pid: 77,
             since: time(1_700_000_000_123),

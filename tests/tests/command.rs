@@ -339,9 +339,8 @@ fn init_takes_folders_of_their_own() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_installation_can_be_looked_at_first() {
-    let sandbox = Sandbox::with(
-        "folders: [{input: in, output: new/out, after: {move_to: done}}]\n",
-    );
+    let sandbox =
+        Sandbox::with("folders: [{input: in, output: new/out, after: {move_to: done}}]\n");
     let output = sandbox
         .command(&["service", "install", "--dry-run"])
         .output()
