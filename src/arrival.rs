@@ -1,5 +1,7 @@
 //! What a file is called and what has been noticed of it: the words that every stage shares.
 
+mod not_taken;
+
 use std::{
     fs,
     path::Path,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use crate::retry::NextTry;
+
+pub use self::not_taken::NotTaken;
 
 /// A configured folder's lasting number in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -59,6 +59,9 @@ enum Command {
     Check {
         #[command(flatten)]
         config: ConfigFile,
+        /// Check with the rights of this user, as the service has them. Only root can (Linux).
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
     /// Write a commented configuration, a sample mark and the folders, ready to run.
     #[command(after_help = examples::INIT)]
@@ -190,7 +193,7 @@ fn is_closed(cause: &anyhow::Error) -> bool {
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run { config, once } => run::run(&config, once),
-        Command::Check { config } => check::run(&config),
+        Command::Check { config, user } => check::run(&config, user.as_deref()),
         Command::Init {
             directory,
             input,
@@ -238,7 +241,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 
 /// The exit codes, and the shortest way to a first picture.
 fn after_help() -> String {
-    let codes = exit::MEANINGS.map(|(code, meaning)| format!("  {code:>2}  {meaning}\n"));
+    let codes = exit::MEANINGS.map(|(code, meaning)| format!("  {code:>3}  {meaning}\n"));
     format!("Exit codes:\n{}\n{}", codes.concat(), examples::FIRST_STEPS)
 }
 

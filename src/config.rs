@@ -53,15 +53,20 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
     })
 }
 
-/// Loads `file`, and refuses as well what a start would take and then wait with.
-pub fn load_strictly(file: &Path) -> Result<Config, ConfigError> {
-    load_and(file, |config, sites, places, findings| {
+/// Loads `file`, and refuses as well what a start would take and then wait with, since somebody is
+/// there to mend it. With what is taken all the same, but hardly meant.
+pub fn load_strictly(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError> {
+    let understood = understand_and(file, |config, sites, places, findings| {
         layout::check(sites, findings);
         state::check(config, sites, places, findings);
         if findings.is_empty() {
             fitness::check(config, sites, places, findings);
         }
-    })
+    });
+    match understood.error {
+        None => Ok((understood.config, understood.warnings)),
+        Some(error) => Err(error),
+    }
 }
 
 /// A configuration as far as it can be understood: for who only asks, and is to get an answer
@@ -71,6 +76,7 @@ pub struct Understood {
     /// Without the folders and marks that cannot be made sense of, and with defaults for the rest.
     pub config: Config,
     pub error: Option<ConfigError>,
+    pub warnings: Vec<Problem>,
 }
 
 /// Understands `file` as far as possible, without a look at its folders, which may not even answer.
@@ -79,7 +85,7 @@ pub fn understand(file: &Path) -> Understood {
 }
 
 fn load_and(file: &Path, look: Look) -> Result<Config, ConfigError> {
-    let Understood { config, error } = understand_and(file, look);
+    let Understood { config, error, .. } = understand_and(file, look);
     error.map_or(Ok(config), Err)
 }
 
@@ -91,6 +97,7 @@ fn understand_and(file: &Path, look: Look) -> Understood {
             file: file.to_owned(),
             problems,
         }),
+        warnings: Vec::new(),
     };
     let bytes = match read_file(file) {
         Ok(bytes) => bytes,
@@ -107,24 +114,26 @@ fn understand_and(file: &Path, look: Look) -> Understood {
     let mut config = read(&root, absolute, &findings, look);
     config.fingerprint = xxh3_64(&bytes);
 
-    let mut findings = findings.into_inner();
-    if findings.is_empty() {
+    let [problems, warnings] = findings.into_inner().map(|found| problems_of(text, found));
+    if problems.is_empty() {
         return Understood {
             config,
             error: None,
+            warnings,
         };
     }
-    findings.sort_by(|(a, _), (b, _)| a.order(b));
-    let problems = findings
-        .into_iter()
-        .map(|(place, cause)| Problem {
-            line: tree::line(text, &place),
-            column: None,
-            key: place.key,
-            cause,
-        })
-        .collect();
     failed(config, problems)
+}
+
+fn problems_of(text: &str, mut findings: Vec<(tree::Place, String)>) -> Vec<Problem> {
+    findings.sort_by(|(a, _), (b, _)| a.order(b));
+    let problem = |(place, cause): (tree::Place, String)| Problem {
+        line: tree::line(text, &place),
+        column: None,
+        key: place.key,
+        cause,
+    };
+    findings.into_iter().map(problem).collect()
 }
 
 fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
@@ -850,14 +859,30 @@ status: {listen: "127.0.0.1:9470"}
         let text = "watermark: {npy_path: mark}\nledger: mark.npy/x/l\nfolders:\n\
                     - input: no/in\n- input: b\n  output: no/out\n  after: {move_to: no/done}\n";
         sandbox.good(text);
-        let error = load_strictly(&sandbox.path("config.yaml")).unwrap_err();
+        let strictly = || load_strictly(&sandbox.path("config.yaml"));
+        let error = strictly().unwrap_err();
         let dir = sandbox.0.path().join("").display().to_string();
         assert_eq!(
             error.to_string().replace(&dir, "").replace('\\', "/"),
             "config.yaml:2: ledger: mark.npy is not a folder\n\
-             config.yaml:4: folders[0].input: no/in is missing, and so is its parent\n\
              config.yaml:6: folders[1].output: no/out is missing, and so is its parent\n\
              config.yaml:7: folders[1].after: no/done is missing, and so is its parent"
+        );
+        // The daemon waits for an input, whatever is missing of it.
+        let text =
+            "watermark: {npy_path: mark}\nfolders:\n- input: no/in\n- input: b/in\n- input: c\n";
+        sandbox.good(text);
+        let (_, warnings) = strictly().unwrap();
+        let told = warnings.iter().map(|warning| {
+            let told = warning.in_file(Path::new("c")).replace(&dir, "");
+            told.replace('\\', "/")
+        });
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                "c:3: folders[0].input: no/in is missing, and so is its parent; it is waited for",
+                "c:4: folders[1].input: b/in is missing; it is waited for",
+            ]
         );
     }
 

@@ -27,6 +27,7 @@ use crate::{
     scheduler::Until,
     service::{self, Notice},
     signal::Signal,
+    watch::Scanned,
 };
 
 /// How a run ended.
@@ -34,6 +35,10 @@ pub struct Ending {
     pub report: Report,
     /// Nothing was broken off.
     pub complete: bool,
+    /// A single run was told to stop.
+    pub interrupted: bool,
+    /// What the scan of a single run found.
+    pub scanned: Scanned,
 }
 
 /// Runs until it is told to stop, or with [`Until::AllDone`] until the folders are processed.
@@ -121,9 +126,12 @@ fn reload(
     log.reopen();
     service.notify(Notice::Reloading);
     match machine.reload(config, ledger, log) {
-        Ok(new) => {
+        Ok((new, warnings)) => {
             *config = new;
-            ledger.announce_reload(config, true, Vec::new());
+            for cause in &warnings {
+                warn!(cause, "reloaded with a warning");
+            }
+            ledger.announce_reload(config, true, warnings);
             let folders = config.folders.len();
             service.notify(Notice::Reloaded { folders });
         }
@@ -161,13 +169,28 @@ fn end(
             return Ok(Ending {
                 report: Report::default(),
                 complete,
+                interrupted: broken_off,
+                scanned: Scanned::default(),
             });
         }
     }
     let (report, scanned) = machine.join()?;
     note(ledger.ended());
-    if let Err(cause) = &scanned {
-        error!(cause = format!("{cause:#}"), "the scan was not complete");
+    let Scanned {
+        missed,
+        done,
+        failed,
+        ..
+    } = scanned;
+    if missed > 0 {
+        let cause = format!("{missed} files or folders could not be looked at");
+        error!(cause, "the scan was not complete");
+    }
+    if done + failed > 0 {
+        info!(done, failed, "had their fate before");
+    }
+    if broken_off {
+        info!(left = report.left, "stopped before everything was done");
     }
     info!(
         pictures = report.pictures,
@@ -176,7 +199,9 @@ fn end(
     );
     Ok(Ending {
         report,
-        complete: scanned.is_ok() && !broken_off,
+        complete: missed == 0 && !broken_off,
+        scanned,
+        interrupted: broken_off,
     })
 }
 

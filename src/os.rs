@@ -21,6 +21,11 @@ mod platform;
 mod platform;
 #[cfg(unix)]
 mod sync;
+#[cfg(target_os = "linux")]
+mod user;
+#[cfg(not(target_os = "linux"))]
+#[path = "os/user_elsewhere.rs"]
+mod user;
 
 pub use directory::{Directory, Entry};
 pub use facts::{Identity, Space};
@@ -30,6 +35,8 @@ pub use platform::{
     is_of_encoding, is_writable, limit_access, mount_point, space, start_writing, sync_directory,
     without_links,
 };
+
+pub use user::{User, is_root, user, with_rights_of};
 
 /// The program that this process runs, also after its file was replaced by a newer one.
 pub fn own_program() -> io::Result<PathBuf> {

@@ -21,6 +21,8 @@ struct Column {
 pub struct Report {
     pub pictures: u64,
     pub failures: u64,
+    /// Files that were known when the run was told to stop, and are not done.
+    pub left: u64,
     bytes_in: u64,
     bytes_out: u64,
     started: Option<Instant>,

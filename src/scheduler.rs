@@ -121,14 +121,8 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
             Woken::Over => break,
         }
     }
-    // Stopping runs down the channels: no more jobs, and what is in progress comes back.
-    let Ends { jobs, outcomes, .. } = ends;
-    drop((jobs, next));
-    for outcome in &outcomes {
-        queue.conclude(outcome);
-    }
-    queue.end_burst();
-    queue.total
+    drop(next);
+    queue.run_down(ends)
 }
 
 /// What the loop woke up for.
@@ -212,6 +206,24 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
+    /// Stopping runs down the channels: no more jobs, and what is in progress comes back.
+    fn run_down(mut self, ends: Ends) -> Report {
+        let Ends {
+            jobs,
+            outcomes,
+            events,
+            ..
+        } = ends;
+        drop(jobs);
+        for outcome in &outcomes {
+            self.conclude(outcome);
+        }
+        self.end_burst();
+        let left = self.settle.len() + self.in_flight.len() + events.len();
+        self.total.left = u64::try_from(left).unwrap_or(u64::MAX);
+        self.total
+    }
+
     fn observe(&mut self, event: FileEvent) {
         let FileEvent { file, hint } = event;
         if let Some(flight) = self.in_flight.get_mut(&file) {

@@ -21,7 +21,7 @@ pub use self::{
     filter::{Ignored, judge, judge_directory, judge_in, promised_format},
     mode::{Mode, choose_mode},
     roots::{Ends, run},
-    scan::scan_once,
+    scan::{Scanned, scan_once},
 };
 use crate::root::Root;
 

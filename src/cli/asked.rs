@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{answer::path_json, config_file::ConfigFile, terminal::quoted, when::time};
 use crate::{
+    arrival::NotTaken,
     config::{self, Config, ConfigError, Folder, Understood},
     ledger::{self, Daemon, Running},
 };
@@ -67,7 +68,9 @@ impl ConfigFile {
     /// no folder is looked at.
     pub fn ask(&self) -> anyhow::Result<Asked> {
         let file = config::locate(self.config.as_deref())?;
-        let Understood { mut config, error } = config::understand(&file);
+        let Understood {
+            mut config, error, ..
+        } = config::understand(&file);
         let named = config.ledger.clone();
         let (ledger, running) = find(&config, error.is_some());
         let daemon = if ledger.as_os_str().is_empty() {
@@ -199,6 +202,12 @@ impl Asked {
         folders.any(|(one, watched)| one.input == folder.input && *watched)
     }
 
+    /// What the last scan of a folder did not take.
+    pub fn not_taken(&self, folder: &Folder) -> Option<&NotTaken> {
+        let running = self.running.as_ref()?;
+        running.not_taken.get(&folder.input)
+    }
+
     /// A command on a file, as it is to be typed.
     pub fn command(&self, verb: &str, file: &Path) -> String {
         format!("`watermarkd {verb}{} {}`", self.option, quoted(file))
@@ -286,7 +295,7 @@ mod tests {
             text = format!("{text}- {{input: {input}, output: {input}-out}}\n");
         }
         fs::write(dir.join(name), text).unwrap();
-        let Understood { config, error } = config::understand(&dir.join(name));
+        let Understood { config, error, .. } = config::understand(&dir.join(name));
         assert!(error.is_none(), "{error:?}");
         config
     }

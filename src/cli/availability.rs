@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam_channel::bounded;
 
-use crate::{config::Config, ledger::Earlier, memory::Size, os};
+use crate::{arrival::Stamp, config::Config, ledger::Earlier, memory::Size, os};
 
 /// How long a dead share may keep the answer back.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(3);
@@ -20,22 +20,51 @@ const FULL: u64 = 1 << 20;
 /// Why each input folder is offline; None where it is not. All are looked at at once, and one that
 /// hangs is waited for no longer than the others.
 pub fn inputs(config: &Config) -> Vec<Option<String>> {
-    let deadline = Instant::now() + ANSWER_AT_MOST;
     let folders = config.folders.iter();
-    let looks: Vec<_> = folders.map(|folder| look(folder.input.clone())).collect();
-    looks
-        .into_iter()
-        .map(|answer| {
-            // A thread that hangs is left behind: the process ends soon.
-            let answer = answer.recv_deadline(deadline);
-            answer.unwrap_or_else(|_| Some("it does not answer".to_owned()))
+    let looks: Vec<_> = folders
+        .map(|folder| {
+            let input = folder.input.clone();
+            move || away(&input)
         })
+        .collect();
+    in_time(looks, || Some("it does not answer".to_owned()))
+}
+
+/// Whether one of these files of each folder is there, as it was when it failed.
+pub fn any_is_there(files: Vec<(PathBuf, Vec<(PathBuf, Stamp)>)>) -> Vec<bool> {
+    let looks: Vec<_> = files
+        .into_iter()
+        .map(|(input, files)| {
+            move || {
+                files.iter().any(|(path, stamp)| {
+                    fs::symlink_metadata(input.join(path))
+                        .is_ok_and(|found| found.is_file() && Stamp::of(&found) == *stamp)
+                })
+            }
+        })
+        .collect();
+    in_time(looks, || true)
+}
+
+/// Does all at once, and takes `late` for the answer of what hangs.
+fn in_time<T: Send + 'static>(
+    looks: Vec<impl FnOnce() -> T + Send + 'static>,
+    late: impl Fn() -> T,
+) -> Vec<T> {
+    let deadline = Instant::now() + ANSWER_AT_MOST;
+    let answers: Vec<_> = looks.into_iter().map(in_thread).collect();
+    answers
+        .into_iter()
+        // A thread that hangs is left behind: the process ends soon.
+        .map(|answer| answer.recv_deadline(deadline).unwrap_or_else(|_| late()))
         .collect()
 }
 
-fn look(folder: PathBuf) -> crossbeam_channel::Receiver<Option<String>> {
+fn in_thread<T: Send + 'static>(
+    look: impl FnOnce() -> T + Send + 'static,
+) -> crossbeam_channel::Receiver<T> {
     let (found, answer) = bounded(1);
-    let look = move || drop(found.send(away(&folder)));
+    let look = move || drop(found.send(look()));
     // Without a thread nobody looks, which is told as no answer.
     drop(thread::Builder::new().name("look".to_owned()).spawn(look));
     answer

@@ -1,20 +1,57 @@
 //! `watermarkd check`: what the daemon would do, and whether it could.
 
-use std::{io, process::ExitCode};
+use std::{
+    env, io,
+    process::{Command, ExitCode},
+};
+
+use anyhow::Context;
 
 use super::{availability, config_file::ConfigFile, terminal::line};
 use crate::{
     config::{self, Folder, Source},
-    ledger,
+    exit, ledger, os,
     picture::{Chroma, PlacedMark, Position, Recipe},
     watch,
 };
 
-pub fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    let config = config::load_strictly(&config::locate(file.config.as_deref())?)?;
+pub fn run(file: &ConfigFile, user: Option<&str>) -> anyhow::Result<ExitCode> {
+    let Some(name) = user else {
+        let code = check(file)?;
+        if os::is_root() {
+            let told = "checked as root, who may write everywhere; `--user NAME` checks as the service's user";
+            line(&mut io::stdout(), format_args!("{told}"))?;
+        }
+        return Ok(code);
+    };
+    let user = os::user(name).with_context(|| format!("cannot check as {name}"))?;
+    if env::var_os("HOME").is_none_or(|home| home != user.home) {
+        return at_home(&user);
+    }
+    os::with_rights_of(&user, || check(file)).with_context(|| format!("cannot check as {name}"))?
+}
+
+/// The same command once more, with what the environment would be of that user.
+fn at_home(user: &os::User) -> anyhow::Result<ExitCode> {
+    let mut again = Command::new(os::own_program()?);
+    again.args(env::args_os().skip(1)).env("HOME", &user.home);
+    for variable in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"] {
+        again.env_remove(variable);
+    }
+    let code = again.status().context("cannot start the program again")?;
+    let code = code.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(exit::FAILED)))
+}
+
+fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let (config, warnings) = config::load_strictly(&config::locate(file.config.as_deref())?)?;
     ledger::inspect(&config.ledger)?;
     let mut out = io::stdout().lock();
     line(&mut out, format_args!("{}: fine", config.file.display()))?;
+    for warning in warnings {
+        let warning = warning.in_file(&config.file);
+        line(&mut out, format_args!("warning: {warning}"))?;
+    }
     line(&mut out, format_args!("workers: {}", config.workers))?;
     line(
         &mut out,

@@ -17,7 +17,10 @@ Examples:
 
 pub const CHECK: &str = "\
 Examples:
-  watermarkd check -c /srv/pictures/config.yaml";
+  watermarkd check -c /srv/pictures/config.yaml
+
+  With the rights of the service, as root:
+  watermarkd check --user watermarkd";
 
 pub const INIT: &str = "\
 Examples:

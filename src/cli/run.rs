@@ -16,6 +16,7 @@ use crate::{
     daemon, exit, ledger, log,
     scheduler::Until,
     signal,
+    watch::Scanned,
 };
 
 pub fn run(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
@@ -52,16 +53,25 @@ pub fn run_configured(
         Ok(ending) => {
             if once {
                 // The log has the report too: a closed standard output loses nothing.
-                drop(write!(io::stdout(), "{}", ending.report.table()));
+                drop(write!(
+                    io::stdout(),
+                    "{}{}",
+                    ending.report.table(),
+                    rest(&ending)
+                ));
             }
-            if once && !ending.complete && !settings.console {
+            if once && !ending.complete && !ending.interrupted && !settings.console {
                 let log = settings.dir.display();
                 terminal::error(&anyhow::anyhow!(
                     "not everything was processed, the log in {log} tells why"
                 ));
             }
             let failed = !ending.complete || (once && ending.report.failures > 0);
-            if failed { exit::FAILED } else { exit::FINE }
+            match (ending.interrupted, failed) {
+                (true, _) => exit::INTERRUPTED,
+                (false, true) => exit::FAILED,
+                (false, false) => exit::FINE,
+            }
         }
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "ended by a failure");
@@ -73,6 +83,28 @@ pub fn run_configured(
     };
     log.flush();
     Ok(code)
+}
+
+/// What a single run did not do, a line for each kind.
+fn rest(ending: &daemon::Ending) -> String {
+    let Scanned {
+        done,
+        failed,
+        not_taken,
+        ..
+    } = &ending.scanned;
+    let mut told = String::new();
+    if done + failed > 0 {
+        told = format!("{done} done before, {failed} failed before\n");
+    }
+    if not_taken.total() > 0 {
+        told = format!("{told}not taken: {not_taken}\n");
+    }
+    if ending.interrupted {
+        let left = ending.report.left;
+        told = format!("{told}stopped: {left} left, the next run takes them up\n");
+    }
+    told
 }
 
 /// Refuses a second daemon before it writes to what may be the log of the first. The first may be a

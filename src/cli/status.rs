@@ -17,9 +17,10 @@ use super::{
     when::{time, when},
 };
 use crate::{
+    arrival::NotTaken,
     config::Folder,
     exit,
-    ledger::{Entry, Tally, Visitor},
+    ledger::{Entry, Tally, Visitor, Which, not_taken_to_json},
     memory::Size,
     outcome::Step,
 };
@@ -46,8 +47,11 @@ pub fn run(asked: &Asked, as_json: bool) -> anyhow::Result<ExitCode> {
             tally,
             offline,
             watched: *watched,
+            failing: false,
+            not_taken: asked.not_taken(folder),
         });
     }
+    find_failing(&mut folders, ledger.as_ref())?;
     let bytes = ledger.as_ref().map(Visitor::bytes);
     let mut failures: Vec<(&Folder, &Entry)> = folders
         .iter()
@@ -72,6 +76,8 @@ pub fn run(asked: &Asked, as_json: bool) -> anyhow::Result<ExitCode> {
         exit::BAD_CONFIG
     } else if asked.daemon.is_none() {
         exit::NO_DAEMON
+    } else if !all.attention().is_empty() {
+        exit::ATTENTION
     } else {
         exit::FINE
     }))
@@ -85,6 +91,29 @@ struct Seen<'a> {
     offline: Option<String>,
     /// Whether the daemon works on it, or the next one will.
     watched: bool,
+    /// A picture that has failed lies in it.
+    failing: bool,
+    not_taken: Option<&'a NotTaken>,
+}
+
+/// Failed pictures that left, or were taken out by hand, need nobody any more.
+fn find_failing(folders: &mut [Seen<'_>], ledger: Option<&Visitor>) -> anyhow::Result<()> {
+    let mut failed = Vec::with_capacity(folders.len());
+    for seen in &*folders {
+        let input = &seen.folder.input;
+        let files = match ledger {
+            Some(ledger) if seen.offline.is_none() && seen.tally.failed > 0 => ledger
+                .folder(input)?
+                .map(|id| ledger.candidates(id, Which::Failed, None))
+                .transpose()?,
+            _ => None,
+        };
+        failed.push((input.clone(), files.unwrap_or_default()));
+    }
+    for (seen, failing) in folders.iter_mut().zip(availability::any_is_there(failed)) {
+        seen.failing = failing;
+    }
+    Ok(())
 }
 
 struct All<'a> {
@@ -135,6 +164,9 @@ impl All<'_> {
         for reload in asked.reload_lines() {
             line(out, format_args!("{reload}"))?;
         }
+        for attention in self.attention() {
+            line(out, format_args!("attention: {attention}"))?;
+        }
         let ledger = asked.config.ledger.display();
         match self.bytes {
             Some(bytes) => line(out, format_args!("ledger: {ledger}, {}", Size(bytes)))?,
@@ -156,6 +188,27 @@ impl All<'_> {
         Ok(())
     }
 
+    /// What somebody has to look after.
+    fn attention(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.trouble.is_some() {
+            told.push("the ledger cannot be written".to_owned());
+        }
+        for seen in self.folders.iter().filter(|seen| seen.watched) {
+            let input = seen.folder.input.display();
+            if seen.offline.is_some() {
+                told.push(format!("folder {input} is offline"));
+            }
+            if held_up(&seen.tally).is_some() {
+                told.push(format!("pictures of {input} wait for the output"));
+            }
+            if seen.failing {
+                told.push(format!("pictures have failed in {input}"));
+            }
+        }
+        told
+    }
+
     fn json(&self) -> Value {
         let folders: Vec<Value> = self.folders.iter().map(folder_json).collect();
         let failures: Vec<Value> = self
@@ -174,6 +227,7 @@ impl All<'_> {
             "configuration": self.asked.configuration_json(),
             "daemon": daemon_json(self.asked.daemon.as_ref()),
             "reload": self.asked.reload_json(),
+            "attention": self.attention(),
             "ledger": {"path": path_json(&self.asked.config.ledger), "bytes": self.bytes},
             "ledger_trouble": self.trouble,
             "log": path_json(&self.asked.config.log.dir),
@@ -223,6 +277,9 @@ fn write_folder(
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     line(out, format_args!("  files: {}", counts.join(", ")))?;
+    if let Some(not_taken) = seen.not_taken.filter(|counts| counts.total() > 0) {
+        line(out, format_args!("  not taken: {not_taken}"))?;
+    }
     if let Some(entry) = &tally.next {
         let at = match entry.next {
             _ if seen.offline.is_some() => "once the folder is back".to_owned(),
@@ -277,6 +334,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
         "suspects": tally.suspects,
         "leaving": tally.owed,
         "stale": tally.stale,
+        "not_taken": not_taken_to_json(seen.not_taken),
         "next_try": next,
         "last_done": last,
     })

@@ -1,6 +1,10 @@
 //! What is wrong with a configuration, as an operator reads it.
 
-use std::{error::Error, fmt, path::PathBuf};
+use std::{
+    error::Error,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Everything that is wrong with a configuration, in the order of its lines.
 #[derive(Debug)]
@@ -34,6 +38,21 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// One line with the file and the place in it.
+    #[must_use]
+    pub fn in_file(&self, file: &Path) -> String {
+        let mut told = file.display().to_string();
+        for number in [self.line, self.column].into_iter().flatten() {
+            told = format!("{told}:{number}");
+        }
+        if !self.key.is_empty() {
+            told = format!("{told}: {}", self.key);
+        }
+        format!("{told}: {}", self.cause)
+    }
+}
+
 impl Error for ConfigError {}
 
 /// One problem a line, each with the file, as compilers do: editors jump to such lines.
@@ -43,14 +62,7 @@ impl fmt::Display for ConfigError {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}", self.file.display())?;
-            for number in [problem.line, problem.column].into_iter().flatten() {
-                write!(f, ":{number}")?;
-            }
-            if !problem.key.is_empty() {
-                write!(f, ": {}", problem.key)?;
-            }
-            write!(f, ": {}", problem.cause)?;
+            f.write_str(&problem.in_file(&self.file))?;
         }
         Ok(())
     }

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::os;
 
+/// The directories of the unit, which are there from its first start on.
+const MADE_BY_SYSTEMD: [&str; 2] = ["/var/lib/watermarkd", "/var/log/watermarkd"];
+
 pub fn check(config: &Config, sites: &[Site], places: &Places, findings: &Findings) {
     for site in sites {
         let folder = &site.folder;
@@ -27,8 +30,8 @@ pub fn check(config: &Config, sites: &[Site], places: &Places, findings: &Findin
             }
         }
         let leaves = folder.after != Source::Keep || folder.on_failure != Source::Keep;
-        if let Some(cause) = orphaned(&folder.input) {
-            findings.add(&site.input_at, cause);
+        if let Some(cause) = missing(&folder.input) {
+            findings.warn(&site.input_at, cause);
         } else if let Some(cause) = unfit_for_writing(&folder.input)
             && leaves
         {
@@ -39,10 +42,23 @@ pub fn check(config: &Config, sites: &[Site], places: &Places, findings: &Findin
     // What is wrong with the files themselves is found already.
     let ledger = config.ledger.parent().unwrap_or(Path::new("."));
     for (dir, at) in [(ledger, &places.ledger), (&config.log.dir, &places.log_dir)] {
+        let is_made_by_systemd = MADE_BY_SYSTEMD.iter().any(|made| dir == Path::new(made));
+        if is_made_by_systemd && !dir.exists() {
+            continue;
+        }
         if let Some(cause) = unfit_for_writing(dir) {
             findings.add(at, cause);
         }
     }
+}
+
+/// Why an input is waited for.
+fn missing(input: &Path) -> Option<String> {
+    if input.is_dir() {
+        return None;
+    }
+    let cause = orphaned(input).unwrap_or_else(|| format!("{} is missing", input.display()));
+    Some(format!("{cause}; it is waited for"))
 }
 
 /// Why a folder that is not there will hardly ever be.

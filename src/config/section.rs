@@ -9,16 +9,26 @@ type Entries = [(String, Node)];
 
 /// What is wrong with a file so far, in the order in which it was found.
 #[derive(Debug, Default)]
-pub struct Findings(RefCell<Vec<(Place, String)>>);
+pub struct Findings {
+    problems: RefCell<Vec<(Place, String)>>,
+    /// What is taken all the same.
+    warnings: RefCell<Vec<(Place, String)>>,
+}
 
 impl Findings {
     /// Notes a problem; once only, since what stands in `watermark` is read again for each folder.
     pub fn add(&self, place: &Place, cause: impl Into<String>) {
         let finding = (place.clone(), cause.into());
-        let mut findings = self.0.borrow_mut();
+        let mut findings = self.problems.borrow_mut();
         if !findings.contains(&finding) {
             findings.push(finding);
         }
+    }
+
+    /// Notes what is taken, but hardly what was meant.
+    pub fn warn(&self, place: &Place, cause: impl Into<String>) {
+        let mut warnings = self.warnings.borrow_mut();
+        warnings.push((place.clone(), cause.into()));
     }
 
     /// Notes every key below `node` that its mapping has twice.
@@ -38,11 +48,12 @@ impl Findings {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.problems.borrow().is_empty()
     }
 
-    pub fn into_inner(self) -> Vec<(Place, String)> {
-        self.0.into_inner()
+    /// The problems and the warnings.
+    pub fn into_inner(self) -> [Vec<(Place, String)>; 2] {
+        [self.problems.into_inner(), self.warnings.into_inner()]
     }
 }
 

@@ -28,7 +28,8 @@ use crate::{
     signal::{STOP_AT_MOST, Signal},
     staging,
     stop::{Quit, wake},
-    watch, watchdog,
+    watch::{self, Scanned},
+    watchdog,
 };
 
 /// Jobs that wait in the channel, for each worker.
@@ -55,7 +56,7 @@ pub(super) struct Machine {
     /// Names of threads that panicked; disconnected when all have ended.
     pub(super) deaths: Receiver<String>,
     settle: JoinHandle<Option<Report>>,
-    watch: JoinHandle<Option<anyhow::Result<()>>>,
+    watch: JoinHandle<Option<Scanned>>,
     pub(super) roots: Vec<Arc<Root>>,
 }
 
@@ -160,7 +161,7 @@ impl Machine {
                     watchdog::ready();
                     service::ready();
                 });
-                Ok(())
+                Scanned::default()
             }
         })?;
 
@@ -226,9 +227,9 @@ impl Machine {
         }
     }
 
-    /// Takes the results of threads that have ended: the report, and whether the scan of a single
-    /// run saw everything.
-    pub(super) fn join(self) -> anyhow::Result<(Report, anyhow::Result<()>)> {
+    /// Takes the results of threads that have ended: the report, and what the scan of a single run
+    /// found.
+    pub(super) fn join(self) -> anyhow::Result<(Report, Scanned)> {
         let panicked = |_: Box<dyn Any + Send>| anyhow!("a thread panicked");
         let scanned = self.watch.join().map_err(panicked)?;
         let report = self.settle.join().map_err(panicked)?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{self, Config},
-    ledger::Ledger,
+    ledger::{self, Ledger},
     log::Log,
     scheduler::Control,
     stop::replace,
@@ -23,8 +23,12 @@ impl Machine {
         old: &Config,
         ledger: &Ledger,
         log: &Log,
-    ) -> anyhow::Result<Config> {
-        let config = config::load(&old.file)?;
+    ) -> anyhow::Result<(Config, Vec<String>)> {
+        // Held to what `check` holds it to: somebody has just written it, and can mend it.
+        let (config, warnings) = config::load_strictly(&old.file)?;
+        if config.ledger != old.ledger {
+            ledger::inspect(&config.ledger)?;
+        }
         let roots = prepare(&config, ledger, &self.roots)?;
         let Some(Inputs {
             plans,
@@ -69,15 +73,19 @@ impl Machine {
             workers = config.workers,
             "configuration reloaded"
         );
+        let file = config.file.clone();
+        let warnings = warnings.iter().map(|warning| warning.in_file(&file));
+        let warnings: Vec<String> = warnings.collect();
         // What waits for the next start is not in force, and the next reload is held against what is.
-        Ok(Config {
+        let in_force = Config {
             ledger: old.ledger.clone(),
             log: config::Log {
                 level: config.log.level,
                 ..old.log.clone()
             },
             ..config
-        })
+        };
+        Ok((in_force, warnings))
     }
 }
 

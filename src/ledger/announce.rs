@@ -1,6 +1,7 @@
 //! The daemon leaves word of what it runs.
 
 use std::{
+    path::Path,
     sync::{MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -9,7 +10,7 @@ use super::{
     connection::Ledger,
     running::{Running, Verdict, Word},
 };
-use crate::config::Config;
+use crate::{arrival::NotTaken, config::Config};
 
 /// Reasons of a verdict that are kept.
 const REASONS: usize = 50;
@@ -32,11 +33,27 @@ impl Ledger {
             let at = SystemTime::now();
             word.running = Running {
                 since: word.running.since,
+                not_taken: std::mem::take(&mut word.running.not_taken),
                 verdict: Some(Verdict { at, taken, reasons }),
                 ..Running::of(config, word.running.single)
             };
             word.leave();
         }
+    }
+
+    /// Leaves word of what a scan did not take. Returns whether it is news.
+    pub fn announce_not_taken(&self, input: &Path, counts: &NotTaken) -> bool {
+        let mut word = self.word();
+        let Some(word) = word.as_mut() else {
+            return false;
+        };
+        let told = &mut word.running.not_taken;
+        if told.get(input) == Some(counts) {
+            return false;
+        }
+        told.insert(input.to_owned(), *counts);
+        word.leave();
+        true
     }
 
     /// Leaves word that this process has ended by itself.

@@ -9,6 +9,7 @@
 //! runs.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
@@ -16,11 +17,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tracing::debug;
 
 use super::value::{beside, in_ms, milliseconds, path_of, time};
 use crate::{
+    arrival::NotTaken,
     config::{self, Config, Folder, Source, Watch},
     log::text,
     os,
@@ -53,6 +55,8 @@ pub struct Running {
     pub retry_max: Duration,
     /// Their recipes are known by their fingerprints only.
     pub folders: Vec<Folder>,
+    /// What the last scan of an input did not take, where it has been scanned.
+    pub not_taken: BTreeMap<PathBuf, NotTaken>,
     pub verdict: Option<Verdict>,
 }
 
@@ -83,12 +87,18 @@ impl Running {
             rescan: config.rescan,
             retry_max: config.retry.max,
             folders: config.folders.clone(),
+            not_taken: BTreeMap::new(),
             verdict: None,
         }
     }
 
     fn to_json(&self) -> Value {
-        let folders: Vec<Value> = self.folders.iter().map(folder_to_json).collect();
+        let folders = self.folders.iter().map(|folder| {
+            let mut value = folder_to_json(folder);
+            value["not_taken"] = not_taken_to_json(self.not_taken.get(&folder.input));
+            value
+        });
+        let folders: Vec<Value> = folders.collect();
         let verdict = self.verdict.as_ref().map(|verdict| {
             let Verdict { at, taken, reasons } = verdict;
             json!({"at_ms": ms_of(*at), "taken": taken, "reasons": reasons})
@@ -113,6 +123,10 @@ impl Running {
 
     fn from_json(value: &Value) -> Option<Running> {
         let folders = value["folders"].as_array()?;
+        let not_taken = folders.iter().filter_map(|folder| {
+            let counts = not_taken_from_json(&folder["not_taken"])?;
+            Some((path_from_json(&folder["input"])?, counts))
+        });
         let duration = |name: &str| value[name].as_i64().map(milliseconds);
         Some(Running {
             pid: u32::try_from(value["pid"].as_u64()?).ok()?,
@@ -127,6 +141,7 @@ impl Running {
             poll: duration("poll_ms")?,
             rescan: duration("rescan_ms")?,
             retry_max: duration("retry_max_ms")?,
+            not_taken: not_taken.collect(),
             folders: folders.iter().filter_map(folder_from_json).collect(),
             verdict: verdict_from_json(&value["verdict"]),
         })
@@ -195,6 +210,41 @@ fn folder_from_json(value: &Value) -> Option<Folder> {
         recipe: Arc::new(config::bare_recipe()),
         recipe_id: u64::from_str_radix(value["recipe"].as_str()?, 16).ok()?,
     })
+}
+
+/// Also what `status --json` says.
+#[must_use]
+pub fn not_taken_to_json(counts: Option<&NotTaken>) -> Value {
+    let Some(counts) = counts else {
+        return Value::Null;
+    };
+    let extensions = counts.extensions();
+    let extensions: Map<String, Value> = extensions
+        .map(|(name, count)| (name.to_owned(), json!(count)))
+        .collect();
+    json!({
+        "total": counts.total(),
+        "extensions": extensions,
+        "others": counts.others,
+        "hidden": counts.hidden,
+        "ignore": counts.globs,
+        "links": counts.links,
+        "subfolders": counts.subfolders,
+    })
+}
+
+fn not_taken_from_json(value: &Value) -> Option<NotTaken> {
+    let count = |name: &str| value[name].as_u64();
+    let mut counts = NotTaken::default();
+    counts.others = count("others")?;
+    counts.hidden = count("hidden")?;
+    counts.globs = count("ignore")?;
+    counts.links = count("links")?;
+    counts.subfolders = count("subfolders")?;
+    for (name, count) in value["extensions"].as_object()? {
+        counts.add_extension(name.as_bytes(), count.as_u64()?);
+    }
+    Some(counts)
 }
 
 fn source_to_json(source: &Source) -> Value {
@@ -331,6 +381,12 @@ mod tests {
             poll: Duration::from_secs(10),
             rescan: Duration::from_secs(300),
             retry_max: Duration::from_secs(60),
+            not_taken: BTreeMap::from([("/two".into(), {
+                let mut counts = NotTaken::default();
+                counts.add_extension(b"heic", 7);
+                counts.hidden = 3;
+                counts
+            })]),
             folders,
             verdict: Some(Verdict {
                 at: time(1_700_000_000_456),

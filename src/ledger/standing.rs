@@ -20,7 +20,7 @@ pub(super) const PIECE: i64 = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It has its fate.
-    Decided,
+    Decided { failed: bool },
     /// It has its fate, and its source is still to leave the folder.
     Owed,
     Open {
@@ -64,7 +64,10 @@ impl Ledger {
                 let (state, source): (State, Source) = (row.get(0)?, row.get(1)?);
                 match source {
                     Source::Owed if state.is_decided() => return Ok(Standing::Owed),
-                    Source::Stays if state.is_decided() => return Ok(Standing::Decided),
+                    Source::Stays if state.is_decided() => {
+                        let failed = state == State::Failed;
+                        return Ok(Standing::Decided { failed });
+                    }
                     Source::Owed | Source::Stays | Source::Gone => {}
                 }
                 let suspect = row.get(5)?;
@@ -95,11 +98,11 @@ impl Ledger {
     }
 
     /// Calls `take` with path, as bytes, and stamp of every file of a folder that has been dealt
-    /// with and stays, for as long as it says so. Reads in pieces, so that workers do not wait for long.
+    /// with and stays, and whether it failed, for as long as it says so. Reads in pieces, so that workers do not wait for long.
     pub fn each_fate(
         &self,
         folder: FolderId,
-        mut take: impl FnMut(&[u8], Stamp) -> bool,
+        mut take: impl FnMut(&[u8], Stamp, bool) -> bool,
     ) -> anyhow::Result<()> {
         let mut after = Some(Value::Text(String::new()));
         while let Some(first) = after {
@@ -107,7 +110,7 @@ impl Ledger {
                 let mut select = connection.prepare_cached(concat!(
                     "SELECT path, length, mtime_ns, ",
                     is_decided!(),
-                    " AND source IS NULL FROM file
+                    " AND source IS NULL, state FROM file
                      WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
                 ))?;
                 let mut rows = select
@@ -120,7 +123,8 @@ impl Ledger {
                         length: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
                         mtime_ns: row.get(2)?,
                     };
-                    if row.get(3)? && !take(path.as_bytes()?, stamp) {
+                    let failed = row.get::<_, State>(4)? == State::Failed;
+                    if row.get(3)? && !take(path.as_bytes()?, stamp, failed) {
                         return Ok(None);
                     }
                     count += 1;

@@ -1,7 +1,7 @@
 //! Which names in a drop folder are pictures that have arrived, and which are something else: the
 //! temporary files of copy programs, the litter of file managers and NAS systems, our own.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use globset::GlobSet;
 
@@ -109,6 +109,11 @@ const BUILT_IN: [&str; 20] = [
     "System Volume Information",
     "lost+found",
 ];
+
+/// Whether a name is hidden, temporary or a system's own.
+pub fn is_hidden(name: &OsStr) -> bool {
+    built_in(name.as_encoded_bytes()).is_some()
+}
 
 /// The pattern that a name matches, whatever its case.
 fn built_in(name: &[u8]) -> Option<&'static str> {

@@ -234,6 +234,7 @@ impl Watching<'_> {
         asked: bool,
     ) -> Result<anyhow::Result<Reach>, Stopped> {
         let root = Arc::clone(&self.root);
+        let is_whole = start.as_os_str().is_empty();
         let mut walk = scan::Walk::new(Arc::clone(&root), start);
         walk.asked = asked;
         loop {
@@ -248,7 +249,12 @@ impl Watching<'_> {
             watchdog::busy();
             let found = match walk.next(&mut self.seen, self.ledger, &mut enter) {
                 Ok(Some(found)) => found,
-                Ok(None) => return Ok(Ok(Reach::Whole)),
+                Ok(None) => {
+                    if is_whole {
+                        scan::tell_not_taken(&root, &walk.not_taken, self.ledger);
+                    }
+                    return Ok(Ok(Reach::Whole));
+                }
                 Err(cause) => return Ok(Err(cause)),
             };
             if !found.is_empty() && root.backlog.is_full() {

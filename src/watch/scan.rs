@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsStr,
     fs::{self, DirEntry, ReadDir},
     io,
     path::{Path, PathBuf},
@@ -11,13 +12,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use crossbeam_channel::Sender;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::{Plan, filter, forget::forget_old, seen::Seen};
+use super::{
+    Plan,
+    filter::{self, Ignored},
+    forget::forget_old,
+    seen::{Known, Seen},
+};
 use crate::{
-    arrival::{FileEvent, FileKey, Hint, Stamp},
+    arrival::{FileEvent, FileKey, Hint, NotTaken, Stamp},
     ledger::Ledger,
     log::text,
     os,
@@ -43,6 +49,21 @@ pub struct Walk {
     started: bool,
     /// Subfolders and files that could not be looked at.
     missed: usize,
+    pub not_taken: NotTaken,
+    /// Files that had their fate before.
+    done: u64,
+    failed: u64,
+}
+
+/// What a single scan of all folders found, beside the files that it sent.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    /// Files and folders that could not be looked at.
+    pub missed: usize,
+    /// Files that had their fate before.
+    pub done: u64,
+    pub failed: u64,
+    pub not_taken: NotTaken,
 }
 
 impl Walk {
@@ -55,6 +76,9 @@ impl Walk {
             asked: false,
             started: false,
             missed: 0,
+            not_taken: NotTaken::default(),
+            done: 0,
+            failed: 0,
         }
     }
 
@@ -124,10 +148,17 @@ impl Walk {
         if kind.is_dir() {
             if self.is_entered(entry, &relative) {
                 self.directories.push_back(relative);
+            } else {
+                self.leave_out_folder(&relative);
             }
             return Ok(Ok(None));
         }
-        if !kind.is_file() || filter::judge(&relative, &self.root.folder.ignore).is_err() {
+        if !kind.is_file() {
+            self.not_taken.links += 1;
+            return Ok(Ok(None));
+        }
+        if let Err(ignored) = filter::judge(&relative, &self.root.folder.ignore) {
+            self.leave_out(&relative, ignored);
             return Ok(Ok(None));
         }
         let metadata = match entry.metadata() {
@@ -135,14 +166,16 @@ impl Walk {
             Err(cause) => return Ok(Err(cause)),
         };
         let stamp = Stamp::of(&metadata);
-        if seen.knows(&relative, stamp) {
+        if let Some(known) = seen.knows(&relative, stamp) {
+            self.count_known(known);
             return Ok(Ok(None));
         }
         let file = FileKey {
             folder: self.root.id,
             path: Arc::from(relative),
         };
-        if seen.learn(ledger, &file, stamp)? {
+        if let Some(known) = seen.learn(ledger, &file, stamp)? {
+            self.count_known(known);
             return Ok(Ok(None));
         }
         let asked = self.asked && ledger.is_asked_for(&file, stamp)?;
@@ -157,6 +190,45 @@ impl Walk {
             file,
             hint: Hint::Found { stamp, quiet_for },
         })))
+    }
+
+    fn count_known(&mut self, known: Known) {
+        match known {
+            Known::Done => self.done += 1,
+            Known::Failed => self.failed += 1,
+        }
+    }
+
+    fn leave_out(&mut self, relative: &Path, ignored: Ignored) {
+        match ignored {
+            // A system's own files are no pictures that somebody misses.
+            Ignored::Extension if relative.file_name().is_some_and(filter::is_hidden) => {
+                self.not_taken.hidden += 1;
+            }
+            Ignored::Extension => {
+                let extension = relative.extension().map(OsStr::as_encoded_bytes);
+                self.not_taken.count_extension(extension);
+            }
+            Ignored::BuiltIn(_) => self.not_taken.hidden += 1,
+            Ignored::Glob(_) => self.not_taken.globs += 1,
+            Ignored::Output | Ignored::Subfolder => {}
+        }
+    }
+
+    /// Folders of our own are nothing that was left out.
+    fn leave_out_folder(&mut self, relative: &Path) {
+        let folder = &self.root.folder;
+        let path = folder.input.join(relative);
+        let is_ours = self.root.excluded.as_deref() == Some(relative)
+            || folder.moved_to().any(|to| to.starts_with(&path))
+            || folder.output.starts_with(&path);
+        if is_ours {
+            return;
+        }
+        match filter::judge_directory(relative, &folder.ignore) {
+            Err(ignored) => self.leave_out(relative, ignored),
+            Ok(()) => self.not_taken.subfolders += 1,
+        }
     }
 
     fn is_entered(&self, entry: &DirEntry, relative: &Path) -> bool {
@@ -189,13 +261,8 @@ impl Walk {
 
 /// Reports what stands in the folders now and ends: the source of `run --once`, where a file's age
 /// counts as quiet time.
-pub fn scan_once(
-    plan: &Plan,
-    events: &Sender<FileEvent>,
-    quit: &Quit,
-    ledger: &Ledger,
-) -> anyhow::Result<()> {
-    let mut missed = 0;
+pub fn scan_once(plan: &Plan, events: &Sender<FileEvent>, quit: &Quit, ledger: &Ledger) -> Scanned {
+    let mut scanned = Scanned::default();
     for root in &plan.roots {
         let mut walk = Walk {
             trust_age: true,
@@ -207,26 +274,36 @@ pub fn scan_once(
                 Ok(Some(found)) => {
                     for event in found {
                         if events.send(event).is_err() {
-                            return Ok(());
+                            return scanned;
                         }
                     }
                 }
                 Ok(None) => break,
                 Err(cause) => {
                     warn!(cause = format!("{cause:#}"), "folder could not be scanned");
-                    missed += 1;
+                    scanned.missed += 1;
                     break;
                 }
             }
             if told_to_quit(quit) {
-                return Ok(());
+                return scanned;
             }
         }
-        missed += walk.missed;
+        scanned.missed += walk.missed;
+        scanned.done += walk.done;
+        scanned.failed += walk.failed;
+        scanned.not_taken.add(&walk.not_taken);
+        tell_not_taken(root, &walk.not_taken, ledger);
         forget_old(root, ledger, plan.ledger_keep, quit);
     }
-    if missed > 0 {
-        bail!("{missed} files or folders could not be looked at");
+    scanned
+}
+
+/// Tells what a scan of a whole folder did not take, if that is news.
+pub fn tell_not_taken(root: &Root, not_taken: &NotTaken, ledger: &Ledger) {
+    let is_news = ledger.announce_not_taken(&root.folder.input, not_taken);
+    if is_news && not_taken.total() > 0 {
+        let path = text(&root.folder.input);
+        info!(path, not_taken = %not_taken, "scanned, some of it is not taken");
     }
-    Ok(())
 }

@@ -27,11 +27,21 @@ const WORTH_LOADING_PART: usize = 4;
 /// Fates that are read in one go at most; more are mostly of files that are long gone.
 const LOADED_AT_MOST: usize = 1_500_000;
 
+/// The bit of a file that has failed.
+const FAILED: u8 = 0x80;
+
+/// The fate that a file is known to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    Done,
+    Failed,
+}
+
 #[derive(Debug)]
 pub struct Seen {
-    /// With the last scan that met the file.
+    /// With the last scan that met the file, and [`FAILED`] if it has failed.
     prints: HashMap<Print, u8, BuildHasherDefault<AsItIs>>,
-    /// The running scan, or the last one.
+    /// The running scan, or the last one; below [`FAILED`].
     scan: u8,
     key: u64,
     /// Files of the running scan that only the ledger knew.
@@ -63,7 +73,7 @@ impl Seen {
         if self.version.replace(version) != Some(version) {
             self.forget();
         }
-        self.scan = self.scan.wrapping_add(1);
+        self.scan = self.scan.wrapping_add(1) & !FAILED;
         (self.learnt, self.loaded) = (0, false);
         Ok(())
     }
@@ -71,7 +81,7 @@ impl Seen {
     /// Ends a scan that saw the whole folder.
     pub fn end(&mut self) {
         let scan = self.scan;
-        self.prints.retain(|_, met| *met == scan);
+        self.prints.retain(|_, met| *met & !FAILED == scan);
         if self.prints.capacity() / 4 > self.prints.len() {
             self.prints.shrink_to_fit();
         }
@@ -82,24 +92,35 @@ impl Seen {
         self.prints = HashMap::default();
     }
 
-    /// Whether the file, as it is now, is known to have been processed.
-    pub fn knows(&mut self, path: &Path, stamp: Stamp) -> bool {
+    /// The fate of the file as it is now, if it is known to have been processed.
+    pub fn knows(&mut self, path: &Path, stamp: Stamp) -> Option<Known> {
         let print = self.print(path.as_os_str().as_encoded_bytes(), stamp);
         let scan = self.scan;
-        let met = self.prints.get_mut(&print).map(|met| *met = scan);
-        met.is_some()
+        let met = self.prints.get_mut(&print)?;
+        let failed = *met & FAILED;
+        *met = scan | failed;
+        Some(if failed == 0 {
+            Known::Done
+        } else {
+            Known::Failed
+        })
     }
 
     /// Asks the ledger about a file that is not known here, and remembers what it says.
-    pub fn learn(&mut self, ledger: &Ledger, file: &FileKey, stamp: Stamp) -> anyhow::Result<bool> {
-        match ledger.standing(file, stamp)? {
-            Standing::Open { .. } => return Ok(false),
+    pub fn learn(
+        &mut self,
+        ledger: &Ledger,
+        file: &FileKey,
+        stamp: Stamp,
+    ) -> anyhow::Result<Option<Known>> {
+        let failed = match ledger.standing(file, stamp)? {
+            Standing::Open { .. } => return Ok(None),
             // Once it has left, a file that comes under its name is another one.
-            Standing::Owed => return Ok(true),
-            Standing::Decided => {}
-        }
+            Standing::Owed => return Ok(Some(Known::Done)),
+            Standing::Decided { failed } => failed,
+        };
         let print = self.print(file.path.as_os_str().as_encoded_bytes(), stamp);
-        self.prints.insert(print, self.scan);
+        self.prints.insert(print, self.scan | mark(failed));
         self.learnt += 1;
         if !self.loaded
             && self.learnt > WORTH_LOADING
@@ -108,16 +129,16 @@ impl Seen {
             self.loaded = true;
             self.load(ledger, file.folder)?;
         }
-        Ok(true)
+        Ok(Some(if failed { Known::Failed } else { Known::Done }))
     }
 
     fn load(&mut self, ledger: &Ledger, folder: FolderId) -> anyhow::Result<()> {
         // Until the scan meets the file the print counts as left over from the scan before.
-        let before = self.scan.wrapping_sub(1);
+        let before = self.scan.wrapping_sub(1) & !FAILED;
         let mut left = LOADED_AT_MOST;
-        ledger.each_fate(folder, |path, stamp| {
+        ledger.each_fate(folder, |path, stamp, failed| {
             let print = self.print(path, stamp);
-            self.prints.entry(print).or_insert(before);
+            self.prints.entry(print).or_insert(before | mark(failed));
             left -= 1;
             left > 0
         })
@@ -130,6 +151,10 @@ impl Seen {
         self.bytes.extend_from_slice(path);
         Print(xxh3_128_with_seed(&self.bytes, self.key).to_ne_bytes())
     }
+}
+
+fn mark(failed: bool) -> u8 {
+    if failed { FAILED } else { 0 }
 }
 
 /// Bytes rather than a `u128`, whose alignment would double the size of an entry.
@@ -196,7 +221,9 @@ mod tests {
     /// Whether the ledger has to be asked, and what is known then.
     fn ask(seen: &mut Seen, ledger: &Ledger, file: &FileKey, stamp: Stamp) -> (bool, bool) {
         let known = seen.knows(&file.path, stamp);
-        (!known, known || seen.learn(ledger, file, stamp).unwrap())
+        let known_or_learnt = known.or_else(|| seen.learn(ledger, file, stamp).unwrap());
+        assert!(known_or_learnt.is_none_or(|known| known == Known::Failed));
+        (known.is_none(), known_or_learnt.is_some())
     }
 
     #[test]

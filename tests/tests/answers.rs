@@ -1,11 +1,15 @@
 //! The answers are about the daemon that runs, whatever became of its configuration file.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{operate::run, pictures::jpeg, sandbox::Sandbox};
+use super::{
+    operate::run,
+    pictures::jpeg,
+    sandbox::{Sandbox, skip},
+};
 
 /// What a command prints as JSON, and its exit code.
 fn ask(sandbox: &Sandbox, arguments: &[&str]) -> (Value, Option<i32>) {
@@ -218,4 +222,139 @@ fn two_configurations_of_one_user_never_meet() {
     assert_ne!(one, two);
     assert!(two.contains("/watermarkd/two-"), "{two}");
     assert!(shared.exists(), "the others may need it");
+}
+
+#[test]
+fn the_exit_code_of_status_tells_what_needs_somebody() {
+    let mut sandbox = Sandbox::with("folders: [{input: in, output: out, recursive: true}]\n");
+    let code = |sandbox: &Sandbox| {
+        let (found, code) = ask(sandbox, &["status"]);
+        (code, found["attention"].to_string())
+    };
+    assert_eq!(code(&sandbox).0, Some(3));
+    sandbox.start();
+    assert_eq!(code(&sandbox), (Some(0), "[]".to_owned()));
+    sandbox.write("in/bad.jpg", b"\xff\xd8 this is no picture");
+    sandbox.wait_for_line(&["bad.jpg", "failed"]);
+    sandbox.wait_for("the failure", |sandbox| code(sandbox).0 == Some(4));
+    assert!(code(&sandbox).1.contains("pictures have failed in "));
+    contains(
+        &sandbox,
+        &["status"],
+        &["attention: pictures have failed in "],
+    );
+    // Who takes it out has looked after it.
+    fs::remove_file(sandbox.path("in/bad.jpg")).unwrap();
+    assert_eq!(code(&sandbox), (Some(0), "[]".to_owned()));
+    fs::rename(sandbox.path("in"), sandbox.path("away")).unwrap();
+    let (found, told) = code(&sandbox);
+    assert!(found == Some(4) && told.contains("is offline"), "{told}");
+    sandbox.stop();
+    assert_eq!(code(&sandbox).0, Some(3));
+}
+
+#[test]
+fn check_looks_with_the_rights_of_another_user() {
+    let sandbox = Sandbox::new();
+    let is_root = run(&sandbox, &["check"]).1.contains("checked as root");
+    let (code, told) = run(&sandbox, &["check", "--user", "no-such-user"]);
+    assert!(
+        code == Some(1) && told.contains("cannot check as no-such-user"),
+        "{told}"
+    );
+    if !is_root {
+        skip("only root takes on the rights of others");
+        return;
+    }
+    // A temporary folder is its owner's alone.
+    for (path, mode) in [("", 0o755), ("in", 0o777), ("out", 0o777)] {
+        fs::set_permissions(sandbox.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for folder in ["state", "log"] {
+        fs::create_dir(sandbox.path(folder)).unwrap();
+        fs::set_permissions(sandbox.path(folder), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let (code, told) = run(&sandbox, &["check", "--user", "nobody"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!told.contains("checked as root"), "{told}");
+    fs::set_permissions(sandbox.path("out"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run(&sandbox, &["check"]).0, Some(0));
+    let (code, told) = run(&sandbox, &["check", "--user", "nobody"]);
+    assert!(
+        code == Some(78) && told.contains("out is not writable"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_single_run_that_is_interrupted_says_so() {
+    let mut sandbox = Sandbox::new();
+    for number in 0..300 {
+        sandbox.write(&format!("in/{number}.jpg"), &jpeg(900, 600, number));
+    }
+    sandbox.start_once();
+    sandbox.wait_for("a picture", |sandbox| !sandbox.names("out").is_empty());
+    sandbox.signal(Signal::INT);
+    let status = sandbox.wait_for_end();
+    assert_eq!(status.code(), Some(130), "{}", sandbox.tail());
+    let report = fs::read_to_string(sandbox.path("report")).unwrap();
+    assert!(
+        report.contains(" left, the next run takes them up"),
+        "{report}"
+    );
+    let (found, _) = ask(&sandbox, &["status"]);
+    let done = found["folders"][0]["done"].as_u64().unwrap();
+    assert!(done < 300, "it was too fast");
+    let left = format!("{} left, ", 300 - done);
+    assert!(report.contains(&left), "{left}: {report}");
+}
+
+#[test]
+fn nothing_that_lies_there_is_invisible() {
+    let mut sandbox =
+        Sandbox::with("folders: [{input: in, output: out, ignore: ['*_draft.jpg']}]\n");
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    sandbox.write("in/bad.jpg", b"\xff\xd8 this is no picture");
+    for name in [
+        "a.heic",
+        "b.HEIC",
+        "a.cr2",
+        ".DS_Store",
+        "Thumbs.db",
+        "a_draft.jpg",
+        "sub/a.jpg",
+        "none",
+    ] {
+        sandbox.write(&format!("in/{name}"), b"");
+    }
+    std::os::unix::fs::symlink("a.jpg", sandbox.path("in/link.jpg")).unwrap();
+    let told = "not taken: 9 (.heic 2, .cr2 1, others 1, hidden or temporary 2, by `ignore` 1, links 1, subfolders 1)";
+    let report = |sandbox: &Sandbox| {
+        let output = sandbox.once();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = report(&sandbox);
+    assert!(first.contains(told) && !first.contains("before"), "{first}");
+    let second = report(&sandbox);
+    assert!(
+        second.contains("1 done before, 1 failed before\n") && second.contains(told),
+        "{second}"
+    );
+    // The last run's scan is the news until the next.
+    contains(&sandbox, &["status"], &[told]);
+    fs::remove_file(sandbox.path("in/a.heic")).unwrap();
+    sandbox.start();
+    sandbox.wait_for_line(&[
+        "INFO",
+        "scanned, some of it is not taken",
+        "8 (.cr2 1, .heic 1,",
+    ]);
+    let (found, _) = ask(&sandbox, &["status"]);
+    let counts = &found["folders"][0]["not_taken"];
+    assert_eq!(
+        (&counts["total"], &counts["extensions"]["heic"]),
+        (&8.into(), &1.into()),
+        "{counts:#}"
+    );
+    sandbox.stop();
 }

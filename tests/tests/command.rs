@@ -307,13 +307,14 @@ fn a_folder_is_the_same_from_wherever_the_configuration_is_named() {
 
 #[test]
 fn every_problem_is_told_with_the_name_of_the_program() {
-    let sandbox = Sandbox::with("folders: [{input: no/in, output: no/out}]\n");
+    let sandbox =
+        Sandbox::with("folders: [{input: in, output: no/out, after: {move_to: no/done}}]\n");
     let output = sandbox.command(&["check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 2, "{told}");
-    for (line, key) in lines.iter().zip(["folders[0].input", "folders[0].output"]) {
+    for (line, key) in lines.iter().zip(["folders[0].output", "folders[0].after"]) {
         assert!(line.starts_with("watermarkd: "), "{told}");
         assert!(line.contains(&format!(": {key}: ")), "{told}");
         assert!(line.ends_with("is missing, and so is its parent"), "{told}");

@@ -28,6 +28,10 @@ fn an_input_that_is_missing_at_start_is_waited_for() {
     let (code, said) = check(&sandbox);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("offline: No such file"), "{said}");
+    assert!(
+        said.contains("warning: ") && said.contains("late is missing; it is waited for"),
+        "{said}"
+    );
     sandbox.start();
     sandbox.wait_for_line(&["WARN", "late", "offline"]);
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
@@ -88,22 +92,42 @@ fn an_output_that_is_missing_at_start_is_waited_for() {
 }
 
 #[test]
-fn a_reload_takes_folders_that_are_missing() {
+fn a_reload_takes_and_refuses_what_check_does() {
     let mut sandbox = Sandbox::new();
     sandbox.start();
     let entry = "{input: late, output: other, after: {move_to: nas/done}}";
     sandbox.configure(&format!(
         "folders: [{{input: in, output: out}}, {entry}]\n{RETRY}"
     ));
+    assert_eq!(check(&sandbox).0, Some(78));
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_line(&[
+        "ERROR",
+        "reload rejected",
+        "nas/done is missing, and so is its parent",
+    ]);
+    let (_, said) = super::operate::run(&sandbox, &["status"]);
+    assert!(
+        said.contains("reload: rejected, ") && said.contains("nas/done is missing"),
+        "{said}"
+    );
+
+    fs::create_dir(sandbox.path("nas")).unwrap();
+    assert_eq!(check(&sandbox).0, Some(0));
     sandbox.signal(Signal::HUP);
     sandbox.wait_for_line(&["configuration reloaded"]);
     sandbox.wait_for_line(&["WARN", "late", "offline"]);
+    sandbox.wait_for_line(&["WARN", "reloaded with a warning", "late is missing"]);
+    let (_, said) = super::operate::run(&sandbox, &["status"]);
+    assert!(
+        said.contains("reload: taken over, with warnings") && said.contains("late is missing"),
+        "{said}"
+    );
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
     sandbox.wait_for_picture("out/a.jpg");
     sandbox.write("coming/b.jpg", &jpeg(60, 60, 2));
     fs::rename(sandbox.path("coming"), sandbox.path("late")).unwrap();
     sandbox.wait_for_picture("other/b.jpg");
-    fs::create_dir(sandbox.path("nas")).unwrap();
     sandbox.wait_for("moved", |sandbox| sandbox.path("nas/done/b.jpg").exists());
     sandbox.stop();
 }

@@ -30,8 +30,12 @@ pub fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, String) {
 fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let (code, told) = run(sandbox, &[arguments, &["--json"]].concat());
     let found: Value = serde_json::from_str(&told).unwrap();
-    let is_status_without_daemon = arguments[0] == "status" && found["daemon"]["running"] == false;
-    let expected = if is_status_without_daemon { 3 } else { 0 };
+    let needs = |what: &Value| what.as_array().is_some_and(|what| !what.is_empty());
+    let expected = match arguments[0] {
+        "status" if found["daemon"]["running"] == false => 3,
+        "status" if needs(&found["attention"]) => 4,
+        _ => 0,
+    };
     assert_eq!(code, Some(expected), "{told}");
     found
 }

@@ -220,6 +220,14 @@ impl Sandbox {
         shell
     }
 
+    /// Starts a single run, and does not wait.
+    #[cfg(unix)]
+    pub fn start_once(&mut self) {
+        let mut command = self.command(&["run", "--once"]);
+        command.stdout(fs::File::create(self.path("report")).unwrap());
+        self.spawn(command);
+    }
+
     pub fn start_without_waiting(&mut self) {
         let command = self.command(&["run"]);
         self.spawn(command);
