@@ -113,8 +113,9 @@ enum Command {
     Explain {
         #[command(flatten)]
         config: ConfigFile,
-        /// The file. It may be gone already.
-        file: PathBuf,
+        /// The files; they may be gone already. Of a folder, the files in it are explained too.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -126,16 +127,16 @@ enum Command {
     Retry {
         #[command(flatten)]
         config: ConfigFile,
-        /// Files in the input folders.
+        /// Files in the input folders, or in the folders that failed ones are moved to.
         #[arg(value_name = "FILE", required_unless_present = "failed")]
         files: Vec<PathBuf>,
         /// Retry every file that failed.
         #[arg(long, conflicts_with = "files")]
         failed: bool,
     },
-    /// Process files again that are done.
+    /// Process files again that are done or have failed.
     ///
-    /// Without a file: all that were done with a recipe other than the present one. A running
+    /// Without a file: all that were processed with a recipe other than the present one. A running
     /// daemon starts at once.
     #[command(after_help = examples::REPROCESS)]
     Reprocess {
@@ -214,8 +215,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         } => trial::run(&config, &file, recipe, length),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
-        Command::Status { config, json } => status::run(&config.ask()?, json),
-        Command::Explain { config, file, json } => explain::run(&config.ask()?, &file, json),
+        Command::Status { config, json } => status::run(config.ask()?, json),
+        Command::Explain {
+            config,
+            files,
+            json,
+        } => explain::run(&config.ask()?, &files, json),
         Command::Retry {
             config,
             files,

@@ -31,11 +31,12 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use self::{
     error::{ConfigError, Problem},
     folders::glob_set,
-    home::{Home, default_log_dir, default_state_dir, locate},
+    home::{Home, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
     recipe::{bare_recipe, default_recipe},
 };
 use self::{
+    home::default_log_dir,
     section::{Findings, Section},
     tree::Node,
 };
@@ -658,8 +659,8 @@ status: {listen: here}
              marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
              quality, rotate, scale, spacing, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
-                ":26: folders[1].1: unknown key, known here are after, ignore, input, on_failure, \
-             output, recursive, watch, watermark",
+                ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_failure, \
+                 output, prune_empty, recursive, watch, watermark",
                 ":27: workers: must be 1..1024, found 0",
                 ":28: settle: must be a duration such as 500ms, 2s, 5m, 1h or 30d, found 2",
                 ":29: settle_closed: must be 0s..1h, found \"61m\"",

@@ -25,11 +25,13 @@ mod places;
 
 mod leave;
 
+mod prune;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crossbeam_channel::{Receiver, Sender, at, never, select};
@@ -39,9 +41,11 @@ use self::{
     failure::Failure,
     leave::{NothingThere, Touched, leave},
     places::Places,
+    prune::Emptied,
 };
 use crate::{
     arrival::FolderId,
+    config::Source,
     ledger::{Ledger, Left},
     log::text,
     retry::{Backoff, is_to_be_told},
@@ -69,9 +73,10 @@ pub fn run(
     owed: &Receiver<()>,
     replaced: &Sender<()>,
     quit: &Quit,
+    single: bool,
     ledger: &Ledger,
 ) {
-    let mut work = Work::new(plan, replaced, ledger);
+    let mut work = Work::new(plan, replaced, single, ledger);
     let mut plans = plans.clone();
     loop {
         work.clear_away(quit, Instant::now());
@@ -109,6 +114,11 @@ struct Work<'a> {
     /// it is made must not drive us round in circles.
     last_ask: Option<Instant>,
     next_ask: Option<Instant>,
+    /// When the next file leaves that is not to leave yet.
+    next_later: Option<Instant>,
+    emptied: Emptied,
+    /// A single run waits for nothing.
+    single: bool,
     ledger: &'a Ledger,
     trouble: BTreeMap<FolderId, Trouble>,
     /// Of the inputs, and of the folders that files are moved to.
@@ -116,12 +126,15 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(plan: Plan, replaced: &'a Sender<()>, ledger: &'a Ledger) -> Work<'a> {
+    fn new(plan: Plan, replaced: &'a Sender<()>, single: bool, ledger: &'a Ledger) -> Work<'a> {
         let mut work = Work {
             plan,
             replaced,
             last_ask: None,
             next_ask: None,
+            next_later: None,
+            emptied: Emptied::default(),
+            single,
             ledger,
             trouble: BTreeMap::new(),
             places: Places::new(SystemTime::now()),
@@ -138,7 +151,8 @@ impl<'a> Work<'a> {
 
     fn next_try(&self) -> Option<Instant> {
         let tries = self.trouble.values().map(|trouble| trouble.next);
-        tries.chain(self.next_ask).min()
+        let others = [self.next_ask, self.next_later, self.emptied.next()];
+        tries.chain(others.into_iter().flatten()).min()
     }
 
     fn ask_for_scan(&mut self, now: Instant) {
@@ -149,6 +163,7 @@ impl<'a> Work<'a> {
     }
 
     fn clear_away(&mut self, quit: &Quit, now: Instant) {
+        self.next_later = None;
         for root in self.plan.roots.clone() {
             let waits = self
                 .trouble
@@ -165,6 +180,30 @@ impl<'a> Work<'a> {
             }
             if !told_to_quit(quit) {
                 self.note(&root, failed, first);
+            }
+            self.look_ahead(&root, now);
+        }
+        let now = if self.single { now + prune::QUIET } else { now };
+        self.emptied.prune(now);
+    }
+
+    /// Notes when a file of a folder leaves that was given up and may still change.
+    fn look_ahead(&mut self, root: &Root, now: Instant) {
+        if root.folder.on_failure == Source::Keep {
+            return;
+        }
+        match self.ledger.next_owed(root.id, root.folder.give_up) {
+            Ok(Some(wait)) => {
+                // Its millisecond is to be over.
+                let next = now + wait + Duration::from_millis(1);
+                let earlier = self.next_later.map_or(next, |earlier| earlier.min(next));
+                self.next_later = Some(earlier);
+            }
+            Ok(None) => {}
+            Err(cause) => {
+                let cause = format!("{cause:#}");
+                debug!(cause, "not known when given up files leave");
+                self.next_later = Some(now + self.plan.retry.max);
             }
         }
     }
@@ -211,6 +250,12 @@ impl<'a> Work<'a> {
             }
             touched.sync()?;
             self.ledger.write_off(&left)?;
+            if root.folder.prune_empty {
+                let gone = left.iter().filter(|(_, left)| *left == Left::Gone);
+                for (owed, _) in gone {
+                    self.emptied.note(&root.folder.input, &owed.file.path);
+                }
+            }
             if left.iter().any(|(_, left)| *left == Left::Replaced) {
                 let now = Instant::now();
                 let rested = self.last_ask.map(|last| last + self.plan.retry.first);

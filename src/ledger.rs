@@ -109,11 +109,12 @@ mod tests {
             bytes: 9,
             took: Duration::ZERO,
             source_stays: false,
+            damage: None,
         };
         let failed = Fate::Failed {
             step: Step::Decode,
             reason: "no picture",
-            source_stays: false,
+            leaves_after: None,
         };
         ledger.finish([(&good, done), (&bad, failed)]).unwrap();
         drop(ledger);
@@ -167,11 +168,12 @@ mod tests {
             bytes: 9,
             took: Duration::ZERO,
             source_stays,
+            damage: source_stays.then_some("holes"),
         };
-        let failed = |source_stays| Fate::Failed {
+        let failed = |later: bool| Fate::Failed {
             step: Step::Decode,
             reason: "no picture",
-            source_stays,
+            leaves_after: later.then_some(Duration::from_secs(3600)),
         };
         let waiting = || Fate::Waiting {
             step: Step::Publish,
@@ -231,10 +233,12 @@ mod tests {
         finish(&ledger, &file, failed(true));
         see(
             State::Failed,
+            true,
             false,
-            false,
-            "given up, and its source stays",
+            "given up, and its source leaves later",
         );
+        retry(&ledger, &file, false);
+        see(State::Asked, false, false, "retry of a given up one");
         claim(&ledger, &file);
         finish(&ledger, &file, waiting());
         see(State::Waiting, false, false, "it may pass");
@@ -419,7 +423,7 @@ mod tests {
                 Fate::Failed {
                     step: Step::Read,
                     reason: "x",
-                    source_stays: false,
+                    leaves_after: None,
                 },
             )])
             .unwrap();

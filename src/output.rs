@@ -244,9 +244,11 @@ impl Place {
         if free.saturating_sub(more) >= limit {
             return Ok(());
         }
-        let (free, size, limit) = (Size(free), Size(size), Size(limit));
+        // From now on it waits for more, and for the picture's own bytes.
+        let wanted = Size(least_free(size, true).saturating_add(more));
+        let (free, size) = (Size(free), Size(size));
         bail!(Unusable(format!(
-            "output folder {folder} has {free} free of {size}, waiting for {limit}"
+            "output folder {folder} has {free} free of {size}, waiting for {wanted}"
         )))
     }
 

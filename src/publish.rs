@@ -64,6 +64,8 @@ struct Landing {
 
 struct Visible {
     made: Made,
+    /// It took the place of another result.
+    replaced: bool,
     path: PathBuf,
     directory: Arc<Directory>,
 }
@@ -143,6 +145,7 @@ fn land(
         .or_insert_with(|| Arc::new(landed.directory));
     Ok(Visible {
         made,
+        replaced: landed.replaced,
         path: landed.path,
         directory: Arc::clone(directory),
     })
@@ -192,11 +195,12 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
                 bytes: visible.made.bytes_out,
                 took: landing.finished.claimed.elapsed(),
                 source_stays: visible.made.source_stays,
+                damage: visible.made.warning.as_deref(),
             },
             Err(Failure::Permanent { step, .. }) => Fate::Failed {
                 step: *step,
                 reason,
-                source_stays: false,
+                leaves_after: None,
             },
             Err(Failure::Transient { step, .. }) => Fate::Waiting {
                 step: *step,
@@ -242,7 +246,10 @@ fn conclude(finished: Finished, result: Result<Visible, Failure>) -> Outcome {
 fn tell_of_result(finished: &Finished, visible: &Visible) {
     let path = text(&finished.job.source());
     let Visible {
-        made, path: output, ..
+        made,
+        replaced,
+        path: output,
+        ..
     } = visible;
     info!(
         path,
@@ -250,6 +257,7 @@ fn tell_of_result(finished: &Finished, visible: &Visible) {
         size = format!("{}x{}", made.width, made.height),
         bytes = made.bytes_out,
         ms = millis(finished.claimed.elapsed()),
+        replaced = replaced.then_some(true),
         worker = &*finished.worker,
         "processed"
     );

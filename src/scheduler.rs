@@ -61,6 +61,8 @@ pub struct Ends {
     pub outcomes: Receiver<Outcome>,
     /// Tells the scans that a folder has room for more files.
     pub room: Sender<()>,
+    /// Tells who clears away that a source is to leave later.
+    pub owed: Sender<()>,
 }
 
 /// Between two tries of an output that cannot be used, whatever the schedules of its pictures.
@@ -76,6 +78,7 @@ pub fn run(plan: Plan, until: Until, ends: Ends, ledger: &Ledger, bar: &Progress
         away: BTreeMap::new(),
         full: Vec::new(),
         until,
+        owed: ends.owed.clone(),
         ledger,
         burst: Report::default(),
         total: Report::default(),
@@ -199,6 +202,7 @@ struct Queue<'a> {
     /// Folders of which files were left out.
     full: Vec<Arc<Root>>,
     until: Until,
+    owed: Sender<()>,
     ledger: &'a Ledger,
     /// Since the last report.
     burst: Report,

@@ -189,6 +189,8 @@ pub struct Landed {
     pub directory: Directory,
     /// It has a number, since its own name is another picture's.
     pub numbered: bool,
+    /// Another file had the name before.
+    pub replaced: bool,
 }
 
 /// Syncs a staged picture and gives it its name, or a numbered one where that belongs to another.
@@ -198,7 +200,7 @@ pub fn land(mut staged: Staged, rights: Rights<'_>) -> anyhow::Result<Landed> {
         file.sync_all().map_err(|cause| explain(cause, context()))?;
     }
     let directory = staged.site.open().with_context(context)?;
-    let name = give_name(&staged, &directory, rights).map_err(|cause| {
+    let (name, replaced) = give_name(&staged, &directory, rights).map_err(|cause| {
         // The picture is there under a name that every file system takes.
         let is_there = || {
             directory
@@ -216,10 +218,16 @@ pub fn land(mut staged: Staged, rights: Rights<'_>) -> anyhow::Result<Landed> {
         path: staged.site.path().join(&name),
         directory,
         numbered: name != staged.name,
+        replaced,
     })
 }
 
-fn give_name(staged: &Staged, directory: &Directory, rights: Rights<'_>) -> io::Result<OsString> {
+/// The name that it got, and whether another file had it.
+fn give_name(
+    staged: &Staged,
+    directory: &Directory,
+    rights: Rights<'_>,
+) -> io::Result<(OsString, bool)> {
     let own = rights
         .own
         .filter(|own| own.parent() == Some(&staged.site.path()));
@@ -231,7 +239,9 @@ fn give_name(staged: &Staged, directory: &Directory, rights: Rights<'_>) -> io::
         .into_iter()
         .chain((0..NAMES).map(|number| numbered(&staged.name, number)));
     for name in names {
-        let free = match spelling(directory, &name)? {
+        let found = spelling(directory, &name)?;
+        let replaced = found.is_some();
+        let free = match found {
             None => true,
             Some(Spelling::Other) => false,
             Some(Spelling::Same) => {
@@ -243,7 +253,7 @@ fn give_name(staged: &Staged, directory: &Directory, rights: Rights<'_>) -> io::
         };
         if free {
             directory.replace(&staged.temp, directory, &name)?;
-            return Ok(name);
+            return Ok((name, replaced));
         }
     }
     Err(io::Error::new(

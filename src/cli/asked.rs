@@ -18,6 +18,8 @@ pub struct Asked {
     pub config: Config,
     /// What is wrong with the file.
     pub error: Option<ConfigError>,
+    /// What is wrong with its folders on the disk, where somebody has looked. It may pass.
+    pub layout: Option<ConfigError>,
     pub daemon: Option<Daemon>,
     /// What the daemon runs, or the last one ran.
     pub running: Option<Running>,
@@ -112,6 +114,7 @@ impl ConfigFile {
             option: option.map_or_else(String::new, |file| format!(" -c {file}")),
             config,
             error,
+            layout: None,
             daemon,
             running,
             relation,
@@ -213,6 +216,10 @@ impl Asked {
         format!("`watermarkd {verb}{} {}`", self.option, quoted(file))
     }
 
+    pub fn command_alone(&self, verb: &str) -> String {
+        format!("`watermarkd {verb}{}`", self.option)
+    }
+
     /// The configuration, and what is to be known of it.
     pub fn configuration_line(&self) -> String {
         let file = self.config.file.display();
@@ -229,9 +236,10 @@ impl Asked {
 
     /// What is wrong with the file, a line for each mistake.
     pub fn mistakes(&self) -> Vec<String> {
-        let told = self.error.as_ref().map(ToString::to_string);
-        let told = told.unwrap_or_default();
-        told.lines().map(str::to_owned).collect()
+        let errors = [&self.error, &self.layout].into_iter().flatten();
+        errors
+            .flat_map(|error| error.problems.iter().map(|one| one.in_file(&error.file)))
+            .collect()
     }
 
     /// What came of the last reload.

@@ -10,16 +10,50 @@ use std::{
 
 use crossbeam_channel::bounded;
 
-use crate::{arrival::Stamp, config::Config, ledger::Earlier, memory::Size, os};
+use crate::{
+    arrival::Stamp,
+    config::{self, Config, ConfigError},
+    ledger::Earlier,
+    memory::Size,
+    os,
+};
 
 /// How long a dead share may keep the answer back.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(3);
 /// Bytes below which a file system counts as full: what is left of it may be less than a block.
 const FULL: u64 = 1 << 20;
 
-/// Why each input folder is offline; None where it is not. All are looked at at once, and one that
-/// hangs is waited for no longer than the others.
-pub fn inputs(config: &Config) -> Vec<Option<String>> {
+/// What a look at the folders shows.
+pub struct Looked {
+    /// Why each input folder is offline; None where it is not.
+    pub offline: Vec<Option<String>>,
+    /// What is wrong with how the folders of the file lie to each other.
+    pub layout: Option<ConfigError>,
+}
+
+/// Looks at all folders at once. One that hangs is waited for no longer than the others.
+pub fn look(config: &Config) -> Looked {
+    let deadline = Instant::now() + ANSWER_AT_MOST;
+    let file = config.file.clone();
+    let layout = in_thread(move || layout(&file));
+    let offline = inputs(config);
+    Looked {
+        offline,
+        layout: layout.recv_deadline(deadline).ok().flatten(),
+    }
+}
+
+/// A folder that only the daemon may read tells nothing to who asks.
+fn layout(file: &Path) -> Option<ConfigError> {
+    let error = config::load(file).err()?;
+    let folders = config::understand(file).config.folders;
+    let mut looks = folders.iter().map(|folder| fs::read_dir(&folder.input));
+    let is_shut =
+        looks.any(|look| look.is_err_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied));
+    (!is_shut).then_some(error)
+}
+
+fn inputs(config: &Config) -> Vec<Option<String>> {
     let folders = config.folders.iter();
     let looks: Vec<_> = folders
         .map(|folder| {

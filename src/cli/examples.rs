@@ -53,6 +53,7 @@ Examples:
 pub const EXPLAIN: &str = "\
 Examples:
   watermarkd explain in/photo.jpg
+  watermarkd explain in/2024
   watermarkd explain --json in/photo.jpg | jq -r .fate";
 
 pub const RETRY: &str = "\

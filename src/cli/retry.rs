@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::SystemTime,
 };
 
 use anyhow::Context;
@@ -18,9 +19,10 @@ use super::{
 };
 use crate::{
     arrival::{FileKey, FolderId, Stamp},
-    config::{Config, Folder},
+    config::{Config, Folder, Source},
     exit,
     ledger::{self, Entry, State, Visitor, Which},
+    os::{self, Directory},
     watch,
 };
 
@@ -37,6 +39,8 @@ enum Named {
     Asked,
     /// It is processed anyway: why.
     Anyway(String),
+    /// It is in its input folder again, here.
+    Back(PathBuf),
     /// It cannot be: why.
     Refused(String),
 }
@@ -52,6 +56,11 @@ pub fn named(about: &Asked, files: &[PathBuf], verb: Verb) -> anyhow::Result<Exi
             Named::Anyway(why) => {
                 let file = file.display();
                 terminal::line(&mut io::stdout(), format_args!("{file}: {why}"))?;
+            }
+            Named::Back(target) => {
+                let (file, target) = (file.display(), target.display());
+                let told = format_args!("{file}: moved back to {target}, where it is a new file");
+                terminal::line(&mut io::stdout(), told)?;
             }
             Named::Refused(why) => {
                 terminal::error(&anyhow::anyhow!("{}: {why}", file.display()));
@@ -162,11 +171,19 @@ fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyh
     let refused = |why: &str| Ok(Named::Refused(why.to_owned()));
     let place = place::place(&about.config, file)?;
     let Some((folder, relative)) = place.inside else {
+        if verb == Verb::Retry
+            && let Some(back) = moved_back(&about.config, &place.path)?
+        {
+            return Ok(back);
+        }
         return refused("it lies in none of the folders of the configuration");
     };
     let output = output_inside(folder);
     if let Err(ignored) = watch::judge_in(folder, output.as_deref(), &relative) {
         return Ok(Named::Refused(format!("it is ignored: {ignored}")));
+    }
+    if place.path.is_symlink() {
+        return refused("it is a symbolic link, which is not followed");
     }
     let id = ledger.folder(&folder.input)?;
     let stamp = stamp_of(&place.path);
@@ -174,10 +191,7 @@ fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyh
         folder,
         path: Arc::from(relative.as_path()),
     });
-    let entry = match &key {
-        Some(key) => ledger.entry(key)?,
-        None => None,
-    };
+    let entry = key.map(|key| ledger.entry(&key)).transpose()?.flatten();
     let (Some(id), Some(entry)) = (id, entry) else {
         return Ok(match stamp {
             Some(_) => Named::Anyway("it has not been processed yet".to_owned()),
@@ -192,7 +206,7 @@ fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyh
             "it has changed, so it is taken up anyway".to_owned(),
         ));
     }
-    if entry.owed {
+    if entry.owed && !leaves_later(&entry) {
         return refused("it is about to leave the folder, as the configuration says");
     }
     match entry.state {
@@ -211,6 +225,76 @@ fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyh
         State::Done | State::Failed | State::Waiting => {}
     }
     ask_once(ledger, id, relative, stamp, verb)
+}
+
+/// It was given up, and its time to leave has not come.
+fn leaves_later(entry: &Entry) -> bool {
+    entry.next.is_some_and(|at| at > SystemTime::now())
+}
+
+/// Moves a file that failed, and was moved for that, back into its input, where it is taken up like
+/// a new one.
+fn moved_back(config: &Config, path: &Path) -> anyhow::Result<Option<Named>> {
+    let mut folders = config.folders.iter();
+    let found = folders.find_map(|folder| {
+        let Source::MoveTo(to) = &folder.on_failure else {
+            return None;
+        };
+        let relative = path.strip_prefix(os::resolve(to).ok()?).ok()?;
+        Some((folder, to, relative.to_owned()))
+    });
+    let Some((folder, failed, relative)) = found else {
+        return Ok(None);
+    };
+    let refused = |why: String| Ok(Some(Named::Refused(why)));
+    if stamp_of(path).is_none() {
+        return refused("there is no such file".to_owned());
+    }
+    if let Err(ignored) = watch::judge_in(folder, None, &relative) {
+        return refused(format!("it is ignored: {ignored}"));
+    }
+    let (Some(name), Some(parent)) = (relative.file_name(), relative.parent()) else {
+        return Ok(None);
+    };
+    let target = folder.input.join(&relative);
+    let context = || {
+        format!(
+            "cannot move {} back to {}",
+            path.display(),
+            target.display()
+        )
+    };
+    let from = Directory::open(failed).and_then(|folder| folder.descend(parent));
+    let to = Directory::open(&folder.input).and_then(|input| enter_or_make(input, parent));
+    match from.and_then(|from| {
+        let to = to?;
+        from.move_new(name, &to, name)?;
+        to.sync()?;
+        from.sync()
+    }) {
+        Ok(()) => Ok(Some(Named::Back(target))),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+            refused(format!("{} is there already", target.display()))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::CrossesDevices => refused(format!(
+            "it lies on another file system: copy it to {}",
+            target.display()
+        )),
+        Err(cause) => Err(cause).with_context(context),
+    }
+}
+
+/// The subfolder may have been removed once it was empty.
+fn enter_or_make(input: Directory, relative: &Path) -> io::Result<Directory> {
+    relative
+        .iter()
+        .try_fold(input, |directory, name| match directory.enter(name) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                directory.make(name)?;
+                directory.enter(name)
+            }
+            entered => entered,
+        })
 }
 
 fn ask_once(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     answer::{NOT_RELOADED, cause, daemon_json, daemon_line, path_json},
     asked::Asked,
-    availability,
+    availability::{self, Looked},
     terminal::line,
     when::{time, when},
 };
@@ -28,12 +28,17 @@ use crate::{
 /// Failed files that are listed.
 const FAILURES: usize = 10;
 
-pub fn run(asked: &Asked, as_json: bool) -> anyhow::Result<ExitCode> {
+pub fn run(mut asked: Asked, as_json: bool) -> anyhow::Result<ExitCode> {
+    let Looked { offline, layout } = availability::look(&asked.config);
+    asked.layout = layout.filter(|_| asked.error.is_none());
+    answer(&asked, offline, as_json)
+}
+
+fn answer(asked: &Asked, offline: Vec<Option<String>>, as_json: bool) -> anyhow::Result<ExitCode> {
     let config = &asked.config;
     let ledger = Visitor::read(&config.ledger)?;
     let mut folders = Vec::with_capacity(config.folders.len());
-    let inputs = availability::inputs(config);
-    for ((folder, offline), watched) in config.folders.iter().zip(inputs).zip(&asked.watched) {
+    for ((folder, offline), watched) in config.folders.iter().zip(offline).zip(&asked.watched) {
         let id = match &ledger {
             Some(ledger) => ledger.folder(&folder.input)?,
             None => None,
@@ -148,6 +153,15 @@ impl All<'_> {
                 format_args!("  {at} {}: {}", path.display(), cause(entry)),
             )?;
         }
+        if let Some((folder, entry)) = self.failures.first() {
+            let path = folder.input.join(&entry.path);
+            let explain = self.asked.command("explain", &path);
+            let retry = self.asked.command_alone("retry --failed");
+            line(
+                out,
+                format_args!("  {explain} tells what to do; {retry} tries all again"),
+            )?;
+        }
         Ok(())
     }
 
@@ -191,6 +205,9 @@ impl All<'_> {
     /// What somebody has to look after.
     fn attention(&self) -> Vec<String> {
         let mut told = Vec::new();
+        if self.asked.layout.is_some() {
+            told.push("a reload or a start would be rejected, see the mistakes".to_owned());
+        }
         if self.trouble.is_some() {
             told.push("the ledger cannot be written".to_owned());
         }
@@ -268,6 +285,7 @@ fn write_folder(
     let rare = [
         (tally.open, "to be taken up again"),
         (tally.suspects, "suspect"),
+        (tally.damaged, "published damaged"),
         (tally.owed, "to leave the folder"),
         (tally.stale, "by another recipe than now"),
     ];
@@ -327,6 +345,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
         "output": path_json(&folder.output),
         "output_held_up": held_up(tally),
         "done": tally.done,
+        "damaged": tally.damaged,
         "failed": tally.failed,
         "waiting": tally.waiting,
         "in_progress": tally.in_progress,

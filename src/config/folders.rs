@@ -1,6 +1,6 @@
 //! `folders:`, or the original tool's single folder.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -14,6 +14,8 @@ use super::{
 };
 
 const AFTER: &str = "after";
+/// How long a file that was given up stays at least, unless the folder says otherwise.
+const GIVE_UP: Duration = Duration::from_secs(3600);
 
 /// The folders of either form.
 pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site> {
@@ -93,6 +95,7 @@ fn read_one(
         ]),
     );
     let (ignore, globs) = ignore(section.node("ignore"), findings);
+    let (give_up, prune_empty) = clearing(&mut section);
     let after = source(AFTER, &mut section, marks.base);
     let on_failure = source("on_failure", &mut section, marks.base);
 
@@ -122,6 +125,8 @@ fn read_one(
             globs,
             after,
             on_failure,
+            give_up,
+            prune_empty,
             recipe_id: recipe.fingerprint(),
             recipe: Arc::new(recipe),
         },
@@ -131,6 +136,16 @@ fn read_one(
         after_at,
         on_failure_at,
     })
+}
+
+/// How thoroughly the input is emptied.
+fn clearing(section: &mut Section<'_>) -> (Duration, bool) {
+    let (mut give_up, mut prune_empty) = (GIVE_UP, false);
+    let longest = Duration::from_secs(365 * 24 * 3600);
+    let range = Duration::from_secs(1)..=longest;
+    section.set("give_up", &mut give_up, value::duration(range));
+    section.set("prune_empty", &mut prune_empty, value::switch);
+    (give_up, prune_empty)
 }
 
 /// The folder of the original tool's form.
@@ -154,6 +169,8 @@ fn read_old(
             globs: Vec::new(),
             after: Source::Keep,
             on_failure: Source::Keep,
+            give_up: GIVE_UP,
+            prune_empty: false,
             recipe_id: recipe.fingerprint(),
             recipe: Arc::new(recipe),
         },

@@ -67,8 +67,7 @@ impl Home {
 /// in /etc/watermarkd in /var/lib/watermarkd, so that the service and whoever asks about it mean the
 /// same ledger. The user's own configuration has the user's state directory, and every other one a
 /// folder below that, so that two configurations never meet. `file` is the configuration, absolute.
-#[must_use]
-pub fn default_state_dir(file: &Path) -> Option<PathBuf> {
+fn default_state_dir(file: &Path) -> Option<PathBuf> {
     first_path(env::var_os("STATE_DIRECTORY").as_deref()).or_else(|| {
         let base = file.parent()?;
         if program_data().is_some_and(|folder| folder == base) {
@@ -89,7 +88,6 @@ pub fn default_state_dir(file: &Path) -> Option<PathBuf> {
 
 /// The directory of the log: `$LOGS_DIRECTORY` (systemd), else /var/log/watermarkd for a
 /// configuration in /etc/watermarkd, else `log` in the state directory.
-#[must_use]
 pub fn default_log_dir(file: &Path) -> Option<PathBuf> {
     first_path(env::var_os("LOGS_DIRECTORY").as_deref()).or_else(|| {
         if file.parent().is_some_and(is_system_wide) {

@@ -63,6 +63,11 @@ pub struct Folder {
     pub after: Source,
     /// What becomes of a file that failed; never [`Source::Delete`].
     pub on_failure: Source,
+    /// How long a file that was given up may stay without a change, until it is a failed one for
+    /// `on_failure`: 1 s to 1 y.
+    pub give_up: Duration,
+    /// Whether subfolders that were emptied so are removed.
+    pub prune_empty: bool,
     pub recipe: Arc<Recipe>,
     /// The recipe's fingerprint.
     pub recipe_id: u64,

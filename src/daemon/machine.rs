@@ -117,7 +117,7 @@ impl Machine {
             "pool started"
         );
 
-        let (shared, wake) = (Arc::clone(ledger), owed_sender);
+        let (shared, wake) = (Arc::clone(ledger), owed_sender.clone());
         spawn("publish", &death_sender, move || {
             publish::run(&finished, &outcome_sender, &wake, &shared);
         })?;
@@ -127,7 +127,16 @@ impl Machine {
         let replaced = asked_sender.clone();
         let waiting_disposals = dispose_plans.clone();
         spawn("dispose", &death_sender, move || {
-            dispose::run(plan, &dispose_plans, &owed, &replaced, &own_quit, &shared);
+            let single = until == Until::AllDone;
+            dispose::run(
+                plan,
+                &dispose_plans,
+                &owed,
+                &replaced,
+                &own_quit,
+                single,
+                &shared,
+            );
         })?;
 
         let plan = plans::scheduler(config, &roots);
@@ -137,6 +146,7 @@ impl Machine {
             jobs: job_sender,
             outcomes,
             room: room_sender,
+            owed: owed_sender,
         };
         let (shared, bar) = (Arc::clone(ledger), bar.clone());
         let settle = spawn("settle", &death_sender, move || {

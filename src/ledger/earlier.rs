@@ -122,6 +122,7 @@ mod tests {
                 bytes: 1,
                 took: Duration::ZERO,
                 source_stays: false,
+                damage: None,
             };
             other.finish([(&file, fate)]).unwrap();
         }

@@ -22,12 +22,15 @@ pub enum Fate<'a> {
         took: Duration,
         /// The picture was made of what there was, since no more came: more may still be written.
         source_stays: bool,
+        /// What is wrong with the source.
+        damage: Option<&'a str>,
     },
     Failed {
         step: Step,
         reason: &'a str,
-        /// No more came: more may still be written.
-        source_stays: bool,
+        /// Where its source is to leave: only after so long without a change, as more may still be
+        /// written. At once otherwise.
+        leaves_after: Option<Duration>,
     },
     /// It failed for what may pass.
     Waiting {
@@ -50,6 +53,8 @@ struct Row<'a> {
     took: Option<Duration>,
     /// The bit of the dues by which the source is to leave now; 0 where it stays.
     leaves_if_due: i64,
+    /// From now on; at once without it.
+    leaves_after: Option<Duration>,
 }
 
 impl<'a> Row<'a> {
@@ -61,6 +66,7 @@ impl<'a> Row<'a> {
             bytes: None,
             took: None,
             leaves_if_due: 0,
+            leaves_after: None,
         };
         let because = |state, step, reason| Row {
             cause: Some((step, reason)),
@@ -72,7 +78,9 @@ impl<'a> Row<'a> {
                 bytes,
                 took,
                 source_stays,
+                damage,
             } => Row {
+                cause: damage.map(|damage| (Step::Decode, damage)),
                 output: Some(output),
                 bytes: Some(bytes),
                 took: Some(took),
@@ -82,9 +90,10 @@ impl<'a> Row<'a> {
             Fate::Failed {
                 step,
                 reason,
-                source_stays,
+                leaves_after,
             } => Row {
-                leaves_if_due: if source_stays { 0 } else { Dues::ONCE_FAILED },
+                leaves_if_due: Dues::ONCE_FAILED,
+                leaves_after,
                 ..because(State::Failed, step, reason)
             },
             Fate::Waiting { step, reason, .. } => because(State::Waiting, step, reason),
@@ -125,7 +134,9 @@ impl Ledger {
                         bytes,
                         took,
                         leaves_if_due,
+                        leaves_after,
                     } = Row::of(&fate);
+                    let wait = next.map(|next| next.wait).or(leaves_after);
                     let bytes = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
                     let took = took.map(in_ms);
                     let rows = update
@@ -140,7 +151,7 @@ impl Ledger {
                             took,
                             now,
                             next.map(|next| next.tries),
-                            next.map(|next| now.saturating_add(in_ms(next.wait))),
+                            wait.map(|wait| now.saturating_add(in_ms(wait))),
                             next.map(|next| now.saturating_sub(in_ms(next.told))),
                             state.is_decided(),
                             leaves_if_due,

@@ -5,7 +5,7 @@
 //! Only what was claimed while the folder said so is owed. Pictures done before stay where they are,
 //! whatever the configuration says later.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rusqlite::params;
@@ -13,7 +13,7 @@ use rusqlite::params;
 use super::{
     connection::Ledger,
     row::{Source, State, is_owed},
-    value::{Name, length, path_of, stamp},
+    value::{Name, in_ms, length, milliseconds, now_ms, path_of, stamp},
 };
 use crate::arrival::{FileKey, FolderId, Stamp};
 
@@ -40,7 +40,7 @@ pub enum Left {
 }
 
 impl Ledger {
-    /// What a folder still owes, in the order of the paths after `after`.
+    /// What a folder still owes by now, in the order of the paths after `after`.
     pub fn owed(
         &self,
         folder: FolderId,
@@ -53,13 +53,13 @@ impl Ledger {
                  FROM file INDEXED BY owed WHERE ",
                 is_owed!(),
                 " AND folder = ?1 AND path > ?2
-                 AND (?4 OR typeof(path) = 'text')
+                 AND (?4 OR typeof(path) = 'text') AND (next_ms IS NULL OR next_ms <= ?5)
                  ORDER BY path LIMIT ?3",
             ))?;
             let after = Name(after.unwrap_or(Path::new("")));
             let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
             // Elsewhere names that are no Unicode cannot be made again of their bytes.
-            let row = params![folder.0, after, at_most, cfg!(unix)];
+            let row = params![folder.0, after, at_most, cfg!(unix), now_ms()];
             let rows = select.query_map(row, |row| {
                 Ok(Owed {
                     file: FileKey {
@@ -77,6 +77,39 @@ impl Ledger {
         })
     }
 
+    /// How long it takes until the next source of a folder is to leave that is not to leave yet. A
+    /// wait is never longer than `at_most`: the clock may have been set back.
+    pub fn next_owed(
+        &self,
+        folder: FolderId,
+        at_most: Duration,
+    ) -> anyhow::Result<Option<Duration>> {
+        self.guarded(|connection| {
+            let now = now_ms();
+            let latest = now.saturating_add(in_ms(at_most));
+            let sql = concat!(
+                "SELECT min(next_ms), max(next_ms) FROM file INDEXED BY owed WHERE ",
+                is_owed!(),
+                " AND folder = ?1 AND next_ms > ?2",
+            );
+            let (next, last): (Option<i64>, Option<i64>) = connection
+                .prepare_cached(sql)?
+                .query_row(params![folder.0, now], |row| Ok((row.get(0)?, row.get(1)?)))
+                .context("cannot ask the ledger what is owed")?;
+            if last.is_some_and(|last| last > latest) {
+                let sql = concat!(
+                    "UPDATE file SET next_ms = ?2 WHERE ",
+                    is_owed!(),
+                    " AND folder = ?1 AND next_ms > ?2",
+                );
+                connection
+                    .execute(sql, params![folder.0, latest])
+                    .context("cannot write to the ledger")?;
+            }
+            Ok(next.map(|next| milliseconds(next.min(latest).saturating_sub(now))))
+        })
+    }
+
     /// Writes off what has been cleared away, unless the file was claimed anew meanwhile.
     pub fn write_off(&self, sources: &[(Owed, Left)]) -> anyhow::Result<()> {
         let context = "cannot write off in the ledger";
@@ -90,7 +123,7 @@ impl Ledger {
                 };
                 transaction
                     .prepare_cached(concat!(
-                        "UPDATE file SET source = ?5, state = ifnull(?6, state),
+                        "UPDATE file SET source = ?5, state = ifnull(?6, state), next_ms = NULL,
                          output = CASE WHEN ?6 IS NULL THEN output END
                          WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4 AND ",
                         is_owed!(),
@@ -112,8 +145,6 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         ledger::{Dues, Fate, Standing},
@@ -147,11 +178,12 @@ mod tests {
             bytes: 1,
             took: Duration::ZERO,
             source_stays,
+            damage: None,
         };
-        let failed = |source_stays| Fate::Failed {
+        let failed = |later: bool| Fate::Failed {
             step: Step::Decode,
             reason: "no picture",
-            source_stays,
+            leaves_after: later.then_some(Duration::from_secs(3600)),
         };
         for (name, dues, fate) in [
             ("a done", dues(true, false), done(false)),
@@ -160,7 +192,8 @@ mod tests {
             ("d failed, kept", dues(true, false), failed(false)),
             ("e released", dues(true, true), Fate::Released),
             ("e done, stays", dues(true, true), done(true)),
-            ("e failed, stays", dues(true, true), failed(true)),
+            ("e failed, stays", dues(true, false), failed(true)),
+            ("e failed, later", dues(true, true), failed(true)),
             ("f done", dues(true, true), done(false)),
             ("g done", dues(true, true), done(false)),
         ] {
@@ -179,6 +212,33 @@ mod tests {
         assert_eq!(names(Some("a done"), 2), ["c failed", "f done"]);
         let standing = |name: &str| ledger.standing(&key(name), STAMP).unwrap();
         assert_eq!(standing("a done"), Standing::Owed);
+        assert_eq!(standing("e failed, later"), Standing::Owed);
+        let next = |at_most| {
+            ledger
+                .next_owed(folder, Duration::from_secs(at_most))
+                .unwrap()
+        };
+        let hour = next(86_400).unwrap();
+        assert!(hour > Duration::from_secs(3500) && hour <= Duration::from_secs(3600));
+        // A shorter wait than was set counts at once, and one that is over is owed.
+        assert!(next(1).unwrap() <= Duration::from_secs(1));
+        assert!(next(86_400).unwrap() <= Duration::from_secs(1));
+        ledger
+            .connection()
+            .execute(
+                "UPDATE file SET next_ms = 1 WHERE path = 'e failed, later'",
+                [],
+            )
+            .unwrap();
+        assert_eq!(next(1), None);
+        assert_eq!(names(Some("c failed"), 1), ["e failed, later"]);
+        ledger
+            .connection()
+            .execute(
+                "UPDATE file SET source = NULL WHERE path = 'e failed, later'",
+                [],
+            )
+            .unwrap();
         for name in ["b done, kept", "e done, stays", "e failed, stays"] {
             assert!(matches!(standing(name), Standing::Decided { .. }), "{name}");
         }

@@ -170,6 +170,9 @@ fn folder_to_json(folder: &Folder) -> Value {
         globs,
         after,
         on_failure,
+        // What was given up has its time in the ledger.
+        give_up: _,
+        prune_empty: _,
         recipe: _,
         recipe_id,
     } = folder;
@@ -207,6 +210,8 @@ fn folder_from_json(value: &Value) -> Option<Folder> {
         globs,
         after: source_from_json(&value["after"])?,
         on_failure: source_from_json(&value["on_failure"])?,
+        give_up: Duration::ZERO,
+        prune_empty: false,
         recipe: Arc::new(config::bare_recipe()),
         recipe_id: u64::from_str_radix(value["recipe"].as_str()?, 16).ok()?,
     })
@@ -355,6 +360,8 @@ mod tests {
             globs: vec!["*_draft.*".to_owned()],
             after,
             on_failure,
+            give_up: Duration::ZERO,
+            prune_empty: false,
             recipe: Arc::new(config::bare_recipe()),
             recipe_id: u64::MAX - 3,
         };

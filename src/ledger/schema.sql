@@ -15,13 +15,13 @@ CREATE TABLE file (
     state      TEXT    NOT NULL,            -- claimed, made, done, failed, released, waiting, asked
     changed_ms INTEGER NOT NULL,            -- when the state was entered
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
-    step       TEXT,                        -- failed, waiting, released as incomplete: in which step
-    reason     TEXT,                        -- the same: why
+    step       TEXT,                        -- failed, waiting, released as incomplete, done with damage: in which step
+    reason     TEXT,                        -- the same: why, or with what damage
     output     ANY,                         -- absolute path of the picture published last of this source
     bytes      INTEGER,                     -- done: its length
     took_ms    INTEGER,                     -- done: from claim to published
     tries      INTEGER,                     -- waiting: how often it failed for what may pass
-    next_ms    INTEGER,                     -- waiting: when it is tried next
+    next_ms    INTEGER,                     -- waiting: when it is tried next; owed: not before
     told_ms    INTEGER,                     -- waiting: when the log last told of it
     dues       INTEGER NOT NULL DEFAULT 0,  -- whether the source is to leave: 1 once done, 2 once failed
     inode      INTEGER,                     -- the source's, where it is to leave

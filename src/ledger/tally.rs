@@ -19,6 +19,8 @@ use crate::arrival::{FileKey, FolderId};
 #[derive(Debug, Default)]
 pub struct Tally {
     pub done: u64,
+    /// Of them, published though their sources are damaged.
+    pub damaged: u64,
     pub failed: u64,
     pub waiting: u64,
     pub in_progress: u64,
@@ -49,7 +51,8 @@ struct Counting {
 }
 
 impl Counting {
-    /// `row` holds state, time of change, suspicion, recipe, source, next try and path.
+    /// `row` holds state, time of change, suspicion, recipe, source, next try, path, and whether
+    /// there is a reason.
     fn count(&mut self, row: &Row<'_>, recipe: i64, failures: usize) -> rusqlite::Result<()> {
         let state: State = row.get(0)?;
         let changed: i64 = row.get(1)?;
@@ -66,6 +69,7 @@ impl Counting {
             }
             State::Done => {
                 tally.done += 1;
+                tally.damaged += u64::from(row.get::<_, bool>(7)?);
                 if self.last_done.is_none_or(|last| changed > last) {
                     self.last_done = Some(changed);
                     self.last_path.keep(row.get_ref(6)?);
@@ -101,7 +105,8 @@ impl Visitor {
     /// index would cost something with every picture, and this is asked for now and then.
     pub fn tally(&self, folder: FolderId, recipe: u64, failures: usize) -> anyhow::Result<Tally> {
         let mut counting = Counting::default();
-        let sql = "SELECT state, changed_ms, crashes > 0, recipe, source, next_ms, path
+        let sql = "SELECT state, changed_ms, crashes > 0, recipe, source, next_ms, path,
+                   reason IS NOT NULL
                    FROM file WHERE folder = ?1";
         let mut select = self.connection.prepare(sql).context(ASK)?;
         let mut rows = select.query([folder.0]).context(ASK)?;

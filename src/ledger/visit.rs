@@ -16,6 +16,7 @@ use rusqlite::{
 
 use super::{
     connection::Ledger,
+    dues::Dues,
     open::{SCHEMA, is_corrupt, refuse_remote, too_new},
     row::{Source, State, is_decided, is_gone},
     standing::PIECE,
@@ -62,6 +63,10 @@ pub fn daemon(ledger: &Path) -> anyhow::Result<Option<Daemon>> {
 
 /// What the ledger knows of a file.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is the answer to a question of its own"
+)]
 pub struct Entry {
     /// Relative to the folder's input.
     pub path: PathBuf,
@@ -73,6 +78,7 @@ pub struct Entry {
     /// A process died with it in progress.
     pub suspect: bool,
     pub step: Option<Step>,
+    /// Why it failed or waits; of one that is done, with what damage.
     pub reason: Option<String>,
     pub output: Option<PathBuf>,
     pub took: Option<Duration>,
@@ -81,6 +87,9 @@ pub struct Entry {
     /// Whether its source is to leave its folder, and whether it has left.
     pub owed: bool,
     pub gone: bool,
+    /// What its folder said when it was taken: whether its source is to leave.
+    pub leaves_once_done: bool,
+    pub leaves_once_failed: bool,
 }
 
 /// What is to be tried again.
@@ -99,6 +108,9 @@ pub struct Visitor {
 impl Visitor {
     /// Opens a ledger to read it; None where there is none yet.
     pub fn read(path: &Path) -> anyhow::Result<Option<Visitor>> {
+        if let Some(visitor) = read_and_tidy(path) {
+            return Ok(Some(visitor));
+        }
         let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         match open(path, read_only) {
             Err(cause) if is_shut(&cause) && !has_journal(path) => {
@@ -140,12 +152,13 @@ impl Visitor {
 
     pub fn entry(&self, file: &FileKey) -> anyhow::Result<Option<Entry>> {
         let sql = "SELECT length, mtime_ns, recipe, state, changed_ms, crashes > 0, step, reason,
-                   output, took_ms, tries, next_ms, source
+                   output, took_ms, tries, next_ms, source, dues
                    FROM file WHERE folder = ?1 AND path = ?2";
         let entry = self.connection.prepare_cached(sql).context(ASK)?.query_row(
             params![file.folder.0, Name(&file.path)],
             |row| {
                 let source: Source = row.get(12)?;
+                let dues: i64 = row.get(13)?;
                 Ok(Entry {
                     path: file.path.to_path_buf(),
                     stamp: stamp(row.get(0)?, row.get(1)?),
@@ -161,6 +174,8 @@ impl Visitor {
                     next: row.get::<_, Option<i64>>(11)?.map(time),
                     owed: source == Source::Owed,
                     gone: source == Source::Gone,
+                    leaves_once_done: dues & Dues::ONCE_DONE != 0,
+                    leaves_once_failed: dues & Dues::ONCE_FAILED != 0,
                 })
             },
         );
@@ -212,11 +227,11 @@ impl Visitor {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .context(context)?;
-        let sql = "UPDATE file SET state = ?7, changed_ms = ?5,
+        let sql = "UPDATE file SET state = ?7, changed_ms = ?5, source = NULL,
                    crashes = crashes > 0 OR ifnull(step = ?8, 0),
                    step = NULL, reason = NULL, tries = NULL, next_ms = NULL, told_ms = NULL
                    WHERE folder = ?1 AND path = ?2 AND length = ?3 AND mtime_ns = ?4
-                   AND source IS NULL
+                   AND (source IS NULL OR source = ?12 AND next_ms > ?5)
                    AND (state IN (?9, ?10) OR ?6 AND state = ?11)";
         let mut asked = 0;
         {
@@ -233,7 +248,8 @@ impl Visitor {
                     Step::Picture.name(),
                     State::Failed,
                     State::Waiting,
-                    State::Done
+                    State::Done,
+                    Source::Owed
                 ];
                 asked += update.execute(row).context(context)?;
             }
@@ -262,6 +278,18 @@ impl Ledger {
                 .context(ASK)
         })
     }
+}
+
+/// A ledger that no daemon has open, read by who may write to it: SQLite makes its journal to read it,
+/// and only who may write removes it again. Nothing else is changed.
+fn read_and_tidy(path: &Path) -> Option<Visitor> {
+    if !matches!(daemon(path), Ok(None)) {
+        return None;
+    }
+    let read_write = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let visitor = open(path, read_write).ok()??;
+    let guarded = visitor.connection.pragma_update(None, "query_only", true);
+    guarded.is_ok().then_some(visitor)
 }
 
 pub(super) const ASK: &str = "cannot ask the ledger";

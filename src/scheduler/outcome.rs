@@ -11,12 +11,13 @@ use super::{
     tell_endless,
 };
 use crate::{
-    arrival::{FileEvent, FileKey, Hint, History, Stamp},
+    arrival::{FileEvent, FileKey, FolderId, Hint, History, Stamp},
     ledger::Fate,
     log::text,
     outcome::{Outcome, Step},
     output,
     settle::Verdict,
+    stop::wake,
 };
 
 /// A burst that does not end is reported in between.
@@ -87,7 +88,7 @@ impl Queue<'_> {
         let fate = Fate::Failed {
             step,
             reason: &reason,
-            source_stays: true,
+            leaves_after: Some(self.give_up_of(file.folder)),
         };
         if let Err(cause) = self.ledger.finish([(&file, fate)]) {
             self.put_off(file, history, Step::Ledger, &cause);
@@ -100,6 +101,12 @@ impl Queue<'_> {
             "failed"
         );
         self.count_failure();
+        wake(&self.owed);
+    }
+
+    fn give_up_of(&self, folder: FolderId) -> Duration {
+        let root = self.roots.iter().find(|root| root.id == folder);
+        root.map_or(Duration::MAX, |root| root.folder.give_up)
     }
 
     /// Something failed that may pass.

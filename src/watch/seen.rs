@@ -196,7 +196,7 @@ mod tests {
     const FAILED: Fate<'static> = Fate::Failed {
         step: Step::Decode,
         reason: "no picture",
-        source_stays: false,
+        leaves_after: None,
     };
 
     fn stamp(length: u64) -> Stamp {

@@ -85,6 +85,10 @@ fn a_folder_that_was_not_reloaded_is_not_watched() {
     assert_eq!(watched(&found, 1), true);
     sandbox.stop();
     let (found, code) = ask(&sandbox, &["status"]);
+    for journal in ["-wal", "-shm"] {
+        let left = sandbox.path(format!("state/ledger.sqlite{journal}"));
+        assert!(!left.exists(), "{}", left.display());
+    }
     assert_eq!(found["configuration"]["relation"], Value::Null, "{found:#}");
     assert_eq!(
         (found["folders"].as_array().unwrap().len(), code),
@@ -147,6 +151,22 @@ fn a_mistake_does_not_take_the_answers_away() {
         &sandbox,
         &["explain", "in/b.jpg"],
         &["the configuration has to be mended"],
+    );
+}
+
+#[test]
+fn status_lists_folders_that_get_in_each_others_way() {
+    let sandbox = Sandbox::with("folders: [{input: in, output: out}, {input: in2, output: out}]\n");
+    fs::create_dir(sandbox.path("in2")).unwrap();
+    let (found, code) = ask(&sandbox, &["status"]);
+    let mistake = found["configuration"]["mistakes"][0].as_str().unwrap();
+    assert!(
+        mistake.contains("is the same folder as folders[0].output"),
+        "{mistake}"
+    );
+    assert_eq!(
+        (found["folders"].as_array().unwrap().len(), code),
+        (2, Some(3))
     );
 }
 
@@ -357,4 +377,105 @@ fn nothing_that_lies_there_is_invisible() {
         "{counts:#}"
     );
     sandbox.stop();
+}
+
+#[test]
+fn explain_says_why_a_source_stays_and_what_to_set() {
+    let sandbox = Sandbox::with("folders: [{input: in, output: out}]\nmax_pixels: 100000\n");
+    sandbox.write("in/done.jpg", &jpeg(90, 60, 1));
+    sandbox.write("in/large.jpg", &jpeg(500, 300, 2));
+    sandbox.write("in/bad.jpg", b"\xff\xd8 this is no picture");
+    sandbox.once_expecting(1, 2);
+    sandbox.configure(
+        "folders: [{input: in, output: out, after: delete, on_failure: {move_to: failed}}]\nmax_pixels: 100000\n",
+    );
+    contains(
+        &sandbox,
+        &["explain", "in/done.jpg"],
+        &["its source stays, as it was done while `after` was `keep`"],
+    );
+    contains(
+        &sandbox,
+        &["explain", "in/bad.jpg"],
+        &["it stays, as it failed while `on_failure` was `keep`"],
+    );
+    let file = sandbox.path("config.yaml").canonicalize().unwrap();
+    let large = sandbox.path("in").canonicalize().unwrap().join("large.jpg");
+    let retry = format!(
+        "`watermarkd retry -c {} {}`",
+        file.display(),
+        large.display()
+    );
+    contains(
+        &sandbox,
+        &["explain", "-c", file.to_str().unwrap(), "in/large.jpg"],
+        &["set `max_pixels: 150000` or more, reload and ", &retry],
+    );
+    let retry = format!(
+        "`watermarkd retry --failed -c {}` tries all again",
+        file.display()
+    );
+    contains(
+        &sandbox,
+        &["status", "-c", file.to_str().unwrap()],
+        &[&retry, "`watermarkd explain -c "],
+    );
+
+    // Several at once, and all of a folder.
+    contains(
+        &sandbox,
+        &["explain", "in/done.jpg", "in/bad.jpg"],
+        &["done.jpg: done\n", "bad.jpg: failed\n"],
+    );
+    let (found, _) = ask(&sandbox, &["explain", "in/done.jpg", "in/bad.jpg"]);
+    assert_eq!(
+        (&found[0]["fate"], &found[1]["fate"]),
+        (&"done".into(), &"failed".into())
+    );
+    let (found, _) = ask(&sandbox, &["explain", "in"]);
+    let fates: Vec<&str> = found["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["fate"].as_str().unwrap())
+        .collect();
+    assert_eq!(fates, ["failed", "done", "failed"], "{found:#}");
+
+    std::os::unix::fs::symlink("done.jpg", sandbox.path("in/link.jpg")).unwrap();
+    let (code, told) = run(&sandbox, &["retry", "in/link.jpg"]);
+    assert!(
+        code == Some(1) && told.contains("symbolic link, which is not followed"),
+        "{told}"
+    );
+}
+
+#[test]
+fn damage_and_replacement_are_told() {
+    let sandbox = Sandbox::with("folders: [{input: in, output: out, after: delete}]\n");
+    let mut damaged = jpeg(640, 480, 1);
+    let middle = damaged.len() / 2;
+    damaged[middle..][..400].fill(0);
+    sandbox.write("in/a.jpg", &damaged);
+    sandbox.leave_alone("in/a.jpg");
+    let output = sandbox.once();
+    assert_eq!(output.status.code(), Some(0), "{}", sandbox.tail());
+    let (found, _) = ask(&sandbox, &["explain", "in/a.jpg"]);
+    assert!(found["damage"].is_string(), "{found:#}");
+    contains(
+        &sandbox,
+        &["explain", "in/a.jpg"],
+        &[
+            "though damaged: ",
+            "the source of a damaged picture never leaves by itself",
+        ],
+    );
+    contains(&sandbox, &["status"], &["1 published damaged"]);
+
+    let sandbox = Sandbox::new();
+    for (seed, replaced) in [(1, 0), (2, 1)] {
+        sandbox.write("in/a.jpg", &jpeg(90 + seed, 60, seed));
+        sandbox.once_expecting(1, 0);
+        let told = sandbox.lines("replaced=true").len();
+        assert_eq!(told, replaced, "{}", sandbox.tail());
+    }
 }

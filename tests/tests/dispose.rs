@@ -461,3 +461,83 @@ fn a_full_disk_keeps_the_source_and_leaves_no_half_copy() {
     sandbox.stop();
     assert_eq!(processed(&sandbox), 1);
 }
+
+/// A picture that breaks off: it is given up at once, as it has not changed for long.
+#[cfg(unix)]
+fn broken_off(sandbox: &Sandbox, name: &str) {
+    let whole = jpeg(300, 200, 1);
+    sandbox.write(name, &whole[..whole.len() / 2]);
+    sandbox.leave_alone(name);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_given_up_leaves_later_as_a_failed_one() {
+    let keys = "recursive: true, on_failure: {move_to: failed}, prune_empty: true";
+    let mut sandbox = Sandbox::with(&folder(&format!("{keys}, give_up: 1h")));
+    broken_off(&sandbox, "in/sub/a.jpg");
+    sandbox.write("in/sub/empty.jpg", b"");
+    sandbox.leave_alone("in/sub/empty.jpg");
+    sandbox.once_expecting(0, 2);
+    let (_, told) = super::operate::run(&sandbox, &["explain", "in/sub/a.jpg"]);
+    assert!(
+        told.contains("it is moved as `on_failure` says at ") && told.contains("(in 59 min)"),
+        "{told}"
+    );
+    // It can be retried until then.
+    let (_, told) = super::operate::run(&sandbox, &["retry", "in/sub/a.jpg"]);
+    assert!(told.contains("1 file will be tried again"), "{told}");
+    sandbox.once_expecting(0, 1);
+    assert_eq!(sandbox.names("in/sub"), ["a.jpg", "empty.jpg"]);
+
+    // As after an hour, with a new file beside it.
+    let ledger = rusqlite::Connection::open(sandbox.path("state/ledger.sqlite")).unwrap();
+    let sql = "UPDATE file SET next_ms = 1 WHERE source = 'owed'";
+    assert!(ledger.execute(sql, []).unwrap() > 0);
+    drop(ledger);
+    sandbox.configure(&folder(&format!("{keys}, give_up: 1s")));
+    sandbox.start();
+    sandbox.wait_for("both moved", |sandbox| {
+        ["failed/sub/a.jpg", "failed/sub/empty.jpg"]
+            .iter()
+            .all(|name| sandbox.path(name).exists())
+    });
+    sandbox.stop();
+
+    // Back to where it was, as somebody wants it.
+    let (code, told) = super::operate::run(&sandbox, &["retry", "failed/sub/a.jpg"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("moved back to ") && told.contains("in/sub/a.jpg"),
+        "{told}"
+    );
+    assert!(sandbox.path("in/sub/a.jpg").exists() && !sandbox.path("failed/sub/a.jpg").exists());
+    sandbox.write("failed/sub/a.jpg", b"another");
+    let (code, told) = super::operate::run(&sandbox, &["retry", "failed/sub/a.jpg"]);
+    assert!(
+        code == Some(1) && told.contains("is there already"),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn emptied_subfolders_go_with_their_files() {
+    let sandbox = Sandbox::with(&folder("recursive: true, after: delete, prune_empty: true"));
+    sandbox.write("in/a/b/1.jpg", &jpeg(60, 60, 1));
+    sandbox.write("in/full/2.jpg", &jpeg(60, 60, 2));
+    sandbox.write("in/full/notes.txt", b"not ours");
+    fs::create_dir(sandbox.path("in/never-filled")).unwrap();
+    sandbox.once_expecting(2, 0);
+    assert_eq!(
+        sandbox.names("in"),
+        ["full", "never-filled"],
+        "{}",
+        sandbox.tail()
+    );
+    assert_eq!(sandbox.names("in/full"), ["notes.txt"]);
+    let sandbox = Sandbox::with(&folder("after: delete, prune_empty: true"));
+    sandbox.write("in/1.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 0);
+    assert!(sandbox.names("in").is_empty(), "the input itself stays");
+}

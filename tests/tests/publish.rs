@@ -178,7 +178,8 @@ fn a_picture_is_durable_before_it_is_visible_and_visible_before_it_is_done() {
 fn a_kill_before_the_rename_loses_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
-    if !sandbox.once_killed_at("rename,renameat,renameat2") {
+    // What is left beside the ledger is renamed by another call.
+    if !sandbox.once_killed_at("renameat,renameat2") {
         return;
     }
     let left = sandbox.names("out");

@@ -244,9 +244,7 @@ fn look(config: Option<&Path>, manner: Manner) -> anyhow::Result<Found> {
 /// A shell's commands would look for the ledger elsewhere than where systemd has it.
 fn refuse_default_ledger(config: &Config) -> anyhow::Result<()> {
     let file = config.file.display();
-    let folder = config.file.parent().unwrap_or(Path::new("/"));
-    let by_default = config::default_state_dir(folder);
-    if by_default.is_some_and(|folder| config.ledger.starts_with(folder)) {
+    if config.home.ledger.as_ref() == Some(&config.ledger) {
         bail!(
             "{file} is not in /etc/watermarkd, so `watermarkd status` would not find the ledger of \
              the service: copy it there, with its marks, or set `ledger` in it"
