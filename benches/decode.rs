@@ -18,7 +18,7 @@ use std::{env, fs, thread};
 
 use turbojpeg::{Decompressor, ScalingFactor, YuvImage};
 use watermarkd::outcome::Step;
-use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Scratch, treat};
+use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Resample, Scratch, treat};
 
 fn main() {
     let (mut pictures, mut height, mut workers, mut rounds) = (None, 1080, 2, 0);
@@ -92,6 +92,7 @@ fn compare(files: &[PathBuf], height: usize, rounds: usize) {
         quality: 100,
         output_quality: 80,
         chroma: Chroma::Half,
+        resample: Resample::Fast,
         upscale: false,
         metadata: Metadata::Strip,
         max_pixels: 1_000_000_000,

@@ -11,7 +11,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use watermarkd::mark;
 use watermarkd::outcome::Step;
 use watermarkd::picture::{
-    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Scratch, treat,
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scratch,
+    treat,
 };
 
 const WIDTH: usize = 4000;
@@ -32,6 +33,7 @@ fn recipe(quality: u8, output_quality: u8) -> Recipe {
         quality,
         output_quality,
         chroma: Chroma::Half,
+        resample: Resample::Fine,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,

@@ -219,7 +219,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position, Recipe};
+    use crate::picture::{Anchor, Chroma, Length, Position, Recipe, Resample};
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
@@ -318,6 +318,7 @@ watermark: &base
   quality: 1
   output_quality: 90
   chroma: 444
+  resample: fast
   upscale: false
   position: bottom-right
   margin: "2.5%"
@@ -404,6 +405,7 @@ status:
             assert_eq!(numbers, (65_500, 1, 90));
             let placed = &recipe.marks[0];
             assert_eq!((recipe.upscale, placed.min_picture), (false, 64));
+            assert_eq!(recipe.resample, Resample::Fast);
             assert_eq!(placed.position, Position::At(Anchor::BottomRight));
             assert_eq!((placed.scale, placed.rotate), (Some(12.5), 337.5));
             assert_eq!(recipe.max_pixels, 4_000_000_000);
@@ -657,7 +659,7 @@ status: {listen: here}
                 ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
                 ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, margin, \
              marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
-             quality, rotate, scale, spacing, upscale",
+             quality, resample, rotate, scale, spacing, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
                 ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_failure, \
                  output, prune_empty, recursive, watch, watermark",

@@ -156,7 +156,9 @@ pub use error::PictureError;
 pub use mark::Mark;
 pub use metadata::Lost;
 pub use need::need;
-pub use recipe::{Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe};
+pub use recipe::{
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample,
+};
 pub use scratch::Scratch;
 
 pub(crate) use open::open_rgba;
@@ -281,6 +283,7 @@ mod tests {
             quality: 30,
             output_quality: 90,
             chroma: Chroma::Half,
+            resample: Resample::Fine,
             upscale: true,
             metadata: Metadata::Copyright,
             max_pixels: 100_000,
@@ -809,6 +812,11 @@ mod tests {
         let base = recipe();
         // Written down so that a change of the form is noticed: it would make every ledger stale.
         assert_eq!(base.fingerprint(), FINGERPRINT, "{:#x}", base.fingerprint());
+        let fast = Recipe {
+            resample: Resample::Fast,
+            ..recipe()
+        };
+        assert_eq!(fast.fingerprint(), FINGERPRINT_OF_FAST);
         let changes: &[fn(&mut Recipe)] = &[
             |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
             |recipe| recipe.marks[0].opacity = 61.0,
@@ -825,6 +833,7 @@ mod tests {
             |recipe| recipe.quality = 31,
             |recipe| recipe.output_quality = 91,
             |recipe| recipe.chroma = Chroma::Full,
+            |recipe| recipe.resample = Resample::Fast,
             |recipe| recipe.upscale = false,
             |recipe| recipe.metadata = Metadata::Keep,
             |recipe| recipe.max_pixels = 1,
@@ -844,7 +853,8 @@ mod tests {
         assert_eq!(seen.len(), others.len() + 1);
     }
 
-    const FINGERPRINT: u64 = 0xf610_7b9c_82c2_7a8a;
+    const FINGERPRINT: u64 = 0xc05a_17d2_b730_a1e2;
+    const FINGERPRINT_OF_FAST: u64 = 0xf610_7b9c_82c2_7a8a;
 
     /// Flips, cuts, zeroes and repeats parts of whole pictures: every outcome is fine but a panic.
     #[test]

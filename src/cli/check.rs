@@ -11,7 +11,7 @@ use super::{availability, config_file::ConfigFile, terminal::line};
 use crate::{
     config::{self, Folder, Source},
     exit, ledger, os,
-    picture::{Chroma, PlacedMark, Position, Recipe},
+    picture::{Chroma, PlacedMark, Position, Recipe, Resample},
     watch,
 };
 
@@ -118,9 +118,14 @@ fn describe(recipe: &Recipe) -> String {
         Chroma::Half => "420",
         Chroma::Full => "444",
     };
+    let resample = match recipe.resample {
+        Resample::Fast => "fast",
+        Resample::Fine => "fine",
+    };
     let marks: String = recipe.marks.iter().map(describe_mark).collect();
     format!(
-        "output_height {}{}, quality {}{marks}, output_quality {}, chroma {chroma}",
+        "output_height {}{}, quality {}{marks}, output_quality {}, chroma {chroma}, \
+         resample {resample}",
         recipe.output_height,
         if recipe.upscale { "" } else { " at most" },
         recipe.quality,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     mark::{self, Mark},
-    picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe},
+    picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample},
 };
 
 /// The keys for a single mark's file and for a list of marks, which are alternatives.
@@ -60,6 +60,7 @@ pub fn bare_recipe() -> Recipe {
         quality: 30,
         output_quality: 100,
         chroma: Chroma::Full,
+        resample: Resample::Fine,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,
@@ -82,6 +83,15 @@ fn auto_chroma(form: Form, output_quality: u8) -> Chroma {
     match form {
         Form::List if output_quality >= FULL_CHROMA_FROM => Chroma::Full,
         Form::List | Form::Python => Chroma::Half,
+    }
+}
+
+/// What scaling down looks to when nothing is said. Lanczos is sharper than the Python tool's filter: its results
+/// would not be those of before.
+fn default_resample(form: Form) -> Resample {
+    match form {
+        Form::List => Resample::Fine,
+        Form::Python => Resample::Fast,
     }
 }
 
@@ -113,6 +123,8 @@ pub fn read(
     );
     let chroma = section.get("chroma", chroma).flatten();
     recipe.chroma = chroma.unwrap_or_else(|| auto_chroma(form, recipe.output_quality));
+    recipe.resample = default_resample(form);
+    section.set("resample", &mut recipe.resample, resample);
     section.set("upscale", &mut recipe.upscale, value::switch);
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
     section.set("metadata", &mut recipe.metadata, metadata);
@@ -237,6 +249,10 @@ fn chroma(value: &Value) -> Result<Option<Chroma>, String> {
     }
 }
 
+fn resample(value: &Value) -> Result<Resample, String> {
+    value::choice(&[("fine", Resample::Fine), ("fast", Resample::Fast)])(value)
+}
+
 fn position(value: &Value, spacing: Length) -> Result<Position, String> {
     value::choice(&[
         ("top-left", Position::At(Anchor::TopLeft)),
@@ -285,6 +301,13 @@ fn metadata(value: &Value) -> Result<Metadata, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_python_form_scales_as_before() {
+        for (form, expected) in [(Form::List, Resample::Fine), (Form::Python, Resample::Fast)] {
+            assert_eq!(default_resample(form), expected, "{form:?}");
+        }
+    }
 
     #[test]
     fn colours_are_full_where_half_would_show() {

@@ -119,7 +119,7 @@ pub fn is_used_here() -> bool {
 
 /// Whether it is faster than libjpeg-turbo; elsewhere that was not measured.
 fn worthwhile(eighths: u32, processor: Processor) -> bool {
-    cfg!(target_arch = "x86_64") && (1..8).contains(&eighths) && processor.fast()
+    cfg!(target_arch = "x86_64") && (1..=8).contains(&eighths) && processor.fast()
 }
 
 /// Whether this is the picture that libjpeg-turbo sees.

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe};
+use super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and
@@ -16,6 +16,7 @@ impl Recipe {
             quality,
             output_quality,
             chroma,
+            resample,
             upscale,
             metadata,
             max_pixels,
@@ -41,6 +42,11 @@ impl Recipe {
         hash.update(&max_pixels.to_le_bytes());
         for mark in marks {
             add(&mut hash, mark);
+        }
+        match resample {
+            // Results from before there was a choice are those of `fast`. They are not stale.
+            Resample::Fast => {}
+            Resample::Fine => hash.update(b"fine"),
         }
         hash.digest()
     }

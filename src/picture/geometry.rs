@@ -6,7 +6,7 @@ use super::orient;
 use super::placement::gets;
 use super::planes::Sampling;
 use super::probe::Probe;
-use super::recipe::{Chroma, Format, Recipe};
+use super::recipe::{Chroma, Format, Recipe, Resample};
 use super::turbo::JPEG_SIDE;
 use crate::outcome::Step;
 
@@ -20,6 +20,7 @@ pub struct Geometry {
     pub height: u32,
     /// Whether the picture gets any mark.
     pub marked: bool,
+    pub resample: Resample,
 }
 
 impl Geometry {
@@ -110,6 +111,7 @@ fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, Pic
         width,
         height,
         marked: recipe.marks.iter().any(|mark| gets(mark, (width, height))),
+        resample: recipe.resample,
     })
 }
 
@@ -142,6 +144,7 @@ pub fn unscaled(source: &Probe, max_pixels: u64) -> Result<Geometry, PictureErro
         width,
         height,
         marked: false,
+        resample: Resample::Fine,
     })
 }
 
@@ -192,6 +195,7 @@ mod tests {
             quality: 30,
             output_quality: 100,
             chroma: Chroma::Half,
+            resample: Resample::Fine,
             upscale: true,
             metadata: Metadata::Copyright,
             max_pixels: 100_000_000,

@@ -62,7 +62,8 @@ pub fn in_its_colours(
             decompressor,
             ..
         } = engines;
-        resize::planes(resizer, resize, &planes.front, full, size, &mut planes.back)
+        let by = (resizer, resize::BICUBIC);
+        resize::planes(by, resize, &planes.front, full, size, &mut planes.back)
             .and_then(|()| convert::to_pixels(decompressor, &planes.back, size, pixels))
             .map_err(bad(Step::Decode))?;
     }

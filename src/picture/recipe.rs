@@ -17,6 +17,7 @@ pub struct Recipe {
     /// JPEG quality 1..=100 of the written file.
     pub output_quality: u8,
     pub chroma: Chroma,
+    pub resample: Resample,
     /// Whether pictures smaller than `output_height` are enlarged.
     pub upscale: bool,
     pub metadata: Metadata,
@@ -39,6 +40,15 @@ pub struct PlacedMark {
     pub margin: Length,
     /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
     pub min_picture: u32,
+}
+
+/// What scaling down looks to first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resample {
+    /// The JPEG decoder does as much of it as the output allows, a bicubic filter the rest.
+    Fast,
+    /// The decoder leaves the picture well above its output, and a Lanczos filter does the rest.
+    Fine,
 }
 
 /// Chroma sampling of a written JPEG.

@@ -1,4 +1,4 @@
-//! Scales to the output size: bicubic with a = -0.5 and antialiasing, as Pillow's BICUBIC.
+//! Scales to the output size with antialiasing: by Lanczos3, or bicubic with a = -0.5, as Pillow's BICUBIC.
 //!
 //! JPEG chroma samples stand in the middle of the pixels that they cover, so a plane maps onto
 //! another by its area alone, whatever the two samplings are.
@@ -11,15 +11,45 @@ use super::bytes::times;
 use super::convert;
 use super::decode::Decoded;
 use super::engines::Engines;
-use super::geometry::Task;
+use super::geometry::{Geometry, Task};
 use super::orient::exchanges_sides;
 use super::planes::{Area, Plane, Planes, Sampling};
-use super::recipe::Format;
+use super::recipe::{Format, Resample};
 use super::samples::Samples;
 use super::transpose::{Flips, transpose};
 
+/// A filter that scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    kind: FilterType,
+    /// How far it reaches, in samples of the smaller of source and output.
+    pub reach: u32,
+}
+
 /// The bicubic filter of Keys with a = -0.5.
-pub const BICUBIC: ResizeAlg = ResizeAlg::Convolution(FilterType::CatmullRom);
+pub const BICUBIC: Filter = Filter {
+    kind: FilterType::CatmullRom,
+    reach: 2,
+};
+
+pub const LANCZOS: Filter = Filter {
+    kind: FilterType::Lanczos3,
+    reach: 3,
+};
+
+impl Filter {
+    /// The one for luma, and for pixels. Lanczos draws rings around what it enlarges.
+    pub fn of(geometry: &Geometry) -> Self {
+        match geometry.resample {
+            Resample::Fine if !geometry.enlarges() => LANCZOS,
+            Resample::Fine | Resample::Fast => BICUBIC,
+        }
+    }
+
+    pub fn algorithm(self) -> ResizeAlg {
+        ResizeAlg::Convolution(self.kind)
+    }
+}
 
 /// Room for the planes between two steps of scaling one.
 #[derive(Debug, Default)]
@@ -80,7 +110,7 @@ pub fn run(
             };
             let size = task.size();
             self::planes(
-                resizer,
+                (resizer, Filter::of(&task.geometry)),
                 room,
                 &planes.front,
                 sampling,
@@ -104,9 +134,10 @@ pub fn run(
     }
 }
 
-/// Scales planes to a `width` × `height` picture of the given sampling.
+/// Scales planes to a `width` × `height` picture of the given sampling. The filter is that of luma. Chroma is
+/// bicubic: Lanczos took longer and came no nearer to the full size.
 pub fn planes(
-    resizer: &mut Resizer,
+    (resizer, luma): (&mut Resizer, Filter),
     room: &mut Room,
     source: &Planes,
     sampling: Sampling,
@@ -114,14 +145,16 @@ pub fn planes(
     target: &mut Planes,
 ) -> Result<(), String> {
     target.allocate(sampling, width, height);
-    for (from, to) in source.used().iter().zip(target.used_mut()) {
-        plane(resizer, room, from, to)?;
+    let filters = [luma, BICUBIC, BICUBIC];
+    let both = source.used().iter().zip(target.used_mut());
+    for ((from, to), filter) in both.zip(filters) {
+        plane((resizer, filter), room, from, to)?;
     }
     Ok(())
 }
 
 fn plane(
-    resizer: &mut Resizer,
+    (resizer, filter): (&mut Resizer, Filter),
     room: &mut Room,
     from: &Plane,
     to: &mut Plane,
@@ -150,7 +183,8 @@ fn plane(
             height,
         };
         let size = (columns, rows);
-        scale(resizer, source, crop, &mut to.samples, stride, size)?;
+        let by = (resizer, filter);
+        scale(by, source, crop, &mut to.samples, stride, size)?;
     } else {
         // Down the columns whole rows are added up in vector registers, along a row single samples
         // must be gathered. So the second direction goes down the columns as well, on the picture
@@ -162,7 +196,8 @@ fn plane(
             height,
         };
         one.resize(from.width * rows as usize, 0);
-        scale(resizer, source, crop, one, from.width, (source.width, rows))?;
+        let by = (&mut *resizer, filter);
+        scale(by, source, crop, one, from.width, (source.width, rows))?;
         other.resize(one.len(), 0);
         transpose(one, from.width, Flips::default(), other, rows as usize);
         let source = View {
@@ -177,7 +212,8 @@ fn plane(
             height: width,
         };
         one.resize(rows as usize * columns as usize, 0);
-        scale(resizer, source, crop, one, rows as usize, (rows, columns))?;
+        let by = (resizer, filter);
+        scale(by, source, crop, one, rows as usize, (rows, columns))?;
         transpose(
             one,
             rows as usize,
@@ -201,7 +237,7 @@ struct View<'a> {
 /// Scales a crop to `columns` × `rows` samples at the top left of
 /// `to`, whose rows have `stride` samples.
 fn scale(
-    resizer: &mut Resizer,
+    (resizer, filter): (&mut Resizer, Filter),
     from: View<'_>,
     crop: Area,
     to: &mut [u8],
@@ -209,7 +245,7 @@ fn scale(
     (columns, rows): (u32, u32),
 ) -> Result<(), String> {
     let options = ResizeOptions::new()
-        .resize_alg(BICUBIC)
+        .resize_alg(filter.algorithm())
         .use_alpha(false)
         .crop(crop.left, crop.top, crop.width, crop.height);
     let source = TypedImageRef::<U8>::from_buffer(from.width, from.height, from.samples)
@@ -316,7 +352,7 @@ mod tests {
         let source = ramp(Sampling::S420, 101, 33);
         let mut target = Planes::default();
         planes(
-            &mut Resizer::new(),
+            (&mut Resizer::new(), BICUBIC),
             &mut Room::default(),
             &source,
             Sampling::S420,
@@ -363,7 +399,8 @@ mod tests {
                     height: coordinate(rows),
                 },
             };
-            plane(&mut Resizer::new(), &mut Room::default(), &from, &mut to).unwrap();
+            let by = (&mut Resizer::new(), LANCZOS);
+            plane(by, &mut Room::default(), &from, &mut to).unwrap();
             let mut direct = vec![0; columns * rows];
             let size = (side(columns).unwrap(), side(rows).unwrap());
             let view = View {
@@ -372,7 +409,8 @@ mod tests {
                 height: 157,
             };
             let crop = Area { left, ..area };
-            scale(&mut Resizer::new(), view, crop, &mut direct, columns, size).unwrap();
+            let by = (&mut Resizer::new(), LANCZOS);
+            scale(by, view, crop, &mut direct, columns, size).unwrap();
             assert!(to.samples == direct, "{left} {columns}x{rows}");
         }
     }
@@ -384,7 +422,7 @@ mod tests {
         let mut target = Planes::default();
         let room = &mut Room::default();
         planes(
-            &mut Resizer::new(),
+            (&mut Resizer::new(), BICUBIC),
             room,
             &source,
             Sampling::S420,
@@ -405,7 +443,7 @@ mod tests {
         let source = ramp(Sampling::S411, 400, 40);
         let mut target = Planes::default();
         planes(
-            &mut Resizer::new(),
+            (&mut Resizer::new(), BICUBIC),
             &mut Room::default(),
             &source,
             Sampling::S444,

@@ -110,7 +110,9 @@ fn resized(
     let source = ImageRef::new(mark.width, mark.height, &mark.rgba, PixelType::U8x4)
         .map_err(|error| error.to_string())?;
     let mut target = Image::new(width, height, PixelType::U8x4);
-    let options = ResizeOptions::new().resize_alg(BICUBIC).use_alpha(true);
+    let options = ResizeOptions::new()
+        .resize_alg(BICUBIC.algorithm())
+        .use_alpha(true);
     resizer
         .resize(&source, &mut target, &options)
         .map_err(|error| error.to_string())?;

@@ -20,16 +20,13 @@ use super::head::PngCoding;
 use super::orient::exchanges_sides;
 use super::pixels::Pixels;
 use super::probe::Damage;
-use super::resize::BICUBIC;
+use super::resize::Filter;
 use super::samples::Pair;
 use super::turbo::Warning;
 use crate::outcome::Step;
 
 /// Source bytes of a strip, if not more are needed for it to be worth its overlap.
 const BYTES: u64 = 4 << 20;
-
-/// How far the filter reaches, in rows of the smaller of source and output.
-const REACH: u64 = 2;
 
 /// How a picture is cut: heights in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +35,15 @@ struct Cut {
     target: u32,
     /// Rows of the output that are made at once.
     step: u32,
+    filter: Filter,
 }
 
 impl Cut {
-    fn new(source: u32, target: u32, row_bytes: u64) -> Self {
+    fn new((source, target): (u32, u32), row_bytes: u64, filter: Filter) -> Self {
         let larger = u64::from(source.max(target));
         let target_rows = u64::from(target.max(1));
         // Above and below a strip, together.
-        let overlap = (larger * REACH * 2).div_ceil(target_rows) + 4;
+        let overlap = (larger * u64::from(filter.reach) * 2).div_ceil(target_rows) + 4;
         let rows = (BYTES / row_bytes.max(1)).max(overlap * 3) - overlap;
         let step = u128::from(rows) * u128::from(target) / u128::from(source.max(1));
         Self {
@@ -54,13 +52,14 @@ impl Cut {
             step: u32::try_from(step)
                 .unwrap_or(u32::MAX)
                 .clamp(1, target.max(1)),
+            filter,
         }
     }
 
     /// Source rows from and to which the output rows `first..end` reach.
     fn span(self, first: u32, end: u32) -> (u32, u32) {
         let (source, target) = (u128::from(self.source), u128::from(self.target.max(1)));
-        let reach = u128::from(REACH) * 2 * source.max(target);
+        let reach = u128::from(self.filter.reach) * 2 * source.max(target);
         let middle = |row: u32| (u128::from(row) * 2 + 1) * source;
         // A row more on each side, for the rounding of the resizer's own arithmetic.
         let low = (middle(first).saturating_sub(reach) / (target * 2)).saturating_sub(1);
@@ -74,7 +73,7 @@ impl Cut {
         let larger = u64::from(self.source.max(self.target));
         let target = u64::from(self.target.max(1));
         let under = (u64::from(self.step) * u64::from(self.source)).div_ceil(target);
-        let reach = (larger * REACH * 2).div_ceil(target);
+        let reach = (larger * u64::from(self.filter.reach) * 2).div_ceil(target);
         let rows = under + reach + 4;
         u32::try_from(rows).unwrap_or(u32::MAX).min(self.source)
     }
@@ -86,7 +85,11 @@ pub fn need(task: &Task<'_>, coding: PngCoding) -> u64 {
     let pixel = u64::from(coding.channels) * sample;
     let row = times(u64::from(task.source.width), pixel);
     let (width, height) = stored(task);
-    let cut = Cut::new(task.source.height, height, row);
+    let cut = Cut::new(
+        (task.source.height, height),
+        row,
+        Filter::of(&task.geometry),
+    );
     let strip = times(row, u64::from(cut.rows()));
     let room = if coding.interlaced {
         times(row, u64::from(task.source.height))
@@ -135,7 +138,7 @@ pub fn run(
     let Pair { front, back } = pixels;
     colour.png = png(
         source,
-        stored(task),
+        (stored(task), Filter::of(&task.geometry)),
         &mut colour.icc,
         resizer,
         back,
@@ -148,7 +151,7 @@ pub fn run(
 /// Decodes and scales to a size; the source's rows pass through `room`. The profile goes to `icc`.
 fn png(
     mut source: PngSource<'_>,
-    (width, height): (u32, u32),
+    ((width, height), filter): ((u32, u32), Filter),
     icc: &mut Vec<u8>,
     resizer: &mut Resizer,
     room: &mut Pixels,
@@ -157,7 +160,7 @@ fn png(
 ) -> Result<PngColour, PictureError> {
     let form = source.form();
     let row_bytes = form.width as usize * form.channels * if form.deep { 2 } else { 1 };
-    let cut = Cut::new(form.height, height, row_bytes as u64);
+    let cut = Cut::new((form.height, height), row_bytes as u64, filter);
     let held = if source.interlaced() {
         form.height
     } else {
@@ -235,7 +238,7 @@ fn scale(
     let top = place(output.start) - f64::from(rows.from);
     let bottom = (place(output.end) - f64::from(rows.from)).min(f64::from(count));
     let options = ResizeOptions::new()
-        .resize_alg(BICUBIC)
+        .resize_alg(cut.filter.algorithm())
         .use_alpha(target.has_alpha())
         .crop(0.0, top, f64::from(form.width), bottom - top);
     let source =
@@ -255,6 +258,7 @@ fn scale(
 mod tests {
     use std::ops::RangeInclusive;
 
+    use super::super::resize::{BICUBIC, LANCZOS};
     use super::*;
 
     fn form(source: &[u8]) -> Form {
@@ -302,7 +306,7 @@ mod tests {
     }
 
     /// The picture scaled as a whole.
-    fn whole(bytes: &[u8], (width, height): (u32, u32)) -> Pixels {
+    fn whole(bytes: &[u8], (width, height): (u32, u32), filter: Filter) -> Pixels {
         let (mut source, mut target) = (Pixels::default(), Pixels::default());
         super::super::decode::png(bytes, false, &mut Vec::new(), &mut source).unwrap();
         target.allocate(width, height, source.channels, source.deep);
@@ -311,6 +315,7 @@ mod tests {
             source: form.height,
             target: height,
             step: height,
+            filter,
         };
         let all = Rows {
             bytes: source.bytes(),
@@ -322,11 +327,11 @@ mod tests {
         target
     }
 
-    fn in_strips(bytes: &[u8], size: (u32, u32)) -> Pixels {
+    fn in_strips(bytes: &[u8], size: (u32, u32), filter: Filter) -> Pixels {
         let (mut room, mut target) = (Pixels::default(), Pixels::default());
         png(
             PngSource::open(bytes, false).unwrap(),
-            size,
+            (size, filter),
             &mut Vec::new(),
             &mut Resizer::new(),
             &mut room,
@@ -385,9 +390,12 @@ mod tests {
                         (width, height),
                         (50, 1),
                     ] {
-                        let (expected, found) = (whole(&bytes, size), in_strips(&bytes, size));
+                        let (expected, found) = (
+                            whole(&bytes, size, LANCZOS),
+                            in_strips(&bytes, size, LANCZOS),
+                        );
                         let far = furthest(&expected, &found);
-                        let step = Cut::new(height, size.1, row as u64).step;
+                        let step = Cut::new((height, size.1), row as u64, LANCZOS).step;
                         assert!(
                             far <= 1,
                             "{colour:?} {depth:?} {width}×{height} to {size:?} by {step}: {far}"
@@ -426,6 +434,7 @@ mod tests {
                     source: turned.height,
                     target: size.1,
                     step: size.1,
+                    filter: BICUBIC,
                 };
                 let all = Rows {
                     bytes: turned.bytes(),
@@ -434,7 +443,11 @@ mod tests {
                 };
                 let resizer = &mut Resizer::new();
                 scale(resizer, &all, &form, cut, 0..size.1, &mut before).unwrap();
-                orient::pixels(&in_strips(&bytes, (203, 150)), orientation, &mut after);
+                orient::pixels(
+                    &in_strips(&bytes, (203, 150), BICUBIC),
+                    orientation,
+                    &mut after,
+                );
                 let far = furthest(&before, &after);
                 assert!(far <= most, "orientation {orientation}, {depth:?}: {far}");
             }
@@ -453,8 +466,14 @@ mod tests {
             (1, 65_000),
             (333, 100),
         ] {
-            for row_bytes in [1, 4_000, 80_000, 800_000_000] {
-                let cut = Cut::new(source, target, row_bytes);
+            for (row_bytes, filter) in [
+                (1, BICUBIC),
+                (4_000, LANCZOS),
+                (80_000, LANCZOS),
+                (80_000, BICUBIC),
+                (800_000_000, LANCZOS),
+            ] {
+                let cut = Cut::new((source, target), row_bytes, filter);
                 assert!(cut.step >= 1);
                 let (mut first, mut read) = (0, 0);
                 while first < target {
@@ -476,7 +495,7 @@ mod tests {
     fn a_strip_is_small() {
         for (bytes_per_pixel, most) in [(3, 8 << 20), (8, 16 << 20)] {
             let row = 10_000 * bytes_per_pixel;
-            let cut = Cut::new(10_000, 1080, row);
+            let cut = Cut::new((10_000, 1080), row, LANCZOS);
             let held = u64::from(cut.rows()) * row;
             assert!(held <= most, "{held}");
         }

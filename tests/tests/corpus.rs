@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use watermarkd::picture::{
-    Chroma, Format, Metadata, PictureError, Recipe, Scratch, may_be_picture, treat,
+    Chroma, Format, Metadata, PictureError, Recipe, Resample, Scratch, may_be_picture, treat,
 };
 
 /// Decibels below which a picture is listed.
@@ -23,6 +23,7 @@ fn recipe() -> Recipe {
         quality: 100,
         output_quality: 100,
         chroma: Chroma::Full,
+        resample: Resample::Fine,
         upscale: false,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,

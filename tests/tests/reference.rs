@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use watermarkd::mark;
 use watermarkd::picture::{
-    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Scratch, treat,
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scratch,
+    treat,
 };
 
 /// Decibels. Two JPEGs of quality 30 made from pictures that differ by rounding are no closer
@@ -34,6 +35,7 @@ fn recipe() -> Recipe {
         quality: 30,
         output_quality: 100,
         chroma: Chroma::Half,
+        resample: Resample::Fast,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 1_000_000,

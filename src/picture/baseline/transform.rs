@@ -1,7 +1,7 @@
 //! Coefficients to samples at a scale of n/8: the inverse transforms of libjpeg's `jidctint` and
 //! `jidctred`, over `LANES` blocks side by side, to the last bit.
 //!
-//! 4/8 and 2/8 look at more than the lowest coefficients, and saturate, as libjpeg-turbo's vector
+//! 8/8, 4/8 and 2/8 look at more than the lowest coefficients, and saturate, as libjpeg-turbo's vector
 //! code does; the others wrap what is far out of range, as its plain code does. Both are the same
 //! only for coefficients that [`plain`] accepts, so what it refuses must not come here. The sums
 //! stay below 32 bits for those; they are wrapping numbers all the same, which cost no check.
@@ -24,6 +24,11 @@ type Row = [[u32; LANES]; 2];
 /// The largest coefficient, after quantization is undone. An encoder writes up to 1024 and half a
 /// step of 255; beyond 1449 the sums of 4/8 may need more than 32 bits.
 const LARGEST: u16 = 1440;
+
+/// The largest result of the columns at 8/8, where the vector code adds two of them in 16 bits. Real samples
+/// make 4096 and what their quantization adds.
+const LARGEST_BETWEEN: i32 = 16_383;
+const ANY: i32 = i32::MAX;
 
 /// The part of a plane that blocks go to.
 pub struct Target<'a> {
@@ -89,12 +94,19 @@ pub fn render(
     let odd = |at: usize| at == 0 || at % 2 == 1;
     match eighths {
         1 => emit(&one(from), to),
-        2 => emit(&both(from, odd, two, (13, 20), saturated), to),
-        3 => emit(&both(from, low, three, (11, 18), wrapped), to),
-        4 => emit(&both(from, |at| at != 4, four, (12, 19), saturated), to),
-        5 => emit(&both(from, low, five, (11, 18), wrapped), to),
-        6 => emit(&both(from, low, six, (11, 18), wrapped), to),
-        _ => emit(&both(from, low, seven, (11, 18), wrapped), to),
+        2 => emit(&both(from, odd, two, (13, 20, ANY), saturated)?, to),
+        3 => emit(&both(from, low, three, (11, 18, ANY), wrapped)?, to),
+        4 => emit(
+            &both(from, |at| at != 4, four, (12, 19, ANY), saturated)?,
+            to,
+        ),
+        5 => emit(&both(from, low, five, (11, 18, ANY), wrapped)?, to),
+        6 => emit(&both(from, low, six, (11, 18, ANY), wrapped)?, to),
+        7 => emit(&both(from, low, seven, (11, 18, ANY), wrapped)?, to),
+        _ => {
+            let shifts = (11, 18, LARGEST_BETWEEN);
+            emit(&both(from, low, eight, shifts, saturated)?, to);
+        }
     }
     Some(())
 }
@@ -113,20 +125,21 @@ fn plain(rows: &[[i16; LANES]], largest: &[u16; 64]) -> bool {
 /// Coefficients that a scale looks at are among the first so many, in zigzag order.
 #[inline(always)]
 pub fn used(eighths: usize) -> usize {
-    const USED: [usize; 8] = [1, 1, 64, 13, 64, 40, 52, 60];
+    const USED: [usize; 8] = [64, 1, 64, 13, 64, 40, 52, 60];
     USED[eighths & 7]
 }
 
 /// Columns, then rows. `used` says which columns matter; a pass takes a side's coefficients and the
-/// bits that its results are shifted by.
+/// bits that its results are shifted by. `None` if a result of the columns is larger than `most`.
 #[inline(always)]
 fn both<const SIDE: usize, const N: usize>(
     (coefficients, quantizer): (&[[i16; LANES]; 64], &[u8; 64]),
     used: impl Fn(usize) -> bool,
     pass: impl Fn([W; SIDE], usize) -> [W; N],
-    shifts: (usize, usize),
+    (down, along, most): (usize, usize, i32),
     sample: impl Fn(W) -> u32,
-) -> [Row; N] {
+) -> Option<[Row; N]> {
+    let mut beyond = [0; LANES];
     let mut between = [[[Wrapping(0); LANES]; SIDE]; N];
     for column in 0..SIDE {
         if !used(column) {
@@ -139,17 +152,23 @@ fn both<const SIDE: usize, const N: usize>(
             // 16 bits hold the product, as `plain` saw to it.
             let side =
                 array::from_fn(|row| Wrapping(i32::from(from[row][lane].wrapping_mul(steps[row]))));
-            let results = pass(side, shifts.0);
+            let results = pass(side, down);
             for row in 0..N {
                 between[row][column][lane] = results[row];
+                if most < ANY {
+                    beyond[lane] |= results[row].0 ^ (results[row].0 >> 31);
+                }
             }
         }
+    }
+    if beyond.iter().any(|bits| *bits > most) {
+        return None;
     }
     let mut samples = [[[0; LANES]; 2]; N];
     for (words, between) in samples.iter_mut().zip(&between) {
         let [first, second] = words;
         for lane in 0..LANES {
-            let results = pass(array::from_fn(|column| between[column][lane]), shifts.1);
+            let results = pass(array::from_fn(|column| between[column][lane]), along);
             let (mut low, mut high) = (0, 0);
             for column in 0..N {
                 let sample = sample(results[column]);
@@ -163,7 +182,7 @@ fn both<const SIDE: usize, const N: usize>(
             second[lane] = high;
         }
     }
-    samples
+    Some(samples)
 }
 
 /// A result as a sample; what is out of range becomes black or white.
@@ -329,6 +348,46 @@ fn seven(x: [W; 7], shift: usize) -> [W; 7] {
     ]
 }
 
+#[inline(always)]
+fn eight(x: [W; 8], shift: usize) -> [W; 8] {
+    let rounded = half(shift);
+    let second = (x[2] + x[6]) * Wrapping(4433);
+    let (inner, outer) = (
+        second - x[6] * Wrapping(15137),
+        second + x[2] * Wrapping(6270),
+    );
+    let sum = ((x[0] + x[4]) << 13) + rounded;
+    let difference = ((x[0] - x[4]) << 13) + rounded;
+    let evens = [
+        sum + outer,
+        difference + inner,
+        difference - inner,
+        sum - outer,
+    ];
+    let (third, fourth) = (x[7] + x[3], x[5] + x[1]);
+    let fifth = (third + fourth) * Wrapping(9633);
+    let first = (x[7] + x[1]) * Wrapping(-7373);
+    let second = (x[5] + x[3]) * Wrapping(-20995);
+    let third = third * Wrapping(-16069) + fifth;
+    let fourth = fourth * Wrapping(-3196) + fifth;
+    let odds = [
+        x[1] * Wrapping(12299) + first + fourth,
+        x[3] * Wrapping(25172) + second + third,
+        x[5] * Wrapping(16819) + second + fourth,
+        x[7] * Wrapping(2446) + first + third,
+    ];
+    [
+        (evens[0] + odds[0]) >> shift,
+        (evens[1] + odds[1]) >> shift,
+        (evens[2] + odds[2]) >> shift,
+        (evens[3] + odds[3]) >> shift,
+        (evens[3] - odds[3]) >> shift,
+        (evens[2] - odds[2]) >> shift,
+        (evens[1] - odds[1]) >> shift,
+        (evens[0] - odds[0]) >> shift,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +400,16 @@ mod tests {
 
     #[test]
     fn scales_use_the_first_coefficients() {
-        for (eighths, low) in [(1, 1), (2, 8), (3, 3), (4, 8), (5, 5), (6, 6), (7, 7)] {
+        for (eighths, low) in [
+            (1, 1),
+            (2, 8),
+            (3, 3),
+            (4, 8),
+            (5, 5),
+            (6, 6),
+            (7, 7),
+            (8, 8),
+        ] {
             let corner = (0..low * low).map(|at| PLACE[at / low * 8 + at % low]);
             assert_eq!(Some(used(eighths) - 1), corner.max(), "{eighths}");
         }
