@@ -6,13 +6,18 @@
 //! written, as on a full disk, holds nothing up: its lines go to the console, and how many there
 //! were is told in the log once it can be written again.
 
+mod clock;
+mod figure;
 mod files;
 mod fold;
+mod line;
+mod names;
 mod note;
+mod plain;
 
 use std::{
     env, fs,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::Path,
     sync::{
         Arc,
@@ -24,25 +29,33 @@ use std::{
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use tracing::{Level, level_filters::LevelFilter};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
-    filter::Filtered,
-    fmt::{
-        self, MakeWriter,
-        format::{DefaultFields, Format},
-    },
+    filter::{FilterExt, FilterFn, Filtered, filter_fn},
+    fmt::{self, MakeWriter, format::DefaultFields},
     layer::SubscriberExt,
     registry, reload,
     util::SubscriberInitExt,
 };
 
-use self::{files::Files, fold::Fold, note::note};
+pub use self::{
+    clock::Local,
+    figure::{Bytes, Short, Took, millis},
+    line::PICTURE,
+    plain::{plain, steers},
+};
+use self::{files::Files, fold::Fold, line::Lines, names::Names, note::note};
 use crate::{
     config::{self, LogFormat},
     os::Directory,
 };
+
+/// The target of records that only JSON has, since lines for people say it otherwise.
+pub const RECORD: &str = "watermarkd::record";
+/// The target of lines that only text has.
+pub const LINES: &str = "watermarkd::lines";
 
 /// Lines that may wait to be written.
 const BUFFERED_LINES: usize = 4096;
@@ -54,6 +67,7 @@ pub struct Log {
     level: reload::Handle<LevelFilter, Registry>,
     progress: Arc<[Progress]>,
     fold: Fold,
+    names: Names,
     reopen: Arc<AtomicBool>,
     _guards: Vec<WorkerGuard>,
 }
@@ -113,10 +127,8 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     // With a console of its own every line is there already.
     let instead = (!settings.console).then(|| Console { bar: bar.clone() });
     let file = writers.start(Box::new(files), instead, format);
-    let file = match format {
-        LogFormat::Text => text_layer(file, false).boxed(),
-        LogFormat::Json => json_layer(file),
-    };
+    let names = Names::default();
+    let file = layer(format, file, &names, &Looks::default());
     let console = settings.console.then(|| {
         let least = if bar.is_hidden() {
             LevelFilter::TRACE
@@ -124,18 +136,14 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
             LevelFilter::WARN
         };
         let console = Box::new(Console { bar: bar.clone() });
-        let writer = writers.start(console, None, format);
-        let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
-        let layer = match format {
-            LogFormat::Json => json_layer(writer),
-            // The journal puts its own time before each line.
-            LogFormat::Text if env::var_os("JOURNAL_STREAM").is_some() => {
-                text_layer(writer, colour).without_time().boxed()
-            }
-            LogFormat::Text => text_layer(writer, colour).boxed(),
+        let looks = Looks {
+            has_colours: console::colors_enabled_stderr(),
+            has_no_time: env::var_os("JOURNAL_STREAM").is_some(),
         };
-        Filtered::new(layer, least)
+        let layer = layer(format, writers.start(console, None, format), &names, &looks);
+        Filtered::new(layer, least.and(said_in(format)))
     });
+    let file = Filtered::new(file, said_in(format));
 
     let (level, handle) = reload::Layer::new(LevelFilter::from_level(settings.level));
     let fold = fold::start().context("cannot start the log")?;
@@ -150,6 +158,7 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
         level: handle,
         progress: writers.progress.into(),
         fold,
+        names,
         reopen,
         _guards: writers.guards,
     })
@@ -161,6 +170,11 @@ impl Log {
         self.level
             .reload(LevelFilter::from_level(level))
             .context("cannot change the log level")
+    }
+
+    /// Says which folders there are: lines for people have paths below them.
+    pub fn name_folders(&self, folders: &[config::Folder]) {
+        self.names.set(folders);
     }
 
     /// Has the file opened anew before the next line, for it may have been moved away.
@@ -179,7 +193,8 @@ impl Log {
         let progress = Arc::clone(&self.progress);
         let fold = self.fold.clone();
         std::panic::set_hook(Box::new(move |panic| {
-            tracing::error!(cause = %panic, "panic");
+            let thread = thread::current();
+            tracing::error!(thread = thread.name(), cause = %panic, "panic");
             fold.tell();
             flush(&progress);
         }));
@@ -203,30 +218,51 @@ fn flush(progress: &[Progress]) {
     }
 }
 
-fn text_layer<S>(writer: Handing, colour: bool) -> fmt::Layer<S, DefaultFields, Format, Handing>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    fmt::layer()
-        .with_thread_names(true)
-        .with_target(false)
-        .with_ansi(colour)
-        .with_writer(writer)
+/// How lines look on the console.
+#[derive(Default)]
+struct Looks {
+    has_colours: bool,
+    has_no_time: bool,
 }
 
-fn json_layer<S>(writer: Handing) -> Box<dyn Layer<S> + Send + Sync>
+/// Which records a format has.
+fn said_in(format: LogFormat) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    let others = match format {
+        LogFormat::Text => RECORD,
+        LogFormat::Json => LINES,
+    };
+    filter_fn(move |metadata| metadata.target() != others)
+}
+
+fn layer<S>(
+    format: LogFormat,
+    writer: Handing,
+    names: &Names,
+    looks: &Looks,
+) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_thread_names(true)
-        .with_target(false)
-        .with_writer(writer)
-        .boxed()
+    match format {
+        LogFormat::Text => fmt::layer()
+            .fmt_fields(DefaultFields::new())
+            .event_format(Lines {
+                names: names.clone(),
+                with_time: !looks.has_no_time,
+            })
+            .with_ansi(looks.has_colours)
+            .with_writer(writer)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_thread_names(true)
+            .with_target(false)
+            .with_writer(writer)
+            .boxed(),
+    }
 }
 
 /// Hands lines to a writer's thread and counts them.

@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     config::Source,
     ledger::{Fate, Ledger},
-    log::text,
+    log::{self, text},
     os::{Directory, Identity},
     outcome::{Failure, Made, Outcome, Published, Step},
     output,
@@ -252,11 +252,12 @@ fn tell_of_result(finished: &Finished, visible: &Visible) {
         ..
     } = visible;
     info!(
+        target: log::PICTURE,
         path,
         output = text(output),
         size = format!("{}x{}", made.width, made.height),
         bytes = made.bytes_out,
-        ms = millis(finished.claimed.elapsed()),
+        ms = log::millis(finished.claimed.elapsed()),
         replaced = replaced.then_some(true),
         worker = &*finished.worker,
         "processed"
@@ -281,12 +282,7 @@ fn tell_of_failure(finished: &Finished, failure: &Failure) {
             debug!(path, step, cause, "failed for now");
         }
         Failure::Permanent { step, cause } => {
-            error!(path, step = step.name(), cause, worker, "failed");
+            error!(target: log::PICTURE, path, step = step.name(), cause, worker, "failed");
         }
     }
-}
-
-/// Milliseconds with one decimal.
-fn millis(duration: std::time::Duration) -> f64 {
-    (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }

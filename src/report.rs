@@ -2,12 +2,19 @@
 
 use std::{
     fmt::Write,
+    mem,
     time::{Duration, Instant},
 };
 
 use tracing::info;
 
-use crate::outcome::{Failure, Outcome, Step};
+use crate::{
+    log::{self, Bytes, Short, Took, millis},
+    outcome::{Failure, Outcome, Step},
+};
+
+/// Characters of a line of the report, behind its time, level and message.
+const LONGEST_LINE: usize = 78;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Column {
@@ -76,29 +83,17 @@ impl Report {
         }
     }
 
-    /// Pictures a second over the wall time.
-    #[must_use]
-    pub fn rate(&self) -> f64 {
-        let seconds = self.wall().as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate needs no 2^53 pictures")]
-        let pictures = self.pictures as f64;
-        if seconds > 0.0 {
-            pictures / seconds
-        } else {
-            0.0
-        }
-    }
-
-    /// Writes the report as one record.
+    /// Writes the report to the log: as one record, and as short lines for people.
     pub fn log(&self, message: &str) {
         let of = |step| self.summary(step);
         info!(
+            target: log::RECORD,
             pictures = self.pictures,
             failures = self.failures,
             bytes_in = self.bytes_in,
             bytes_out = self.bytes_out,
-            wall_ms = round(self.wall().as_secs_f64() * 1000.0),
-            pictures_per_s = round(self.rate()),
+            wall_ms = millis(self.wall()),
+            pictures_per_s = (self.sum().rate() * 1000.0).round() / 1000.0,
             wait = of(Step::Wait),
             read = of(Step::Read),
             decode = of(Step::Decode),
@@ -110,6 +105,45 @@ impl Report {
             publish = of(Step::Publish),
             "{message}"
         );
+        for line in self.lines() {
+            info!(target: log::LINES, "{message:<9} {line}");
+        }
+    }
+
+    /// The sum, and then the mean and the longest time of each step that there was.
+    fn lines(&self) -> Vec<String> {
+        let sum = self.sum().line();
+        // Who looks for failures in a log looks for the word.
+        let mut lines = vec![sum.replacen(", 0 failed", "", 1)];
+        let mut steps = "ms, mean/max:".to_owned();
+        let ran = |column: &(&Step, &Column)| column.1.count > 0;
+        let columns = Step::TIMED.iter().zip(&self.steps);
+        for (at, (step, column)) in columns.filter(ran).enumerate() {
+            let (mean, max) = (millis(column.mean()), millis(column.max));
+            let next = format!(" {} {}/{}", step.name(), Short(mean), Short(max));
+            if at > 0 {
+                steps.push(',');
+            }
+            if steps.len() + next.len() > LONGEST_LINE {
+                lines.push(mem::replace(&mut steps, " ".repeat(13)));
+            }
+            steps.push_str(&next);
+        }
+        if self.steps.iter().any(|column| column.count > 0) {
+            lines.push(steps);
+        }
+        lines
+    }
+
+    /// Counts, bytes and time.
+    fn sum(&self) -> Sum {
+        Sum {
+            pictures: self.pictures,
+            failures: self.failures,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            wall: self.wall(),
+        }
     }
 
     /// What a step took, in words; empty for one that is not timed.
@@ -122,15 +156,7 @@ impl Report {
     /// The report as a table for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut table = format!(
-            "{} pictures, {} failed, {} in, {} out, {:.2} s, {:.1} pictures/s\n",
-            self.pictures,
-            self.failures,
-            indicatif::HumanBytes(self.bytes_in),
-            indicatif::HumanBytes(self.bytes_out),
-            self.wall().as_secs_f64(),
-            self.rate()
-        );
+        let mut table = format!("{}\n", self.sum().line());
         if self.steps.iter().any(|column| column.count > 0) {
             table.push_str("step           count   mean ms    max ms\n");
         }
@@ -139,10 +165,7 @@ impl Report {
             .zip(&self.steps)
             .filter(|(_, column)| column.count > 0)
         {
-            let (mean, max) = (
-                column.mean().as_secs_f64() * 1e3,
-                column.max.as_secs_f64() * 1e3,
-            );
+            let (mean, max) = (millis(column.mean()), millis(column.max));
             let count = column.count;
             // Writing to a string cannot fail.
             if writeln!(
@@ -156,6 +179,45 @@ impl Report {
             }
         }
         table
+    }
+}
+
+/// What many pictures cost in all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sum {
+    pub pictures: u64,
+    pub failures: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub wall: Duration,
+}
+
+impl Sum {
+    /// Pictures a second over the wall time.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let seconds = self.wall.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no 2^53 pictures")]
+        let pictures = self.pictures as f64;
+        if seconds > 0.0 {
+            pictures / seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// In one line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!(
+            "{} pictures, {} failed, {} in, {} out, {}, {} pictures/s",
+            self.pictures,
+            self.failures,
+            Bytes(self.bytes_in),
+            Bytes(self.bytes_out),
+            Took(millis(self.wall)),
+            Short(self.rate())
+        )
     }
 }
 
@@ -175,13 +237,42 @@ impl Column {
     }
 }
 
-fn round(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_report_is_a_few_short_lines() {
+        let mut report = Report {
+            pictures: 12,
+            failures: 1,
+            bytes_in: 36_175_872,
+            bytes_out: 5_452_595,
+            started: None,
+            ended: None,
+            ..Report::default()
+        };
+        report.steps[0] = Column {
+            count: 2,
+            sum: Duration::from_micros(905),
+            max: Duration::from_micros(12_300),
+        };
+        let sum = "12 pictures, 1 failed, 34 MiB in, 5.2 MiB out, 0 ms, 0 pictures/s";
+        assert_eq!(report.lines(), [sum, "ms, mean/max: wait 0.5/12"]);
+        assert!(report.table().starts_with(sum), "{}", report.table());
+        report.failures = 0;
+        report.steps = [report.steps[0]; Step::TIMED.len()];
+        let lines = report.lines();
+        assert!(
+            lines.len() > 2 && lines[0].starts_with("12 pictures, 34 MiB"),
+            "{lines:?}"
+        );
+        assert!(
+            lines.iter().all(|line| line.len() <= LONGEST_LINE),
+            "{lines:?}"
+        );
+        assert_eq!(Report::default().lines().len(), 1);
+    }
 
     /// By name: in whatever order the steps stand.
     #[test]

@@ -39,6 +39,7 @@ pub fn run_configured(
     refuse_beside_another(&config.ledger)?;
     let log = log::start(&config.log, &bar)?;
     log.flush_on_panic();
+    log.name_folders(&config.folders);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         config = log::text(&config.file),

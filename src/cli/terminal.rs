@@ -1,13 +1,13 @@
 //! Text for people on the terminal: one line each, whatever a file is called.
 
 use std::{
-    borrow::Cow,
     fmt,
     io::{self, Write},
     path::Path,
 };
 
-use crate::config::ConfigError;
+pub use crate::log::plain;
+use crate::{config::ConfigError, log::steers};
 
 /// Writes one line for people.
 pub fn line(out: &mut impl Write, text: fmt::Arguments<'_>) -> io::Result<()> {
@@ -27,29 +27,6 @@ pub fn error(cause: &anyhow::Error) {
     for line in lines {
         drop(writeln!(io::stderr(), "watermarkd: {}", plain(line)));
     }
-}
-
-/// Text in one line, escaped as in the log: a file may be called anything, and its name must neither
-/// pass for a line of ours nor steer the terminal.
-pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(steers) {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len() + 8);
-    for char in text.chars() {
-        if steers(char) {
-            plain.extend(char.escape_debug());
-        } else {
-            plain.push(char);
-        }
-    }
-    Cow::Owned(plain)
-}
-
-/// Control characters, and those that turn the direction of what follows or end its line.
-fn steers(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A path as a shell takes it.

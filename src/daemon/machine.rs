@@ -19,6 +19,7 @@ use crate::{
     config::Config,
     dispose,
     ledger::Ledger,
+    log,
     memory::Budget,
     publish,
     report::Report,
@@ -113,7 +114,7 @@ impl Machine {
         pool.grow(config.workers)?;
         info!(
             workers,
-            took_ms = started.elapsed().as_secs_f64() * 1000.0,
+            took_ms = log::millis(started.elapsed()),
             "pool started"
         );
 

@@ -66,6 +66,7 @@ impl Machine {
         if let Err(cause) = log.set_level(config.log.level) {
             warn!(cause = format!("{cause:#}"), "the log level stays");
         }
+        log.name_folders(&config.folders);
         warn_of_next_start(old, &config);
         self.roots = roots;
         info!(

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     config::{Folder, Source},
     ledger::{Ledger, Left, Owed},
-    log::text,
+    log::{self, text},
     os::{self, Directory},
     root::Root,
 };
@@ -134,7 +134,7 @@ fn delete(found: Found, name: &OsStr, path: &Path, owed: &Owed) -> Result<Left, 
     let deleted = transfer::delete(&found.directory, name, path, owed);
     let left = deleted.map_err(|cause| for_one(path, "cannot delete", cause))?;
     if left == Left::Gone {
-        info!(path = text(path), "deleted");
+        info!(target: log::PICTURE, path = text(path), "deleted");
     }
     Ok(left)
 }
@@ -156,7 +156,7 @@ fn move_away(
     let moved = moved.map_err(|cause| for_one(path, "cannot move", cause).into_folder(to))?;
     Ok(moved.map(|new| {
         let new = to.join(parent).join(new);
-        info!(path = text(path), to = text(&new), "moved");
+        info!(target: log::PICTURE, path = text(path), to = text(&new), "moved");
     }))
 }
 

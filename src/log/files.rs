@@ -21,7 +21,7 @@ use std::{
 use anyhow::Context;
 use time::OffsetDateTime;
 
-use super::note::note;
+use super::{clock::Local, note::note};
 use crate::{
     config::{self, LogFormat, Rotation},
     os,
@@ -70,7 +70,7 @@ impl Files {
         };
         let now = SystemTime::now();
         files
-            .begin(&stem(files.rotation, now), 0, now)
+            .begin(&stem(files.rotation, files.format, now), 0, now)
             .with_context(|| format!("cannot open a log file in {}", files.dir.display()))?;
         Ok(files)
     }
@@ -78,7 +78,7 @@ impl Files {
     /// Writes a line, whole or not at all.
     fn write_line(&mut self, line: &[u8], now: SystemTime) -> io::Result<()> {
         let length = line.len() as u64;
-        let stem = stem(self.rotation, now);
+        let stem = stem(self.rotation, self.format, now);
         if self.current.as_mut().is_some_and(|current| {
             current.stem != stem || !current.is_ours(self.reopen.swap(false, Ordering::AcqRel), now)
         }) {
@@ -246,14 +246,22 @@ fn set_aside(dir: &Path, current: &Current) -> io::Result<()> {
     fs::rename(&current.path, aside)
 }
 
-/// The name of the current file without its ending; times are UTC, as in the lines.
-fn stem(rotation: Rotation, now: SystemTime) -> String {
-    let now = OffsetDateTime::from(now);
-    let date = now.date();
+/// The name of the current file without its ending; dates are by the clock that the lines have.
+fn stem(rotation: Rotation, format: LogFormat, now: SystemTime) -> String {
+    let (date, hour) = match format {
+        LogFormat::Text => {
+            let now = Local::of(now);
+            (now.date().to_string(), now.hour().unsigned_abs())
+        }
+        LogFormat::Json => {
+            let now = OffsetDateTime::from(now);
+            (now.date().to_string(), now.hour())
+        }
+    };
     match rotation {
         Rotation::Never => STEM.to_owned(),
         Rotation::Daily => format!("{STEM}.{date}"),
-        Rotation::Hourly => format!("{STEM}.{date}-{:02}", now.hour()),
+        Rotation::Hourly => format!("{STEM}.{date}-{hour:02}"),
     }
 }
 

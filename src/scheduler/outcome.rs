@@ -13,7 +13,7 @@ use super::{
 use crate::{
     arrival::{FileEvent, FileKey, FolderId, Hint, History, Stamp},
     ledger::Fate,
-    log::text,
+    log::{self, text},
     outcome::{Outcome, Step},
     output,
     settle::Verdict,
@@ -95,6 +95,7 @@ impl Queue<'_> {
             return;
         }
         error!(
+            target: log::PICTURE,
             path = text(&self.path(&file)),
             step = step.name(),
             cause = reason,

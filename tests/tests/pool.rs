@@ -35,7 +35,7 @@ fn the_same_threads_live_over_batches_and_reloads() {
             sandbox.write(&format!("in/{batch}-{picture}.jpg"), &jpeg(90, 90, picture));
         }
         sandbox.wait_for("the batch", |sandbox| {
-            sandbox.lines("batch").len() == batch + 1
+            sandbox.lines(" pictures/s").len() == batch + 1
         });
     }
     assert_eq!(workers(&sandbox), first);

@@ -223,7 +223,7 @@ fn an_output_folder_that_vanishes_is_waited_for() {
     sandbox.start();
     fs::rename(sandbox.path("nas"), sandbox.path("gone")).unwrap();
     sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
-    sandbox.wait_for_line(&["WARN", "a.jpg", "step=\"output\"", "is gone"]);
+    sandbox.wait_for_line(&["WARN", "a.jpg", "step=output", "is gone"]);
     assert!(
         !sandbox.path("nas").exists(),
         "a vanished folder was made again"
@@ -245,7 +245,7 @@ fn what_waits_for_an_output_goes_out_soon_after_its_return() {
     for name in ["a", "b", "c"] {
         sandbox.write(&format!("in/{name}.jpg"), &jpeg(60, 60, 1));
     }
-    sandbox.wait_for_line(&["WARN", "step=\"output\"", "is gone"]);
+    sandbox.wait_for_line(&["WARN", "step=output", "is gone"]);
     fs::rename(sandbox.path("gone"), sandbox.path("nas")).unwrap();
     for name in ["a", "b", "c"] {
         sandbox.wait_for_picture(&format!("nas/out/{name}.jpg"));
@@ -274,7 +274,7 @@ fn an_output_that_suddenly_leads_elsewhere_is_not_followed() {
     fs::rename(sandbox.path("in/output"), sandbox.path("aside")).unwrap();
     std::os::unix::fs::symlink(sandbox.path("elsewhere"), sandbox.path("in/output")).unwrap();
     sandbox.write("in/b.jpg", &jpeg(60, 60, 2));
-    sandbox.wait_for_line(&["WARN", "step=\"output\"", "leads to"]);
+    sandbox.wait_for_line(&["WARN", "step=output", "leads to"]);
     fs::remove_file(sandbox.path("in/output")).unwrap();
     fs::rename(sandbox.path("aside"), sandbox.path("in/output")).unwrap();
     sandbox.wait_for_picture("in/output/b.jpg");
@@ -286,6 +286,7 @@ fn complaints(sandbox: &Sandbox) -> usize {
     let told = |line: &&String| line.contains(" WARN ") || line.contains("ERROR");
     sandbox.lines("path=").iter().filter(told).count()
         + sandbox.lines("output=").iter().filter(told).count()
+        + sandbox.lines(" ERROR failed ").len()
 }
 
 #[test]

@@ -89,5 +89,5 @@ fn a_suspect_that_is_no_picture_fails_as_any_other() {
     sandbox.kill();
     sandbox.start();
     wait_for_child(&sandbox);
-    sandbox.wait_for_line(&["ERROR", "broken.png", "step=\"decode\""]);
+    sandbox.wait_for_line(&["ERROR", "broken.png", ": decode: "]);
 }

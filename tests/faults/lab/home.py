@@ -312,8 +312,8 @@ class Home:
 
     def _doubled(self):
         processed = collections.Counter()
-        for path in re.findall(r' processed path="([^"]+)"', self.log()):
-            processed[os.path.relpath(path, self.input)] += 1
+        for path in re.findall(r' processed +("[^"]+"|\S+)  ', self.log()):
+            processed[path.strip('"')] += 1
         return [f"{name}: {times}" for name, times in (processed - self.states).items()]
 
     def _disagreements(self, forget):
