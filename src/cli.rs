@@ -1,6 +1,7 @@
 //! The command line: arguments to command to exit code. Each command has a file of its own.
 
 mod answer;
+mod apply;
 mod asked;
 mod availability;
 mod check;
@@ -17,8 +18,10 @@ mod retry;
 mod run;
 mod service;
 mod status;
+mod talk;
 mod terminal;
 mod trial;
+mod usage;
 mod when;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -26,7 +29,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use self::{config_file::ConfigFile, retry::Verb};
+use self::{config_file::ConfigFile, retry::Verb, talk::Talk};
 use crate::exit;
 
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
@@ -36,18 +39,27 @@ use crate::exit;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    talk: Talk,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Mark pictures now, without a configuration.
+    ///
+    /// A result is visible only when it is whole. Nothing that is there is replaced without --force,
+    /// and a source never is. Of two pictures with one name the second gets a number. Ctrl-C leaves
+    /// what is done, and no part of a picture.
+    #[command(after_help = examples::APPLY)]
+    Apply(Box<apply::Arguments>),
     /// Run the daemon in the foreground.
     ///
     /// It watches the folders until SIGTERM or SIGINT. SIGHUP reloads the configuration, SIGUSR1
     /// writes the report to the log.
     #[command(after_help = examples::RUN)]
     Run {
-        #[command(flatten)]
-        config: ConfigFile,
         /// Process what is in the folders now, print a report, and exit.
         #[arg(long)]
         once: bool,
@@ -57,8 +69,6 @@ enum Command {
     /// This opens the marks and the folders too, and changes nothing.
     #[command(after_help = examples::CHECK)]
     Check {
-        #[command(flatten)]
-        config: ConfigFile,
         /// Check with the rights of this user, as the service has them. Only root can (Linux).
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
@@ -91,8 +101,6 @@ enum Command {
     /// Make one picture for the daemon, in a process that the picture may kill.
     #[command(hide = true, name = crate::trial::COMMAND)]
     Trial {
-        #[command(flatten)]
-        config: ConfigFile,
         #[arg(long)]
         recipe: u64,
         #[arg(long)]
@@ -102,8 +110,6 @@ enum Command {
     /// Show whether the daemon runs, the counts of each folder, and recent failures.
     #[command(after_help = examples::STATUS)]
     Status {
-        #[command(flatten)]
-        config: ConfigFile,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -111,8 +117,6 @@ enum Command {
     /// Say what became of a file, why, and what happens next.
     #[command(after_help = examples::EXPLAIN)]
     Explain {
-        #[command(flatten)]
-        config: ConfigFile,
         /// The files; they may be gone already. Of a folder, the files in it are explained too.
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
@@ -125,8 +129,6 @@ enum Command {
     /// A running daemon starts at once.
     #[command(after_help = examples::RETRY)]
     Retry {
-        #[command(flatten)]
-        config: ConfigFile,
         /// Files in the input folders, or in the folders that failed ones are moved to.
         #[arg(value_name = "FILE", required_unless_present = "failed")]
         files: Vec<PathBuf>,
@@ -140,8 +142,6 @@ enum Command {
     /// daemon starts at once.
     #[command(after_help = examples::REPROCESS)]
     Reprocess {
-        #[command(flatten)]
-        config: ConfigFile,
         /// Files in the input folders.
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -151,8 +151,6 @@ enum Command {
     /// A picture that lies in no input folder gets the recipe of the first one.
     #[command(after_help = examples::PREVIEW)]
     Preview {
-        #[command(flatten)]
-        config: ConfigFile,
         /// The picture.
         file: PathBuf,
         /// Where to write the result: a name that ends in .jpg, .jpeg or .png.
@@ -174,7 +172,7 @@ enum Command {
 /// Runs the command that the process's arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let result = dispatch(Arguments::parse().command);
+    let result = dispatch(Arguments::parse());
     match result {
         Ok(code) => code,
         // The reader closed the pipe: it has read enough.
@@ -191,41 +189,35 @@ fn is_closed(cause: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments {
+        command,
+        config,
+        talk,
+    } = arguments;
+    refuse_config(&command, &config)?;
     match command {
-        Command::Run { config, once } => run::run(&config, once),
-        Command::Check { config, user } => check::run(&config, user.as_deref()),
+        Command::Apply(arguments) => apply::run(&arguments, &config, talk),
+        Command::Run { once } => run::run(&config, once, talk),
+        Command::Check { user } => check::run(&config, user.as_deref()),
         Command::Init {
             directory,
             input,
             output,
         } => init::run(&directory, input.as_deref(), output.as_deref()),
-        Command::Preview {
-            config,
-            file,
-            output,
-        } => preview::run(&config, &file, &output),
+        Command::Preview { file, output } => preview::run(&config, &file, &output),
         Command::Mark { command } => mark::run(command),
-        Command::Service { command } => service::run(&command),
+        Command::Service { command } => service::run(&command, &config),
         Command::Trial {
-            config,
             recipe,
             length,
             file,
         } => trial::run(&config, &file, recipe, length),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
-        Command::Status { config, json } => status::run(config.ask()?, json),
-        Command::Explain {
-            config,
-            files,
-            json,
-        } => explain::run(&config.ask()?, &files, json),
-        Command::Retry {
-            config,
-            files,
-            failed,
-        } => {
+        Command::Status { json } => status::run(config.ask()?, json),
+        Command::Explain { files, json } => explain::run(&config.ask()?, &files, json),
+        Command::Retry { files, failed } => {
             let asked = config.ask()?;
             if failed {
                 retry::all(&asked, Verb::Retry)
@@ -233,7 +225,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 retry::named(&asked, &files, Verb::Retry)
             }
         }
-        Command::Reprocess { config, files } => {
+        Command::Reprocess { files } => {
             let asked = config.ask()?;
             if files.is_empty() {
                 retry::all(&asked, Verb::Reprocess)
@@ -242,6 +234,21 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// Refuses `-c` where it would mean nothing, for whoever gives it expects something of it.
+fn refuse_config(command: &Command, config: &ConfigFile) -> anyhow::Result<()> {
+    let name = match command {
+        Command::Init { .. } => "init",
+        Command::Mark { .. } => "mark",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+        _ => return Ok(()),
+    };
+    if config.config.is_some() {
+        return Err(usage::Usage::error(format!("{name} takes no -c")));
+    }
+    Ok(())
 }
 
 /// The exit codes, and the shortest way to a first picture.

@@ -6,6 +6,7 @@
 
 mod error;
 mod fitness;
+mod flags;
 mod folders;
 mod home;
 mod layout;
@@ -30,6 +31,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use self::{
     error::{ConfigError, Problem},
+    flags::recipe_of,
     folders::glob_set,
     home::{Home, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},

@@ -11,7 +11,7 @@ pub const USAGE: u8 = 2;
 pub const NO_DAEMON: u8 = 3;
 /// `status`: a daemon runs, and somebody has to look after a folder.
 pub const ATTENTION: u8 = 4;
-/// `run --once` was told to stop before everything was done, as shells tell of Ctrl-C.
+/// `run --once` or `apply` was told to stop before everything was done, as shells tell of Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 /// The configuration is bad, or the ledger cannot be used as it is. Another try cannot succeed, so
 /// service managers must not restart. `EX_CONFIG` of `sysexits.h`.
@@ -22,7 +22,7 @@ pub const MEANINGS: [(u8, &str); 7] = [
     (FINE, "success"),
     (
         FAILED,
-        "a picture failed in `run --once`, a file cannot be retried, or an error at run time",
+        "a picture failed in `run --once` or `apply`, a file cannot be retried, no daemon to tell, or an error at run time",
     ),
     (USAGE, "wrong arguments"),
     (NO_DAEMON, "`status`: no daemon runs"),
@@ -36,6 +36,6 @@ pub const MEANINGS: [(u8, &str); 7] = [
     ),
     (
         INTERRUPTED,
-        "`run --once` was told to stop before everything was done",
+        "`run --once` or `apply` was told to stop before everything was done",
     ),
 ];

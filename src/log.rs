@@ -113,8 +113,8 @@ impl Writers {
     }
 }
 
-/// Starts the log. With a visible progress bar the console shows warnings and errors only.
-pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
+/// Starts the log. With a visible progress bar, or `quiet`, the console shows warnings and errors only.
+pub fn start(settings: &config::Log, bar: &ProgressBar, quiet: bool) -> anyhow::Result<Log> {
     let format = settings.format;
     let mut writers = Writers::default();
     fs::create_dir_all(&settings.dir)
@@ -130,7 +130,7 @@ pub fn start(settings: &config::Log, bar: &ProgressBar) -> anyhow::Result<Log> {
     let names = Names::default();
     let file = layer(format, file, &names, &Looks::default());
     let console = settings.console.then(|| {
-        let least = if bar.is_hidden() {
+        let least = if bar.is_hidden() && !quiet {
             LevelFilter::TRACE
         } else {
             LevelFilter::WARN

@@ -36,7 +36,7 @@ use crate::{
 pub const TEMP_PREFIX: &str = ".watermarkd-";
 
 /// Names that are tried.
-const NAMES: u32 = 10_000;
+pub const NAMES: u32 = 10_000;
 /// Tries to write into a folder that somebody removes again and again, as it is empty.
 const REMOVALS: usize = 10;
 

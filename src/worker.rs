@@ -14,7 +14,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-use self::input::{Admitted, Buffers, admit, panicked, read};
+use self::input::{Admitted, admit, panicked, read};
+pub use self::input::{Buffers, longest_source};
 use crate::{
     arrival::FileKey,
     completeness::{self, Decoded, Facts, UNWRITTEN, Verdict, Why},

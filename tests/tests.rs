@@ -11,6 +11,8 @@
 #[cfg(unix)]
 #[path = "tests/answers.rs"]
 mod answers;
+#[path = "tests/apply.rs"]
+mod apply;
 #[path = "tests/command.rs"]
 mod command;
 #[cfg(unix)]

@@ -9,7 +9,7 @@ pub struct ConfigFile {
     /// The configuration file. Without it: $WATERMARKD_CONFIG, then config.yaml in
     /// $CONFIGURATION_DIRECTORY (set by systemd), in the user's configuration folder for watermarkd,
     /// or (Linux) in /etc/watermarkd.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 }
 

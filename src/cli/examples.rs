@@ -2,10 +2,26 @@
 
 pub const FIRST_STEPS: &str = "\
 Examples:
+  watermarkd apply photo.jpg -o marked --text '© Jane Doe'
+
+  A folder that is watched:
   watermarkd init demo
   watermarkd run -c demo/config.yaml
 
   Then copy a picture into demo/in and look into demo/out.";
+
+pub const APPLY: &str = "\
+Examples:
+  watermarkd apply photo.jpg -o marked --text '© Jane Doe'
+
+  A folder with its subfolders, a logo, for the web:
+  watermarkd apply wedding -r -o web --mark logo.png --output-height 1080
+
+  A logo in its own pixels, 30 pixels from the upper left corner, half transparent:
+  watermarkd apply *.jpg -o marked --mark logo.png --scale none --position top-left --margin 30 --opacity 50
+
+  With the recipe of a configuration:
+  watermarkd apply photo.jpg -o marked -c /srv/pictures/config.yaml";
 
 pub const RUN: &str = "\
 Examples:

@@ -1,16 +1,16 @@
 //! `watermarkd run`: the daemon in the foreground.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::Path,
     process::ExitCode,
 };
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tracing::{error, info};
 
-use super::{config_file::ConfigFile, terminal};
+use super::{config_file::ConfigFile, talk::Talk, terminal, usage::Usage};
 use crate::{
     config::{Config, ConfigError},
     daemon, exit, ledger, log,
@@ -19,25 +19,27 @@ use crate::{
     watch::Scanned,
 };
 
-pub fn run(file: &ConfigFile, once: bool) -> anyhow::Result<ExitCode> {
+pub fn run(file: &ConfigFile, once: bool, talk: Talk) -> anyhow::Result<ExitCode> {
     let config = file.load()?;
     // From here on no signal ends the process without the log being written.
     let signals = signal::listen().context("cannot listen to signals")?;
-    run_configured(config, once, &signals).map(ExitCode::from)
+    run_configured(config, once, talk, &signals).map(ExitCode::from)
 }
 
 pub fn run_configured(
-    config: Config,
+    mut config: Config,
     once: bool,
+    talk: Talk,
     signals: &signal::Listening,
 ) -> anyhow::Result<u8> {
-    let bar = if once && io::stderr().is_terminal() {
-        progress_bar()?
+    config.log.level = talk.level(config.log.level);
+    let bar = if once {
+        talk.bar(0)?
     } else {
         ProgressBar::hidden()
     };
     refuse_beside_another(&config.ledger)?;
-    let log = log::start(&config.log, &bar)?;
+    let log = log::start(&config.log, &bar, talk.quiet)?;
     log.flush_on_panic();
     log.name_folders(&config.folders);
     info!(
@@ -52,7 +54,7 @@ pub fn run_configured(
     bar.finish_and_clear();
     let code = match result {
         Ok(ending) => {
-            if once {
+            if once && !talk.quiet {
                 // The log has the report too: a closed standard output loses nothing.
                 drop(write!(
                     io::stdout(),
@@ -118,16 +120,12 @@ fn refuse_beside_another(ledger: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn progress_bar() -> anyhow::Result<ProgressBar> {
-    let style =
-        ProgressStyle::with_template("{bar:32} {pos}/{len} pictures, {per_sec}, {eta} left")?;
-    Ok(ProgressBar::new(0).with_style(style))
-}
-
 /// What another try cannot change has a code of its own: service managers do not restart then.
 pub fn exit_code(cause: &anyhow::Error) -> u8 {
     if cause.is::<ConfigError>() || cause.is::<ledger::Refused>() {
         exit::BAD_CONFIG
+    } else if cause.is::<Usage>() {
+        exit::USAGE
     } else {
         exit::FAILED
     }

@@ -29,8 +29,6 @@ pub enum Command {
     /// On Windows it prints the rights that the service's account needs, and does not start it.
     Install {
         #[command(flatten)]
-        config: ConfigFile,
-        #[command(flatten)]
         manner: Manner,
     },
     /// Stop the service and remove it. Configuration, ledger, log and pictures stay.
@@ -60,42 +58,39 @@ pub enum Command {
     },
     /// What the service manager starts.
     #[command(hide = true)]
-    Run {
-        #[command(flatten)]
-        config: ConfigFile,
-    },
+    Run,
 }
 
 #[cfg(windows)]
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: &Command, config: &ConfigFile) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Install { config, .. } => windows::install(config),
+        Command::Install { .. } => windows::install(config),
         Command::Uninstall { .. } => windows::uninstall(),
         Command::Start { .. } => windows::start(),
         Command::Stop { .. } => windows::stop(),
         Command::Reload { .. } => windows::reload(),
         Command::Status { .. } => windows::status(),
-        Command::Run { config } => windows::serve(config),
+        Command::Run => windows::serve(config),
     }
 }
 
 #[cfg(not(any(windows, target_os = "macos")))]
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: &Command, config: &ConfigFile) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Install { config, manner } => systemd::install(config.config.as_deref(), *manner),
+        Command::Install { manner } => systemd::install(config.config.as_deref(), *manner),
         Command::Uninstall { manner } => systemd::uninstall(*manner),
         Command::Start { manner } => systemd::control("start", *manner),
         Command::Stop { manner } => systemd::control("stop", *manner),
         Command::Reload { manner } => systemd::control("reload", *manner),
         Command::Status { manner } => systemd::control("status", *manner),
-        Command::Run { .. } => {
+        Command::Run => {
             anyhow::bail!("only Windows starts services so: use \"watermarkd run\"")
         }
     }
 }
 
 #[cfg(target_os = "macos")]
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: &Command, _config: &ConfigFile) -> anyhow::Result<ExitCode> {
     use std::io::{self, Write};
 
     let steps = match command {
@@ -105,7 +100,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Stop { .. } => steps::STOP,
         Command::Reload { .. } => steps::RELOAD,
         Command::Status { .. } => steps::STATUS,
-        Command::Run { .. } => {
+        Command::Run => {
             anyhow::bail!("only Windows starts services so: use \"watermarkd run\"")
         }
     };

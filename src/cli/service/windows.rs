@@ -13,6 +13,7 @@ use crate::{
     cli::{
         config_file::ConfigFile,
         run::{exit_code, run_configured},
+        talk::Talk,
         terminal,
     },
     config::{self, Config},
@@ -106,7 +107,7 @@ pub fn serve(file: &ConfigFile) -> anyhow::Result<ExitCode> {
 fn daemon(file: &ConfigFile, signals: &Listening) -> u8 {
     let result = file.load().map_err(Into::into).and_then(|config| {
         service::configured();
-        run_configured(config, false, signals)
+        run_configured(config, false, Talk::default(), signals)
     });
     result.unwrap_or_else(|cause| {
         tell(file, &cause);
@@ -120,7 +121,7 @@ fn tell(file: &ConfigFile, cause: &anyhow::Error) {
         .ok()
         .and_then(|file| config::default_log(&file))
         .context("no folder for a log")
-        .and_then(|settings| log::start(&settings, &indicatif::ProgressBar::hidden()));
+        .and_then(|settings| log::start(&settings, &indicatif::ProgressBar::hidden(), false));
     if let Ok(log) = told {
         for line in format!("{cause:#}").lines() {
             error!(cause = line, "cannot start");
