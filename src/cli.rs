@@ -7,6 +7,7 @@ mod availability;
 mod check;
 mod completions;
 mod config_file;
+mod control;
 mod examples;
 mod explain;
 mod init;
@@ -29,7 +30,12 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use self::{config_file::ConfigFile, retry::Verb, talk::Talk};
+use self::{
+    asked::Asked,
+    config_file::ConfigFile,
+    retry::{Consent, Verb},
+    talk::Talk,
+};
 use crate::exit;
 
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
@@ -73,7 +79,11 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         user: Option<String>,
     },
-    /// Write a commented configuration, a sample mark and the folders, ready to run.
+    /// Write a commented configuration, a mark with your name, a picture and the folders, ready to
+    /// run.
+    ///
+    /// Pictures are never enlarged, results have a JPEG quality of 90, and the mark is at the lower
+    /// right.
     #[command(after_help = examples::INIT)]
     Init {
         /// The folder to write to. It is created if it is missing; existing files are kept.
@@ -85,6 +95,12 @@ enum Command {
         /// The output folder. Without it: "out" in DIR.
         #[arg(long, value_name = "FOLDER")]
         output: Option<PathBuf>,
+        /// The text of the mark. Without it, © and your name, or the year.
+        #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+        text: Option<String>,
+        /// Write the new form of a file of the Python tool instead. Results stay as they were.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "input", "output"])]
+        from_python: Option<PathBuf>,
     },
     /// Make a mark from a text or a picture.
     #[command(after_help = examples::MARK)]
@@ -124,6 +140,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have the running daemon read its configuration again, and print its verdict.
+    ///
+    /// A configuration with a mistake changes nothing: the reasons are printed, and the exit code is
+    /// 78.
+    #[command(after_help = examples::RELOAD)]
+    Reload,
+    /// Have the running daemon finish what is in progress and end, and wait for that.
+    #[command(after_help = examples::STOP)]
+    Stop,
     /// Retry files that failed or wait for their next try.
     ///
     /// A running daemon starts at once.
@@ -138,13 +163,19 @@ enum Command {
     },
     /// Process files again that are done or have failed.
     ///
-    /// Without a file: all that were processed with a recipe other than the present one. A running
-    /// daemon starts at once.
+    /// Without a file: all that were processed with a recipe other than the present one, once you
+    /// have said yes. A running daemon starts at once.
     #[command(after_help = examples::REPROCESS)]
     Reprocess {
         /// Files in the input folders.
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Do not ask before all that were done with another recipe are processed again.
+        #[arg(long, conflicts_with = "files")]
+        all: bool,
+        /// Only name the files.
+        #[arg(short = 'n', long)]
+        dry_run: bool,
     },
     /// Process one picture with the recipe of its folder and write the result.
     ///
@@ -204,7 +235,17 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             directory,
             input,
             output,
-        } => init::run(&directory, input.as_deref(), output.as_deref()),
+            text,
+            from_python,
+        } => match from_python {
+            Some(old) => init::python(&old, &directory),
+            None => init::run(
+                &directory,
+                input.as_deref(),
+                output.as_deref(),
+                text.as_deref(),
+            ),
+        },
         Command::Preview { file, output } => preview::run(&config, &file, &output),
         Command::Mark { command } => mark::run(command),
         Command::Service { command } => service::run(&command, &config),
@@ -220,20 +261,36 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Retry { files, failed } => {
             let asked = config.ask()?;
             if failed {
-                retry::all(&asked, Verb::Retry)
+                retry::all(&asked, Verb::Retry, Consent::Given)
             } else {
-                retry::named(&asked, &files, Verb::Retry)
+                retry::named(&asked, &files, Verb::Retry, false)
             }
         }
-        Command::Reprocess { files } => {
-            let asked = config.ask()?;
-            if files.is_empty() {
-                retry::all(&asked, Verb::Reprocess)
-            } else {
-                retry::named(&asked, &files, Verb::Reprocess)
-            }
-        }
+        Command::Reload => control::reload(&config.ask()?),
+        Command::Stop => control::stop(&config.ask()?),
+        Command::Reprocess {
+            files,
+            all,
+            dry_run,
+        } => reprocess(&config.ask()?, &files, all, dry_run),
     }
+}
+
+fn reprocess(
+    asked: &Asked,
+    files: &[PathBuf],
+    all: bool,
+    dry_run: bool,
+) -> anyhow::Result<ExitCode> {
+    if !files.is_empty() {
+        return retry::named(asked, files, Verb::Reprocess, dry_run);
+    }
+    let consent = match (dry_run, all) {
+        (true, _) => Consent::DryRun,
+        (false, true) => Consent::Given,
+        (false, false) => Consent::Wanted,
+    };
+    retry::all(asked, Verb::Reprocess, consent)
 }
 
 /// Refuses `-c` where it would mean nothing, for whoever gives it expects something of it.

@@ -11,6 +11,7 @@ mod folders;
 mod home;
 mod layout;
 mod model;
+mod python;
 mod recipe;
 mod section;
 mod settings;
@@ -35,7 +36,8 @@ pub use self::{
     folders::glob_set,
     home::{Home, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
-    recipe::{bare_recipe, default_recipe},
+    python::{PythonForm, python_form},
+    recipe::{bare_recipe, default_recipe, doubts},
 };
 use self::{
     home::default_log_dir,
@@ -70,6 +72,17 @@ pub fn load_strictly(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError>
         None => Ok((understood.config, understood.warnings)),
         Some(error) => Err(error),
     }
+}
+
+/// What a valid configuration most likely does not mean, each thing once.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for folder in &config.folders {
+        let doubted = doubts(&folder.recipe);
+        warnings.extend(doubted.filter(|doubt| !warnings.contains(doubt)));
+    }
+    warnings
 }
 
 /// A configuration as far as it can be understood: for who only asks, and is to get an answer
@@ -675,7 +688,7 @@ status: {listen: here}
                 ":34: ledger: must be a path, found 5",
                 ":36: log.rotation: must be hourly, daily or never, found \"minutely\"",
                 ":37: log.keep: must be 1..10000, found 0",
-                ":38: log.level: must be trace, debug, info, warn or error, found \"INFO\"",
+                ":38: log.level: must be trace, debug, info, warn or error, found \"INFO\"; did you mean info?",
                 ":39: log.format: must be text or json, found \"xml\"",
                 ":40: log.console: must be true or false, found nothing",
                 ":41: log.colour: unknown key, known here are console, dir, format, keep, level, max_total, \
@@ -770,7 +783,7 @@ status: {listen: "127.0.0.1:9470"}
                 ":10: folders[1].after.move: unknown key, did you mean move_to?",
                 ":11: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
                 ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
-                ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2",
+                ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2; write 2%",
                 ":12: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
                 ":13: max_memory: must be at least 16 MiB, found 512",
                 ":14: ledger: postgres is not supported yet",
@@ -778,6 +791,43 @@ status: {listen: "127.0.0.1:9470"}
             ],
         ),
     ];
+
+    #[test]
+    fn what_is_nearly_right_is_answered_with_what_is() {
+        let sandbox = Sandbox::new();
+        let text = "\
+watermark:
+  npy_path: mark
+  output_width: 3
+  jpeg_quality: 80
+  position: bottom_right
+  scale: 20
+Log: {Dir: log}
+log: {Dir: log}
+retry: {Max: 5m}
+folders: [{Input: in}]
+";
+        let told = sandbox.bad(text);
+        for part in [
+            ":3: watermark.output_width: unknown key, did you mean output_height?",
+            ":4: watermark.jpeg_quality: unknown key, did you mean output_quality?",
+            "found \"bottom_right\"; did you mean bottom-right?",
+            "found 20; write 20%",
+            ":7: Log: unknown key, did you mean log?",
+            ":8: log.Dir: unknown key, did you mean dir?",
+            ":9: retry.Max: unknown key, did you mean max?",
+            ":10: folders[0].Input: unknown key, did you mean input?",
+        ] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+        let told = sandbox.bad("watermark:\n\tnpy_path: mark\n");
+        assert!(
+            told.contains("a tab stands here: indent with blanks"),
+            "{told}"
+        );
+        let config = sandbox.good(&format!("\u{feff}{MINIMAL}max_memory: 512M\n"));
+        assert_eq!(config.max_memory, Some(512 << 20));
+    }
 
     #[test]
     fn all_that_is_wrong_with_a_file_is_reported_with_its_line() {

@@ -19,7 +19,7 @@ use self::{
     roots::prepare,
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     ledger::{self, Earlier, Ledger},
     log::Log,
     os,
@@ -126,8 +126,9 @@ fn reload(
     log.reopen();
     service.notify(Notice::Reloading);
     match machine.reload(config, ledger, log) {
-        Ok((new, warnings)) => {
+        Ok((new, mut warnings)) => {
             *config = new;
+            warnings.extend(config::warnings(config));
             for cause in &warnings {
                 warn!(cause, "reloaded with a warning");
             }

@@ -33,7 +33,7 @@ pub use memory::{give_back_what_is_freed, limit_own_memory, memory};
 pub use platform::{
     create_new, ctime_ns, death, first_bytes, has_hole, identity, inode, is_link, is_of_device,
     is_of_encoding, is_writable, limit_access, mount_point, space, start_writing, sync_directory,
-    without_links,
+    user_name, without_links,
 };
 
 pub use user::{User, is_root, user, with_rights_of};

@@ -13,7 +13,7 @@ mod platform;
 
 #[cfg(windows)]
 pub use platform::end_at_the_latest;
-pub use platform::listen;
+pub use platform::{listen, send};
 
 /// How long what is in progress may take after the order to stop.
 pub const STOP_AT_MOST: Duration = Duration::from_secs(30);

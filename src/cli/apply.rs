@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// Large enough to be sharp where it is scaled up, and legible on light and dark.
-const STYLE: text::Style = text::Style {
+pub const STYLE: text::Style = text::Style {
     size: 160.0,
     colour: [255, 255, 255, 230],
     outline: Some((4.0, [0, 0, 0, 140])),
@@ -260,6 +260,9 @@ fn recipes(arguments: &Arguments, file: &ConfigFile) -> anyhow::Result<Recipes> 
         });
         Usage::error(told.collect::<Vec<_>>().join("; "))
     })?;
+    if let Some(doubt) = config::doubts(&recipe) {
+        terminal::error(&anyhow::anyhow!("warning: {doubt}"));
+    }
     Ok(Recipes::One(Arc::new(recipe)))
 }
 
@@ -400,11 +403,11 @@ fn count(
     talk: Talk,
     sum: &mut Sum,
 ) -> anyhow::Result<()> {
-    let (Some(task), Some(result)) = (shared.tasks.get(done.task), done.result) else {
+    let (Some(made_of), Some(result)) = (shared.tasks.get(done.task), done.result) else {
         return Ok(());
     };
     bar.inc(1);
-    let source = task.source.display();
+    let source = made_of.source.display();
     match result {
         Ok(made) => {
             sum.pictures += 1;
@@ -414,8 +417,8 @@ fn count(
                 let told = anyhow::anyhow!("{source}: damaged, made as far as it goes: {warning}");
                 bar.suspend(|| terminal::error(&told));
             }
-            if talk.verbose > 0 || made.target != std::path::absolute(&task.target)? {
-                bar.suspend(|| tell_made(task, &made))?;
+            if talk.verbose > 0 || made.target != std::path::absolute(&made_of.target)? {
+                bar.suspend(|| tell_made(made_of, &made))?;
             }
         }
         Err(cause) => {

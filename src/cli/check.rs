@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::Context;
 
-use super::{availability, config_file::ConfigFile, terminal::line};
+use super::{
+    availability,
+    config_file::ConfigFile,
+    terminal::{self, line},
+};
 use crate::{
     config::{self, Folder, Source},
     exit, ledger, os,
@@ -65,6 +69,9 @@ fn check(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         )?;
     }
     line(&mut out, format_args!("log: {}", config.log.dir.display()))?;
+    for warning in config::warnings(&config) {
+        terminal::error(&anyhow::anyhow!("warning: {warning}"));
+    }
     for folder in &config.folders {
         write_folder(&mut out, folder)?;
     }

@@ -8,7 +8,7 @@ use crate::config::{self, Config, ConfigError};
 pub struct ConfigFile {
     /// The configuration file. Without it: $WATERMARKD_CONFIG, then config.yaml in
     /// $CONFIGURATION_DIRECTORY (set by systemd), in the user's configuration folder for watermarkd,
-    /// or (Linux) in /etc/watermarkd.
+    /// or (Linux) in /etc/watermarkd; at last ./watermarkd.yaml and ./config.yaml.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 }

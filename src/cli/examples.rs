@@ -40,7 +40,11 @@ Examples:
 
 pub const INIT: &str = "\
 Examples:
-  watermarkd init demo";
+  watermarkd init demo
+  watermarkd init demo --text '© Jane Doe'
+
+  The new form of an old file:
+  watermarkd init /srv/pictures --from-python config.yaml";
 
 pub const SERVICE: &str = "\
 Examples:
@@ -72,6 +76,15 @@ Examples:
   watermarkd explain in/2024
   watermarkd explain --json in/photo.jpg | jq -r .fate";
 
+pub const RELOAD: &str = "\
+Examples:
+  watermarkd reload
+  watermarkd reload -c /srv/pictures/config.yaml";
+
+pub const STOP: &str = "\
+Examples:
+  watermarkd stop -c /srv/pictures/config.yaml";
+
 pub const RETRY: &str = "\
 Examples:
   watermarkd retry in/photo.jpg in/other.jpg
@@ -80,7 +93,8 @@ Examples:
 pub const REPROCESS: &str = "\
 Examples:
   After a change of the recipe, process everything again that was done with the old one:
-  watermarkd reprocess
+  watermarkd reprocess --dry-run
+  watermarkd reprocess --all
 
   One picture:
   watermarkd reprocess in/photo.jpg";

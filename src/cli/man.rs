@@ -19,7 +19,7 @@ use super::init::EXAMPLE;
 use crate::exit;
 
 /// Files and folders, each with what it is.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     (
         "$WATERMARKD_CONFIG",
         "The configuration, if -c does not name one. If this is not set either, the first of the \
@@ -40,6 +40,10 @@ const FILES: [(&str, &str); 8] = [
     (
         "/etc/watermarkd/config.yaml",
         "The configuration of the system on Linux.",
+    ),
+    (
+        "./watermarkd.yaml, ./config.yaml",
+        "The configuration in the current folder, at last.",
     ),
     (
         "/var/lib/watermarkd",

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
+use super::terminal;
 use crate::{
     mark::{self, Mark, text},
     staging,
@@ -26,9 +27,8 @@ pub enum Command {
         /// The text; it may have several lines.
         #[arg(allow_hyphen_values = true)]
         text: String,
-        /// Where to write the mark, a name that ends in .npy.
-        #[arg(short, long, value_name = "MARK")]
-        output: PathBuf,
+        #[command(flatten)]
+        target: Target,
         /// A TrueType or OpenType font; DejaVu Sans Bold, which is built in, without it.
         #[arg(long, value_name = "FILE")]
         font: Option<PathBuf>,
@@ -51,17 +51,30 @@ pub enum Command {
     Image {
         /// The picture.
         file: PathBuf,
-        /// Where to write the mark, a name that ends in .npy.
-        #[arg(short, long, value_name = "MARK")]
-        output: PathBuf,
+        #[command(flatten)]
+        target: Target,
     },
+}
+
+/// Where the mark goes.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// Where to write the mark, a name that ends in .npy.
+    #[arg(short, long, value_name = "MARK")]
+    output: PathBuf,
+    /// Replace a file that is there. Without it the question is asked on a terminal.
+    #[arg(short, long)]
+    force: bool,
+    /// Only say how large the mark would be.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Text {
             text,
-            output,
+            target,
             font,
             size,
             color,
@@ -79,9 +92,9 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
                     .map_err(|cause| anyhow::anyhow!("font {}: {cause}", file.display())),
                 None => text::draw(&text, text::FONT, &style).map_err(anyhow::Error::msg),
             };
-            write(&mark?, &output)
+            write(&mark?, &target)
         }
-        Command::Image { file, output } => write(&mark::load(&file)?, &output),
+        Command::Image { file, target } => write(&mark::load(&file)?, &target),
     }
 }
 
@@ -99,20 +112,40 @@ fn read_font(file: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write(mark: &Mark, output: &Path) -> anyhow::Result<ExitCode> {
+fn write(mark: &Mark, target: &Target) -> anyhow::Result<ExitCode> {
+    let output = &target.output;
     // Under the name of a picture it would be taken for one by everything else.
     if output.extension().is_none_or(|end| end != "npy") {
         bail!("{}: the name must end in .npy", output.display());
     }
+    let shown = output.display();
+    let (width, height) = (mark.width, mark.height);
+    if target.dry_run {
+        let there = if is_there(output) {
+            "; a file would be replaced"
+        } else {
+            ""
+        };
+        writeln!(
+            io::stdout(),
+            "{shown}: {width}x{height}, nothing was written{there}"
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if is_there(output) && !target.force {
+        match terminal::confirm(&format!("{shown} is there already. Replace it?"))? {
+            Some(true) => {}
+            Some(false) => bail!("{shown} stays as it is"),
+            None => bail!("{shown} is there already; --force replaces it"),
+        }
+    }
     staging::write(output, &mark::to_npy(mark)?)?;
-    writeln!(
-        io::stdout(),
-        "{}: {}x{}",
-        output.display(),
-        mark.width,
-        mark.height
-    )?;
+    writeln!(io::stdout(), "{shown}: {width}x{height}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn size(text: &str) -> Result<f32, String> {

@@ -16,6 +16,7 @@ use super::{
     asked::{Asked, Relation},
     place::{self, output_inside},
     terminal,
+    usage::Usage,
 };
 use crate::{
     arrival::{FileKey, FolderId, Stamp},
@@ -46,12 +47,19 @@ enum Named {
 }
 
 /// Asks for the files that are named.
-pub fn named(about: &Asked, files: &[PathBuf], verb: Verb) -> anyhow::Result<ExitCode> {
+pub fn named(
+    about: &Asked,
+    files: &[PathBuf],
+    verb: Verb,
+    dry_run: bool,
+) -> anyhow::Result<ExitCode> {
     let config = &about.config;
     let mut ledger = open(config)?;
     let (mut asked, mut refused) = (0, 0);
+    let mut found = Vec::new();
     for file in files {
-        match ask_for(about, &mut ledger, file, verb)? {
+        match ask_for(about, &mut ledger, file, verb, dry_run)? {
+            Named::Asked if dry_run => found.push(file.clone()),
             Named::Asked => asked += 1,
             Named::Anyway(why) => {
                 let file = file.display();
@@ -68,15 +76,103 @@ pub fn named(about: &Asked, files: &[PathBuf], verb: Verb) -> anyhow::Result<Exi
             }
         }
     }
+    if dry_run {
+        return tell_plan(&found, refused > 0);
+    }
     tell(about, asked, refused > 0)
 }
 
+/// How far `all` may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// It was given with the command.
+    Given,
+    /// It is asked for on a terminal, and else refused.
+    Wanted,
+    /// Nothing is done, the files are named.
+    DryRun,
+}
+
 /// Asks for all files that failed, or that are of a stale recipe.
-pub fn all(about: &Asked, verb: Verb) -> anyhow::Result<ExitCode> {
-    let config = &about.config;
-    let mut ledger = open(config)?;
-    let (mut asked, mut left, mut offline) = (0, 0, false);
-    for folder in &config.folders {
+pub fn all(about: &Asked, verb: Verb, consent: Consent) -> anyhow::Result<ExitCode> {
+    let mut ledger = open(&about.config)?;
+    if consent != Consent::Given {
+        let mut count = 0;
+        let mut found = Vec::new();
+        let swept = sweep(about, &mut ledger, verb, &mut |_, _, folder, files| {
+            count += files.len();
+            if consent == Consent::DryRun {
+                found.extend(files.iter().map(|(path, _)| folder.input.join(path)));
+            }
+            Ok(files.len())
+        })?;
+        if consent == Consent::DryRun {
+            return tell_plan(&found, swept.offline);
+        }
+        if count > 0 && !may_go_on(count)? {
+            writeln!(io::stdout(), "nothing was done")?;
+            return Ok(exit::FAILED.into());
+        }
+    }
+    let swept = sweep(about, &mut ledger, verb, &mut |ledger, id, _, files| {
+        ledger.ask_for(id, files, verb == Verb::Reprocess)
+    })?;
+    if swept.left > 0 {
+        let left = swept.left;
+        writeln!(
+            io::stdout(),
+            "left out: {left} that are gone, have changed or are in progress"
+        )?;
+    }
+    tell(about, swept.taken, swept.offline)
+}
+
+fn may_go_on(count: usize) -> anyhow::Result<bool> {
+    let files = if count == 1 { "file is" } else { "files are" };
+    let question = format!("{count} {files} made again, which replaces the results. Go on?");
+    match terminal::confirm(&question)? {
+        Some(answer) => Ok(answer),
+        None => Err(Usage::error(format!(
+            "{count} {files} of another recipe: --all makes them again, --dry-run names them"
+        ))),
+    }
+}
+
+fn tell_plan(found: &[PathBuf], offline: bool) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    for path in found {
+        terminal::line(&mut out, format_args!("{}", path.display()))?;
+    }
+    let count = found.len();
+    terminal::line(&mut out, format_args!("{count} files would be tried again"))?;
+    let code = if offline { exit::FAILED } else { exit::FINE };
+    Ok(code.into())
+}
+
+/// What came of a look at all folders.
+struct Swept {
+    taken: usize,
+    /// Gone, changed or in progress.
+    left: usize,
+    offline: bool,
+}
+
+/// What is done with files of a folder; tells how many were taken.
+type Each<'a> = &'a mut dyn FnMut(
+    &mut Visitor,
+    FolderId,
+    &Folder,
+    &[(PathBuf, Stamp)],
+) -> anyhow::Result<usize>;
+
+/// Hands the files that are meant to `each`, folder by folder.
+fn sweep(about: &Asked, ledger: &mut Visitor, verb: Verb, each: Each<'_>) -> anyhow::Result<Swept> {
+    let mut swept = Swept {
+        taken: 0,
+        left: 0,
+        offline: false,
+    };
+    for folder in &about.config.folders {
         let Some(id) = ledger.folder(&folder.input)? else {
             continue;
         };
@@ -86,7 +182,7 @@ pub fn all(about: &Asked, verb: Verb) -> anyhow::Result<ExitCode> {
                 "folder {}: nothing was asked for",
                 folder.input.display()
             )));
-            offline = true;
+            swept.offline = true;
             continue;
         }
         let which = match verb {
@@ -110,18 +206,12 @@ pub fn all(about: &Asked, verb: Verb) -> anyhow::Result<ExitCode> {
                         && stamp_of(&folder.input.join(path)) == Some(*stamp)
                 })
                 .collect();
-            let taken = ledger.ask_for(id, &there, verb == Verb::Reprocess)?;
-            asked += taken;
-            left += count - taken;
+            let taken = each(ledger, id, folder, &there)?;
+            swept.taken += taken;
+            swept.left += count.saturating_sub(taken);
         }
     }
-    if left > 0 {
-        writeln!(
-            io::stdout(),
-            "left out: {left} that are gone, have changed or are in progress"
-        )?;
-    }
-    tell(about, asked, offline)
+    Ok(swept)
 }
 
 fn open(config: &Config) -> anyhow::Result<Visitor> {
@@ -167,7 +257,13 @@ fn tell(about: &Asked, asked: usize, incomplete: bool) -> anyhow::Result<ExitCod
     })
 }
 
-fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyhow::Result<Named> {
+fn ask_for(
+    about: &Asked,
+    ledger: &mut Visitor,
+    file: &Path,
+    verb: Verb,
+    dry_run: bool,
+) -> anyhow::Result<Named> {
     let refused = |why: &str| Ok(Named::Refused(why.to_owned()));
     let place = place::place(&about.config, file)?;
     let Some((folder, relative)) = place.inside else {
@@ -223,6 +319,9 @@ fn ask_for(about: &Asked, ledger: &mut Visitor, file: &Path, verb: Verb) -> anyh
             )));
         }
         State::Done | State::Failed | State::Waiting => {}
+    }
+    if dry_run {
+        return Ok(Named::Asked);
     }
     ask_once(ledger, id, relative, stamp, verb)
 }

@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{config_file::ConfigFile, talk::Talk, terminal, usage::Usage};
 use crate::{
-    config::{Config, ConfigError},
+    config::{self, Config, ConfigError},
     daemon, exit, ledger, log,
     scheduler::Until,
     signal,
@@ -48,6 +48,9 @@ pub fn run_configured(
         ledger = log::text(&config.ledger),
         "starting"
     );
+    for warning in config::warnings(&config) {
+        warn!("{warning}");
+    }
     let until = if once { Until::AllDone } else { Until::Stopped };
     let settings = config.log.clone();
     let result = daemon::run(config, until, signals, &log, &bar);

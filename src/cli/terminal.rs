@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
 };
 
@@ -29,6 +29,22 @@ pub fn error(cause: &anyhow::Error) {
     }
 }
 
+/// Asks on the terminal; none where nobody could answer. Only a yes is one.
+pub fn confirm(question: &str) -> io::Result<Option<bool>> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    write!(io::stderr(), "{} [y/N] ", plain(question))?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(Some(is_yes(&answer)))
+}
+
+fn is_yes(answer: &str) -> bool {
+    let answer = answer.trim();
+    answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes")
+}
+
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     let is_plain = |char: char| char.is_alphanumeric() || "/._-+:@%".contains(char);
@@ -51,6 +67,18 @@ pub fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_yes_is_one() {
+        for (answer, wanted) in [
+            ("y\n", true),
+            ("YES\r\n", true),
+            ("\n", false),
+            ("yo", false),
+        ] {
+            assert_eq!(is_yes(answer), wanted, "{answer:?}");
+        }
+    }
 
     #[test]
     fn no_name_steers_the_terminal() {

@@ -15,8 +15,8 @@ use super::error::{ConfigError, Problem};
 const CONFIG: &str = "config.yaml";
 
 /// The file to load: `explicit`, else `$WATERMARKD_CONFIG`, else the first that exists of
-/// `$CONFIGURATION_DIRECTORY` (systemd) and the platform's places. What is named is taken even if it is missing, so that a typing error in it
-/// is not answered with another file.
+/// `$CONFIGURATION_DIRECTORY` (systemd), the platform's places and the current folder. What is named
+/// is taken even if it is missing, so that a typing error in it is not answered with another file.
 pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let mut places = Vec::new();
     if let Some(directory) = first_path(env::var_os("CONFIGURATION_DIRECTORY").as_deref()) {
@@ -29,6 +29,8 @@ pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     if cfg!(target_os = "linux") {
         places.push(PathBuf::from("/etc/watermarkd/config.yaml"));
     }
+    // Last, so that no folder that one happens to be in takes the place of what is installed.
+    places.extend(["./watermarkd.yaml", "./config.yaml"].map(PathBuf::from));
     let named = env::var_os("WATERMARKD_CONFIG");
     locate_among(explicit, named.as_deref(), &places)
 }
@@ -173,6 +175,7 @@ fn locate_among(
     for place in places {
         cause = format!("{cause}, no {}", place.display());
     }
+    cause.push_str("; name a file with -c FILE, or write one with `watermarkd init DIR`");
     Err(ConfigError {
         file: "config.yaml".into(),
         problems: vec![Problem::of_file(cause)],
@@ -202,7 +205,8 @@ mod tests {
         assert_eq!(
             error.unwrap_err().to_string(),
             "config.yaml: not found: no -c, $WATERMARKD_CONFIG is not set, \
-             no /a/config.yaml, no /b"
+             no /a/config.yaml, no /b; \
+             name a file with -c FILE, or write one with `watermarkd init DIR`"
         );
     }
 

@@ -67,6 +67,21 @@ pub fn bare_recipe() -> Recipe {
     }
 }
 
+/// What a recipe may say, and most likely does not mean.
+#[must_use]
+pub fn doubts(recipe: &Recipe) -> Option<String> {
+    let fraction = |opacity: f32| opacity > 0.0 && opacity <= 1.0;
+    let placed = recipe
+        .marks
+        .iter()
+        .find(|placed| fraction(placed.opacity))?;
+    let opacity = placed.opacity;
+    Some(format!(
+        "opacity is in percent: {opacity} is nearly invisible, {} would be {opacity} of 1",
+        opacity * 100.0
+    ))
+}
+
 /// In which form the folders are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -276,7 +291,12 @@ fn scale(value: &Value) -> Result<Option<f32>, String> {
             Ok(Length::Percent(percent)) if percent > 0.0 => Ok(Some(percent)),
             _ => {
                 let wanted = format!("none, or above 0% and up to \"{LARGEST_SCALE}%\"");
-                Err(value::wanted(&wanted, value))
+                let told = value::wanted(&wanted, value);
+                // A bare number is most likely meant so.
+                Err(match value::number(value) {
+                    Some(number) if number > 0.0 => format!("{told}; write {number}%"),
+                    _ => told,
+                })
             }
         },
     }
@@ -306,6 +326,19 @@ mod tests {
     fn the_python_form_scales_as_before() {
         for (form, expected) in [(Form::List, Resample::Fine), (Form::Python, Resample::Fast)] {
             assert_eq!(default_resample(form), expected, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn an_opacity_that_looks_like_a_fraction_is_doubted() {
+        for (opacity, is_doubted) in [(0.0, false), (0.6, true), (1.0, true), (1.5, false)] {
+            let mut recipe = default_recipe(Arc::new(Mark {
+                width: 1,
+                height: 1,
+                rgba: vec![0; 4],
+            }));
+            recipe.marks[0].opacity = opacity;
+            assert_eq!(doubts(&recipe).is_some(), is_doubted, "{opacity}");
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::{cell::RefCell, iter};
 
-use super::tree::{Node, Place, Value};
+use super::{
+    tree::{Node, Place, Value},
+    value,
+};
 
 type Entries = [(String, Node)];
 
@@ -192,22 +195,78 @@ impl<'a> Section<'a> {
             if self.known.contains(&key.as_str()) {
                 continue;
             }
-            let near = self
-                .known
-                .iter()
-                .map(|known| (strsim::jaro_winkler(key, known), known))
-                .filter(|(likeness, _)| *likeness > 0.8)
-                .max_by(|(a, _), (b, _)| a.total_cmp(b));
-            self.findings.add(
-                &node.place,
-                match near {
-                    Some((_, known)) => format!("unknown key, did you mean {known}?"),
-                    None => format!("unknown key, known here are {}", self.known.join(", ")),
-                },
-            );
+            let meant = meant(key).filter(|meant| self.known.contains(meant));
+            let cause = match meant.or_else(|| value::nearest(key, &self.known)) {
+                Some(known) => format!("unknown key, did you mean {known}?"),
+                None => format!("unknown key, known here are {}", self.known.join(", ")),
+            };
+            self.findings.add(&node.place, cause);
         }
     }
 }
+
+/// The key that other programs call so.
+fn meant(key: &str) -> Option<&'static str> {
+    let key = key.to_lowercase().replace('-', "_");
+    let (_, meant) = MEANT.iter().find(|(words, _)| words.contains(&&*key))?;
+    Some(meant)
+}
+
+const MEANT: [(&[&str], &str); 9] = [
+    (
+        &[
+            "output_width",
+            "width",
+            "height",
+            "size",
+            "max_width",
+            "max_height",
+            "resize",
+        ],
+        "output_height",
+    ),
+    (
+        &[
+            "jpeg_quality",
+            "jpg_quality",
+            "compression",
+            "output_jpeg_quality",
+        ],
+        "output_quality",
+    ),
+    (
+        &[
+            "mark",
+            "image",
+            "logo",
+            "watermark",
+            "file",
+            "path",
+            "png_path",
+            "mark_path",
+        ],
+        "npy_path",
+    ),
+    (&["alpha", "transparency"], "opacity"),
+    (&["anchor", "gravity", "location"], "position"),
+    (&["padding", "border", "distance"], "margin"),
+    (
+        &["input_folder", "input_dir", "source", "src", "from"],
+        "input",
+    ),
+    (
+        &[
+            "output_folder",
+            "output_dir",
+            "destination",
+            "dest",
+            "target",
+            "to",
+        ],
+        "output",
+    ),
+    (&["threads", "jobs", "processes"], "workers"),
+];
 
 fn value_of<'a>(entries: &'a Entries, key: &str) -> Option<&'a Node> {
     let mut entries = entries.iter();

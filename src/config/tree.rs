@@ -79,6 +79,11 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
                 // The position stands in front of the message already.
                 cause = cause.replacen(&format!(" at line {line} column {column}"), "", 1);
             }
+            if let Some(at) = line.and_then(|line| text.lines().nth(line.saturating_sub(1)))
+                && at.trim_start_matches(' ').starts_with('\t')
+            {
+                "a tab stands here: indent with blanks".clone_into(&mut cause);
+            }
             Problem {
                 line,
                 column,

@@ -160,9 +160,28 @@ where
             .map(|(_, choice)| *choice)
             .ok_or_else(|| {
                 let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                wanted(&either(&words), value)
+                let told = wanted(&either(&words), value);
+                match value {
+                    Value::Text(text) => match nearest(text, &words) {
+                        Some(word) => format!("{told}; did you mean {word}?"),
+                        None => told,
+                    },
+                    _ => told,
+                }
             })
     }
+}
+
+/// The word that is meant by one that is spelled another way: in capitals, with `_` for `-`, or with
+/// a slip of a letter.
+pub fn nearest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['_', ' '], "-");
+    let text = plain(text);
+    let likeness = |word: &&'a str| (strsim::jaro_winkler(&text, &plain(word)), *word);
+    let words = words.iter().map(likeness);
+    let nearest = words.filter(|(likeness, _)| *likeness > 0.8);
+    let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    nearest.map(|(_, word)| word)
 }
 
 /// A text such as "1.5s". Crate `humantime` refuses fractions, so the few lines are our own.
@@ -208,9 +227,10 @@ fn parse_size(text: &str) -> Option<u64> {
         "kb" => 1000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
+        // A bare letter is binary, as systemd, Docker and Java have it.
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
         _ => return None,
     };
     let bytes = number.parse::<f64>().ok()? * f64::from(unit);

@@ -21,7 +21,8 @@ const MAX_HEADER: usize = 10_000;
 const TOLERANCE: f64 = 1e-3;
 
 const WANTED_SHAPE: &str = "H×W, H×W×2, H×W×3 or H×W×4 is wanted";
-const WANTED_TYPE: &str = "uint8, uint16, bool, or float32/float64 of 0 to 1 is wanted";
+const WANTED_TYPE: &str =
+    "an array of uint8, uint16, bool, or float32 or float64 of 0 to 1 is wanted";
 
 pub fn parse(bytes: &[u8]) -> Result<Mark, String> {
     check_header(bytes)?;
@@ -32,7 +33,7 @@ pub fn parse(bytes: &[u8]) -> Result<Mark, String> {
         .type_descriptor
         .as_string()
         .cloned()
-        .ok_or_else(|| format!("the array has fields, {WANTED_TYPE}"))?;
+        .ok_or_else(|| format!("the array has fields; {WANTED_TYPE}"))?;
     let samples = width as usize * height as usize * channels;
     let size: usize = match kind.trim_start_matches(['<', '>', '|', '=']) {
         "u1" | "b1" => 1,
@@ -40,10 +41,7 @@ pub fn parse(bytes: &[u8]) -> Result<Mark, String> {
         "f4" => 4,
         "f8" => 8,
         _ => {
-            return Err(format!(
-                "found an array of type {}, {WANTED_TYPE}",
-                name(&kind)
-            ));
+            return Err(format!("the array is of {}; {WANTED_TYPE}", name(&kind)));
         }
     };
     let found = bytes.len() - usize::try_from(rest.position()).unwrap_or(0);
@@ -98,7 +96,7 @@ fn check_header(bytes: &[u8]) -> Result<(), String> {
         .count();
     if brackets > 4 {
         return Err(format!(
-            "the header describes a structured array, {WANTED_TYPE}"
+            "the header describes a structured array; {WANTED_TYPE}"
         ));
     }
     Ok(())

@@ -189,3 +189,26 @@ fn mount(path: &Path) -> io::Result<(u64, Option<u64>)> {
 fn mount(path: &Path) -> io::Result<(u64, Option<u64>)> {
     Ok((fs::metadata(path)?.dev(), None))
 }
+/// What the user of this process is called, in full where the system knows it; none for root, who is
+/// nobody in particular.
+pub fn user_name() -> Option<String> {
+    let uid = rustix::process::getuid();
+    if uid.is_root() {
+        return None;
+    }
+    let entries = std::fs::read_to_string("/etc/passwd").ok()?;
+    full_name(&entries, uid.as_raw())
+}
+
+/// The name in the entries of /etc/passwd: `login:x:uid:gid:full name,office,…:home:shell`.
+fn full_name(entries: &str, uid: u32) -> Option<String> {
+    let entry = entries.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let is_meant = fields.get(2)?.parse() == Ok(uid);
+        is_meant.then_some(fields)
+    })?;
+    let login = entry.first()?.trim();
+    let full = entry.get(4)?.split(',').next()?.trim();
+    let name = if full.is_empty() { login } else { full };
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -121,3 +121,9 @@ pub fn is_of_device(cause: &io::Error) -> bool {
     // ERROR_BAD_NETPATH, ERROR_UNEXP_NET_ERR, ERROR_NETNAME_DELETED, ERROR_BAD_NET_NAME, ERROR_IO_DEVICE.
     matches!(cause.raw_os_error(), Some(53 | 59 | 64 | 67 | 1117))
 }
+
+/// What the user of this process is called.
+pub fn user_name() -> Option<String> {
+    let name = std::env::var("USERNAME").ok()?;
+    (!name.trim().is_empty()).then_some(name)
+}

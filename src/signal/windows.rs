@@ -16,6 +16,17 @@ use super::{Listening, STOP_AT_MOST, Signal, WAITING};
 /// For the log to be written, after which an order to stop is carried out by force.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// There is no signal to another console's process.
+pub fn send(_pid: u32, signal: Signal) -> io::Result<()> {
+    let command = match signal {
+        Signal::Stop => "watermarkd service stop",
+        Signal::Reload | Signal::Report => "watermarkd service reload",
+    };
+    let cause =
+        format!("Windows has no signals: use `{command}`, or Ctrl-C in the daemon's window");
+    Err(io::Error::new(io::ErrorKind::Unsupported, cause))
+}
+
 /// Starts to listen. From now on Ctrl-C does not end the process by itself.
 pub fn listen() -> io::Result<Listening> {
     let (sender, receiver) = bounded(WAITING);

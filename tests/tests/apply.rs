@@ -186,14 +186,14 @@ fn wrong_arguments_end_with_2_and_a_bad_configuration_with_78() {
         ),
         (&["-c", "bad.yaml"], 78, "watermark.opacity"),
     ] {
-        let output = apply(&sandbox, &[&["a.jpg", "-o", "out"], arguments].concat());
+        let output = apply(&sandbox, &[&["a.jpg", "-o", "made"], arguments].concat());
         assert_eq!(output.status.code(), Some(code), "{}", told(&output));
         assert!(
             told(&output).contains(told_of),
             "{told_of}: {}",
             told(&output)
         );
-        assert!(!sandbox.path("out").exists(), "{arguments:?}");
+        assert!(!sandbox.path("made").exists(), "{arguments:?}");
     }
 }
 

@@ -24,14 +24,152 @@ fn init_makes_a_folder_in_which_run_works_at_once() {
     }
     assert_eq!(
         size(&fs::read(sandbox.path("demo/out/a.jpg")).unwrap()),
-        (1620, 1080)
+        (90, 60),
+        "it was enlarged"
     );
+    let sample = fs::read(sandbox.path("demo/in/sample.jpg")).unwrap();
+    let marked = fs::read(sandbox.path("demo/out/sample.jpg")).unwrap();
+    assert_eq!(size(&sample), size(&marked));
+    let text = fs::read_to_string(sandbox.path("demo/config.yaml")).unwrap();
+    for line in [
+        "quality: 100",
+        "output_quality: 90",
+        "upscale: false",
+        "scale: 20%",
+    ] {
+        assert!(text.contains(&format!("\n  {line}\n")), "{line}: {text}");
+    }
     let again = sandbox.command(&["init", "demo"]).output().unwrap();
     assert_eq!(again.status.code(), Some(1));
     assert!(
         String::from_utf8_lossy(&again.stderr).contains("exists"),
         "{again:?}"
     );
+}
+
+#[test]
+fn an_old_file_is_written_in_the_new_form_with_the_same_results() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("old \"drop\"")).unwrap();
+    sandbox.write(
+        "old.yaml",
+        b"watermark:\n  npy_path: mark\n  input_folder: 'old \"drop\"'\n  opacity: 60\n  output_height: 48\n",
+    );
+    fs::rename(sandbox.path("mark.npy"), sandbox.path("mark.npy.kept")).unwrap();
+    fs::copy(sandbox.path("mark.npy.kept"), sandbox.path("mark.npy")).unwrap();
+    let arguments = ["init", "new", "--from-python", "old.yaml"];
+    let output = sandbox.command(&arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(told.contains("reduced to quality 30"), "{told}");
+    sandbox.write("old \"drop\"/a.jpg", &jpeg(30, 20, 1));
+    let mut results = Vec::new();
+    for config in ["old.yaml", "new/config.yaml"] {
+        let arguments = ["run", "--once", "-c", config];
+        let output = sandbox.command(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let made = sandbox.path("old \"drop\"/output/a.jpg");
+        results.push(fs::read(&made).unwrap());
+        fs::remove_file(made).unwrap();
+    }
+    assert_eq!(size(&results[0]), (72, 48));
+    assert!(results[0] == results[1], "the results differ");
+
+    let arguments = ["init", "newer", "--from-python", "config.yaml"];
+    let output = sandbox.command(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(!sandbox.path("newer").exists());
+}
+
+#[test]
+fn a_configuration_in_the_current_folder_is_found_last() {
+    let sandbox = Sandbox::new();
+    let check = |place: &str| {
+        let mut command = sandbox.command(&["check"]);
+        command.current_dir(sandbox.path(place));
+        command.env_remove("WATERMARKD_CONFIG");
+        command.env("XDG_CONFIG_HOME", sandbox.path("nowhere"));
+        command.output().unwrap()
+    };
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    let output = check("empty");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    for part in [
+        "no ./watermarkd.yaml, no ./config.yaml",
+        "-c FILE",
+        "`watermarkd init DIR`",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let output = check("");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("config.yaml: fine"), "{output:?}");
+    fs::copy(sandbox.path("config.yaml"), sandbox.path("watermarkd.yaml")).unwrap();
+    let told = String::from_utf8_lossy(&check("").stdout).into_owned();
+    assert!(told.contains("watermarkd.yaml: fine"), "{told}");
+}
+
+#[test]
+fn a_mark_that_is_there_is_replaced_only_when_told_to() {
+    let sandbox = Sandbox::new();
+    let run = |more: &[&str]| {
+        let arguments = [&["mark", "text", "© me", "-o", "own.npy"], more].concat();
+        sandbox.command(&arguments).output().unwrap()
+    };
+    assert_eq!(run(&["-n"]).status.code(), Some(0));
+    assert!(!sandbox.path("own.npy").exists());
+    assert_eq!(run(&[]).status.code(), Some(0));
+    let before = fs::read(sandbox.path("own.npy")).unwrap();
+    let output = run(&["--size", "20"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("is there already; --force replaces it"),
+        "{told}"
+    );
+    assert_eq!(fs::read(sandbox.path("own.npy")).unwrap(), before);
+    assert_eq!(run(&["--size", "20", "--force"]).status.code(), Some(0));
+    assert_ne!(fs::read(sandbox.path("own.npy")).unwrap(), before);
+}
+
+#[test]
+fn what_is_most_likely_not_meant_is_warned_of() {
+    let sandbox = Sandbox::with("folders: [{input: in, output: out, watermark: {opacity: 0.6}}]\n");
+    let output = sandbox.command(&["check"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("warning: opacity is in percent: 0.6"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_any_command_takes_stands_before_or_behind_it() {
+    let sandbox = Sandbox::new();
+    for arguments in [
+        ["-c", "config.yaml", "check"],
+        ["check", "-c", "config.yaml"],
+    ] {
+        let mut command = sandbox.command(&arguments);
+        let output = command.env_remove("WATERMARKD_CONFIG").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    let output = sandbox
+        .command(&["init", "-c", "x", "demo"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!sandbox.path("demo").exists());
+    sandbox.write("in/a.jpg", &jpeg(60, 60, 1));
+    let output = sandbox.command(&["run", "--once", "-q"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        output.stdout.is_empty() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    assert!(sandbox.path("out/a.jpg").exists());
 }
 
 #[test]
@@ -107,7 +245,7 @@ fn marks_are_made_from_texts_and_pictures() {
     assert!(red.count() > 100);
 
     sandbox.write("logo.png", &png(30, 20, 1));
-    let (code, told) = run(&["mark", "image", "logo.png", "-o", "text.npy"]);
+    let (code, told) = run(&["mark", "image", "logo.png", "-f", "-o", "text.npy"]);
     assert_eq!((code, told.as_str()), (Some(0), "text.npy: 30x20\n"));
     assert_eq!(made("text.npy"), made("logo.png"));
 

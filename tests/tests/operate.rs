@@ -465,7 +465,17 @@ fn what_is_asked_for_without_a_daemon_is_taken_up_by_the_next_one() {
     sandbox.once_expecting(0, 0);
     fs::remove_file(sandbox.path("in/2.jpg")).unwrap();
     let left = "left out: 1 that are gone, have changed or are in progress\n";
-    ask_for(&sandbox, &["reprocess"], &format!("{left}3 files {when}"));
+    let (code, told) = run(&sandbox, &["reprocess"]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("--all makes them again"), "{told}");
+    let (code, told) = run(&sandbox, &["reprocess", "--dry-run"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("3 files would be tried again"), "{told}");
+    ask_for(
+        &sandbox,
+        &["reprocess", "--all"],
+        &format!("{left}3 files {when}"),
+    );
     sandbox.once_expecting(2, 1);
     assert_eq!(
         size(&fs::read(sandbox.path("out/1.jpg")).unwrap()),

@@ -110,3 +110,39 @@ fn what_waits_for_the_next_start_is_told_until_it_is_taken_back() {
     }
     sandbox.stop();
 }
+
+#[test]
+fn a_command_tells_the_daemon_to_reload_and_prints_its_verdict() {
+    let mut sandbox = Sandbox::new();
+    let run = |sandbox: &Sandbox, command: &str| {
+        let output = sandbox.command(&[command]).output().unwrap();
+        let told = [&*output.stdout, &*output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    for command in ["reload", "stop"] {
+        let (code, told) = run(&sandbox, command);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("no daemon runs for "), "{told}");
+    }
+    sandbox.start();
+    for _ in 0..2 {
+        let (code, told) = run(&sandbox, "reload");
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("has taken the configuration over"), "{told}");
+    }
+    let good = fs::read(sandbox.path("config.yaml")).unwrap();
+    sandbox.configure("folders: [{input: in, output: out, recursive: often}]\n");
+    let (code, told) = run(&sandbox, "reload");
+    assert_eq!(code, Some(78), "{told}");
+    for part in [
+        "folders[0].recursive: must be true or false",
+        "rejected, process",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    sandbox.write("config.yaml", &good);
+    let (code, told) = run(&sandbox, "stop");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("has ended"), "{told}");
+    assert_eq!(sandbox.wait_for_end().code(), Some(0));
+}

@@ -130,8 +130,6 @@ fn make(
             Err(cause) => return Some(Err(told(&cause))),
         },
     };
-    // The file is as its writer left it: one that lacks just its end is not waited for.
-    picture::close(source);
     let treated = picture::treat(source, task.wanted, &task.recipe, scratch, &mut |_| {});
     let treated = match treated {
         Ok(treated) => treated,
