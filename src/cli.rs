@@ -25,7 +25,7 @@ mod trial;
 mod usage;
 mod when;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -38,10 +38,13 @@ use self::{
 };
 use crate::exit;
 
+/// Between two looks of `status --watch`.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
 /// Watches folders and publishes every picture dropped into them scaled, recompressed and
 /// watermarked.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = after_help())]
+#[command(version, about, after_help = examples::FIRST_STEPS, after_long_help = after_help())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -58,13 +61,13 @@ enum Command {
     /// A result is visible only when it is whole. Nothing that is there is replaced without --force,
     /// and a source never is. Of two pictures with one name the second gets a number. Ctrl-C leaves
     /// what is done, and no part of a picture.
-    #[command(after_help = examples::APPLY)]
+    #[command(after_long_help = examples::APPLY)]
     Apply(Box<apply::Arguments>),
     /// Run the daemon in the foreground.
     ///
     /// It watches the folders until SIGTERM or SIGINT. SIGHUP reloads the configuration, SIGUSR1
     /// writes the report to the log.
-    #[command(after_help = examples::RUN)]
+    #[command(after_long_help = examples::RUN)]
     Run {
         /// Process what is in the folders now, print a report, and exit.
         #[arg(long)]
@@ -73,7 +76,7 @@ enum Command {
     /// Check the configuration and print what the daemon would do.
     ///
     /// This opens the marks and the folders too, and changes nothing.
-    #[command(after_help = examples::CHECK)]
+    #[command(after_long_help = examples::CHECK)]
     Check {
         /// Check with the rights of this user, as the service has them. Only root can (Linux).
         #[arg(long, value_name = "NAME")]
@@ -84,7 +87,7 @@ enum Command {
     ///
     /// Pictures are never enlarged, results have a JPEG quality of 90, and the mark is at the lower
     /// right.
-    #[command(after_help = examples::INIT)]
+    #[command(after_long_help = examples::INIT)]
     Init {
         /// The folder to write to. It is created if it is missing; existing files are kept.
         #[arg(value_name = "DIR")]
@@ -103,13 +106,13 @@ enum Command {
         from_python: Option<PathBuf>,
     },
     /// Make a mark from a text or a picture.
-    #[command(after_help = examples::MARK)]
+    #[command(after_long_help = examples::MARK)]
     Mark {
         #[command(subcommand)]
         command: mark::Command,
     },
     /// Install and control the service: under systemd or Windows. macOS: print the commands to use.
-    #[command(after_help = examples::SERVICE)]
+    #[command(after_long_help = examples::SERVICE)]
     Service {
         #[command(subcommand)]
         command: service::Command,
@@ -124,14 +127,17 @@ enum Command {
         file: PathBuf,
     },
     /// Show whether the daemon runs, the counts of each folder, and recent failures.
-    #[command(after_help = examples::STATUS)]
+    #[command(after_long_help = examples::STATUS)]
     Status {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Print it again every two seconds, until Ctrl-C.
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Say what became of a file, why, and what happens next.
-    #[command(after_help = examples::EXPLAIN)]
+    #[command(after_long_help = examples::EXPLAIN)]
     Explain {
         /// The files; they may be gone already. Of a folder, the files in it are explained too.
         #[arg(value_name = "FILE", required = true)]
@@ -144,15 +150,15 @@ enum Command {
     ///
     /// A configuration with a mistake changes nothing: the reasons are printed, and the exit code is
     /// 78.
-    #[command(after_help = examples::RELOAD)]
+    #[command(after_long_help = examples::RELOAD)]
     Reload,
     /// Have the running daemon finish what is in progress and end, and wait for that.
-    #[command(after_help = examples::STOP)]
+    #[command(after_long_help = examples::STOP)]
     Stop,
     /// Retry files that failed or wait for their next try.
     ///
     /// A running daemon starts at once.
-    #[command(after_help = examples::RETRY)]
+    #[command(after_long_help = examples::RETRY)]
     Retry {
         /// Files in the input folders, or in the folders that failed ones are moved to.
         #[arg(value_name = "FILE", required_unless_present = "failed")]
@@ -165,7 +171,7 @@ enum Command {
     ///
     /// Without a file: all that were processed with a recipe other than the present one, once you
     /// have said yes. A running daemon starts at once.
-    #[command(after_help = examples::REPROCESS)]
+    #[command(after_long_help = examples::REPROCESS)]
     Reprocess {
         /// Files in the input folders.
         #[arg(value_name = "FILE")]
@@ -180,7 +186,7 @@ enum Command {
     /// Process one picture with the recipe of its folder and write the result.
     ///
     /// A picture that lies in no input folder gets the recipe of the first one.
-    #[command(after_help = examples::PREVIEW)]
+    #[command(after_long_help = examples::PREVIEW)]
     Preview {
         /// The picture.
         file: PathBuf,
@@ -189,10 +195,10 @@ enum Command {
         output: PathBuf,
     },
     /// Print the completions for a shell.
-    #[command(after_help = examples::COMPLETIONS)]
+    #[command(after_long_help = examples::COMPLETIONS)]
     Completions { shell: Shell },
     /// Print the man page.
-    #[command(after_help = examples::MAN)]
+    #[command(after_long_help = examples::MAN)]
     Man {
         /// Write one page for each command to this folder instead.
         #[arg(long, value_name = "DIR")]
@@ -256,7 +262,8 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         } => trial::run(&config, &file, recipe, length),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
-        Command::Status { json } => status::run(config.ask()?, json),
+        Command::Status { json, watch: true } => watch(&config, json),
+        Command::Status { json, watch: false } => status::run(config.ask()?, json),
         Command::Explain { files, json } => explain::run(&config.ask()?, &files, json),
         Command::Retry { files, failed } => {
             let asked = config.ask()?;
@@ -273,6 +280,20 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             all,
             dry_run,
         } => reprocess(&config.ask()?, &files, all, dry_run),
+    }
+}
+
+/// Shows the status anew again and again. What cannot be told once may be told the next time.
+fn watch(config: &ConfigFile, json: bool) -> anyhow::Result<ExitCode> {
+    loop {
+        let asked = config.ask();
+        terminal::clear()?;
+        match asked.and_then(|asked| status::run(asked, json)) {
+            Ok(_) => {}
+            Err(cause) if is_closed(&cause) => return Err(cause),
+            Err(cause) => terminal::error(&cause),
+        }
+        thread::sleep(BETWEEN_LOOKS);
     }
 }
 
@@ -329,7 +350,7 @@ mod tests {
         let commands = whole.get_subcommands().filter(|one| !one.is_hide_set());
         let mut count = 0;
         for command in commands {
-            let examples = command.get_after_help().map(ToString::to_string);
+            let examples = command.get_after_long_help().map(ToString::to_string);
             let examples = examples.unwrap_or_default();
             for line in examples
                 .lines()

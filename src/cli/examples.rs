@@ -68,6 +68,7 @@ Examples:
 pub const STATUS: &str = "\
 Examples:
   watermarkd status
+  watermarkd status --watch
   watermarkd status --json | jq .folders[0].failed";
 
 pub const EXPLAIN: &str = "\

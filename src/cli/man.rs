@@ -182,7 +182,7 @@ fn describe(command: &Command, page: &mut Vec<u8>) -> anyhow::Result<()> {
 
 /// The lines of a command's help that follow "Examples:".
 fn examples(command: &Command) -> impl Iterator<Item = String> {
-    let help = command.get_after_help().map(ToString::to_string);
+    let help = command.get_after_long_help().map(ToString::to_string);
     let help = help.unwrap_or_default();
     let lines: Vec<String> = help.lines().map(str::to_owned).collect();
     lines

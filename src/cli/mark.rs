@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::terminal;
+use super::{examples, terminal};
 use crate::{
     mark::{self, Mark, text},
     staging,
@@ -23,6 +23,7 @@ const LARGEST_FONT: u64 = 512 << 20;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a mark from a text.
+    #[command(after_long_help = examples::MARK)]
     Text {
         /// The text; it may have several lines.
         #[arg(allow_hyphen_values = true)]
@@ -48,6 +49,7 @@ pub enum Command {
         shadow: Option<((i32, i32), text::Colour)>,
     },
     /// Make a mark from a PNG or JPEG.
+    #[command(after_long_help = examples::MARK)]
     Image {
         /// The picture.
         file: PathBuf,

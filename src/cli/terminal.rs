@@ -29,6 +29,15 @@ pub fn error(cause: &anyhow::Error) {
     }
 }
 
+/// Takes away what the terminal shows; what goes elsewhere is only appended to.
+pub fn clear() -> io::Result<()> {
+    let mut out = io::stdout();
+    if out.is_terminal() {
+        out.write_all(b"\x1b[H\x1b[2J")?;
+    }
+    out.flush()
+}
+
 /// Asks on the terminal; none where nobody could answer. Only a yes is one.
 pub fn confirm(question: &str) -> io::Result<Option<bool>> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
