@@ -135,30 +135,34 @@ fn a_png_written_tail_first_is_waited_for() {
 fn a_jpeg_with_parts_that_were_never_written_waits_for_them() {
     let mut sandbox = Sandbox::new();
     sandbox.start();
-    // A gap between samples and end, in which any number of zeros is right.
-    let picture = jpeg(60, 60, 1);
-    let gap = picture.len() - 2;
+    // A hole of whole blocks among the samples.
+    let picture = jpeg(900, 700, 1);
+    let hole = 0x4000..0xc000;
+    assert!(picture.len() > 2 * hole.end, "{} bytes", picture.len());
     let mut file = fs::File::create(sandbox.path("in/a.jpg")).unwrap();
-    file.write_all(&picture[..gap]).unwrap();
-    file.seek(SeekFrom::Start(gap as u64 + 0xffff)).unwrap();
-    file.write_all(&picture[gap..]).unwrap();
+    file.write_all(&picture[..hole.start]).unwrap();
+    file.seek(SeekFrom::Start(hole.end as u64)).unwrap();
+    file.write_all(&picture[hole.end..]).unwrap();
     drop(file);
     let waits = |sandbox: &Sandbox, times| {
         sandbox.wait_for("a try", |sandbox| {
-            sandbox.lines("never written").len() >= times
+            sandbox.lines("not yet complete").len() >= times
         });
         assert!(!sandbox.path("out/a.jpg").exists());
     };
     waits(&sandbox, 1);
-    // As long as its writer has it open, zeros may be what is not written yet.
+    // Its writer has come half the way.
     let path = sandbox.path("in/a.jpg");
-    let before = sandbox.lines("never written").len();
+    let before = sandbox.lines("not yet complete").len();
     let mut file = fs::File::options().write(true).open(path).unwrap();
-    file.seek(SeekFrom::Start(gap as u64)).unwrap();
-    file.write_all(&vec![0; 0xffff]).unwrap();
+    file.seek(SeekFrom::Start(hole.start as u64)).unwrap();
+    let middle = hole.start.midpoint(hole.end);
+    file.write_all(&picture[hole.start..middle]).unwrap();
     waits(&sandbox, before + 1);
+    file.write_all(&picture[middle..hole.end]).unwrap();
     drop(file);
     sandbox.wait_for_picture("out/a.jpg");
+    assert_eq!(sandbox.lines("WARN"), [""; 0], "{}", sandbox.tail());
 }
 
 #[test]
