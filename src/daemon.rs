@@ -129,23 +129,25 @@ fn reload(
         Ok((new, mut warnings)) => {
             *config = new;
             warnings.extend(config::warnings(config));
+            // Before the log says so: who reads it there asks `status`.
+            ledger.announce_reload(config, true, warnings.clone());
+            let (folders, workers) = (config.folders.len(), config.workers);
+            info!(folders, workers, "configuration reloaded");
             for cause in &warnings {
                 warn!(cause, "reloaded with a warning");
             }
-            ledger.announce_reload(config, true, warnings);
-            let folders = config.folders.len();
             service.notify(Notice::Reloaded { folders });
         }
         Err(cause) => {
             let problems = format!("{cause:#}");
+            let reasons = problems.lines().map(str::to_owned).collect();
+            ledger.announce_reload(config, false, reasons);
             for line in problems.lines() {
                 error!(
                     cause = line,
                     "reload rejected, the running configuration stays"
                 );
             }
-            let reasons = problems.lines().map(str::to_owned).collect();
-            ledger.announce_reload(config, false, reasons);
             let first = problems.lines().next().unwrap_or_default();
             service.notify(Notice::Rejected(first.to_owned()));
         }

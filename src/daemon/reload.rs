@@ -1,7 +1,7 @@
 //! A reload: the new configuration is verified whole, and then swapped once.
 
 use anyhow::{anyhow, bail};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     machine::{Inputs, Machine},
@@ -69,11 +69,6 @@ impl Machine {
         log.name_folders(&config.folders);
         warn_of_next_start(old, &config);
         self.roots = roots;
-        info!(
-            folders = config.folders.len(),
-            workers = config.workers,
-            "configuration reloaded"
-        );
         let file = config.file.clone();
         let warnings = warnings.iter().map(|warning| warning.in_file(&file));
         let warnings: Vec<String> = warnings.collect();

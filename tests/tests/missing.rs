@@ -106,11 +106,6 @@ fn a_reload_takes_and_refuses_what_check_does() {
         "reload rejected",
         "nas/done is missing, and so is its parent",
     ]);
-    sandbox.wait_for("the verdict", |sandbox| {
-        super::operate::run(sandbox, &["status"])
-            .1
-            .contains("reload: rejected, ")
-    });
     let (_, said) = super::operate::run(&sandbox, &["status"]);
     assert!(
         said.contains("reload: rejected, ") && said.contains("nas/done is missing"),
@@ -123,11 +118,6 @@ fn a_reload_takes_and_refuses_what_check_does() {
     sandbox.wait_for_line(&["configuration reloaded"]);
     sandbox.wait_for_line(&["WARN", "late", "offline"]);
     sandbox.wait_for_line(&["WARN", "reloaded with a warning", "late is missing"]);
-    sandbox.wait_for("the verdict", |sandbox| {
-        super::operate::run(sandbox, &["status"])
-            .1
-            .contains("reload: taken over")
-    });
     let (_, said) = super::operate::run(&sandbox, &["status"]);
     assert!(
         said.contains("reload: taken over, with warnings") && said.contains("late is missing"),
