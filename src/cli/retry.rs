@@ -55,7 +55,7 @@ pub fn named(
 ) -> anyhow::Result<ExitCode> {
     let config = &about.config;
     let mut ledger = open(config)?;
-    let (mut asked, mut refused) = (0, 0);
+    let (mut asked, mut refused, mut back) = (0, 0, 0);
     let mut found = Vec::new();
     for file in files {
         match ask_for(about, &mut ledger, file, verb, dry_run)? {
@@ -69,6 +69,7 @@ pub fn named(
                 let (file, target) = (file.display(), target.display());
                 let told = format_args!("{file}: moved back to {target}, where it is a new file");
                 terminal::line(&mut io::stdout(), told)?;
+                back += 1;
             }
             Named::Refused(why) => {
                 terminal::error(&anyhow::anyhow!("{}: {why}", file.display()));
@@ -78,6 +79,9 @@ pub fn named(
     }
     if dry_run {
         return tell_plan(&found, refused > 0);
+    }
+    if back == files.len() {
+        return Ok(exit::FINE.into());
     }
     tell(about, asked, refused > 0)
 }
@@ -268,7 +272,7 @@ fn ask_for(
     let place = place::place(&about.config, file)?;
     let Some((folder, relative)) = place.inside else {
         if verb == Verb::Retry
-            && let Some(back) = moved_back(&about.config, &place.path)?
+            && let Some(back) = moved_back(&about.config, ledger, &place.path)?
         {
             return Ok(back);
         }
@@ -331,31 +335,89 @@ fn leaves_later(entry: &Entry) -> bool {
     entry.next.is_some_and(|at| at > SystemTime::now())
 }
 
+/// A folder that a moved file may have come from, with the folder that its failed files are moved to
+/// and the file's place in both.
+type Origin<'a> = (&'a Folder, &'a Path, PathBuf);
+
 /// Moves a file that failed, and was moved for that, back into its input, where it is taken up like
 /// a new one.
-fn moved_back(config: &Config, path: &Path) -> anyhow::Result<Option<Named>> {
-    let mut folders = config.folders.iter();
-    let found = folders.find_map(|folder| {
-        let Source::MoveTo(to) = &folder.on_failure else {
-            return None;
-        };
-        let relative = path.strip_prefix(os::resolve(to).ok()?).ok()?;
-        Some((folder, to, relative.to_owned()))
-    });
-    let Some((folder, failed, relative)) = found else {
+fn moved_back(config: &Config, ledger: &Visitor, path: &Path) -> anyhow::Result<Option<Named>> {
+    let origins: Vec<Origin<'_>> = config
+        .folders
+        .iter()
+        .filter_map(|folder| {
+            let Source::MoveTo(to) = &folder.on_failure else {
+                return None;
+            };
+            let relative = path.strip_prefix(os::resolve(to).ok()?).ok()?;
+            Some((folder, to.as_path(), relative.to_owned()))
+        })
+        .collect();
+    if origins.is_empty() {
         return Ok(None);
-    };
-    let refused = |why: String| Ok(Some(Named::Refused(why)));
-    if stamp_of(path).is_none() {
-        return refused("there is no such file".to_owned());
     }
-    if let Err(ignored) = watch::judge_in(folder, None, &relative) {
+    if stamp_of(path).is_none() {
+        return Ok(Some(Named::Refused("there is no such file".to_owned())));
+    }
+    match origin(ledger, &origins)? {
+        Ok(origin) => move_back(origin, path),
+        Err(why) => Ok(Some(Named::Refused(why))),
+    }
+}
+
+/// The one folder whose file it is, or why that is not certain. Folders may share where they move
+/// files, and files that are done may be moved there, too.
+fn origin<'a>(
+    ledger: &Visitor,
+    origins: &'a [Origin<'a>],
+) -> anyhow::Result<Result<&'a Origin<'a>, String>> {
+    let (mut failed, mut is_done) = (Vec::new(), false);
+    for origin in origins {
+        let (folder, _, relative) = origin;
+        let Some(id) = ledger.folder(&folder.input)? else {
+            continue;
+        };
+        let key = FileKey {
+            folder: id,
+            path: Arc::from(relative.as_path()),
+        };
+        match ledger.entry(&key)? {
+            Some(entry) if entry.gone && entry.state == State::Failed => failed.push(origin),
+            Some(entry) if entry.gone => is_done = true,
+            _ => {}
+        }
+    }
+    let takes_done = |(folder, to, _): &Origin<'_>| matches!(&folder.after, Source::MoveTo(after) if after == to);
+    Ok(match (failed.as_slice(), origins) {
+        ([origin], _) => Ok(*origin),
+        ([], _) if is_done => Err("it was moved here because it is done".to_owned()),
+        // It has a number, or the ledger has forgotten it.
+        ([], [origin]) if !takes_done(origin) => Ok(origin),
+        _ => {
+            let inputs: Vec<String> = origins
+                .iter()
+                .map(|(folder, ..)| folder.input.display().to_string())
+                .collect();
+            let inputs = inputs.join(" or ");
+            Err(format!(
+                "the ledger does not tell whether it failed in {inputs}: move it back yourself"
+            ))
+        }
+    })
+}
+
+fn move_back(
+    (folder, failed, relative): &Origin<'_>,
+    path: &Path,
+) -> anyhow::Result<Option<Named>> {
+    let refused = |why: String| Ok(Some(Named::Refused(why)));
+    if let Err(ignored) = watch::judge_in(folder, None, relative) {
         return refused(format!("it is ignored: {ignored}"));
     }
     let (Some(name), Some(parent)) = (relative.file_name(), relative.parent()) else {
         return Ok(None);
     };
-    let target = folder.input.join(&relative);
+    let target = folder.input.join(relative);
     let context = || {
         format!(
             "cannot move {} back to {}",
@@ -364,7 +426,11 @@ fn moved_back(config: &Config, path: &Path) -> anyhow::Result<Option<Named>> {
         )
     };
     let from = Directory::open(failed).and_then(|folder| folder.descend(parent));
-    let to = Directory::open(&folder.input).and_then(|input| enter_or_make(input, parent));
+    // The subfolder may have been removed once it was empty.
+    let to = Directory::open(&folder.input).and_then(|input| {
+        let mut steps = parent.iter();
+        steps.try_fold(input, |directory, name| directory.enter_or_make(name))
+    });
     match from.and_then(|from| {
         let to = to?;
         from.move_new(name, &to, name)?;
@@ -381,19 +447,6 @@ fn moved_back(config: &Config, path: &Path) -> anyhow::Result<Option<Named>> {
         )),
         Err(cause) => Err(cause).with_context(context),
     }
-}
-
-/// The subfolder may have been removed once it was empty.
-fn enter_or_make(input: Directory, relative: &Path) -> io::Result<Directory> {
-    relative
-        .iter()
-        .try_fold(input, |directory, name| match directory.enter(name) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                directory.make(name)?;
-                directory.enter(name)
-            }
-            entered => entered,
-        })
 }
 
 fn ask_once(

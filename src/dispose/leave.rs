@@ -203,16 +203,8 @@ impl Touched {
 /// followed.
 fn open_mirror(to: &Path, relative: &Path) -> Result<Directory, Failure> {
     let start = Directory::open(to).map_err(|cause| for_all(to, "cannot open", cause))?;
-    let open = |directory: Directory, name: &OsStr| match directory.enter(name) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            directory.make(name)?;
-            directory.sync()?;
-            directory.enter(name)
-        }
-        entered => entered,
-    };
     relative
         .iter()
-        .try_fold(start, open)
+        .try_fold(start, |directory, name| directory.enter_or_make(name))
         .map_err(|cause| for_one(&to.join(relative), "cannot open", cause))
 }

@@ -211,8 +211,8 @@ mod tests {
         assert_eq!(names(None, 9), ["a done", "c failed", "f done", "g done"]);
         assert_eq!(names(Some("a done"), 2), ["c failed", "f done"]);
         let standing = |name: &str| ledger.standing(&key(name), STAMP).unwrap();
-        assert_eq!(standing("a done"), Standing::Owed);
-        assert_eq!(standing("e failed, later"), Standing::Owed);
+        assert_eq!(standing("a done"), Standing::Owed { failed: false });
+        assert_eq!(standing("e failed, later"), Standing::Owed { failed: true });
         let next = |at_most| {
             ledger
                 .next_owed(folder, Duration::from_secs(at_most))

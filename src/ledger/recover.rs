@@ -207,7 +207,7 @@ mod tests {
     fn suspect(ledger: &Ledger, file: &FileKey) -> bool {
         match ledger.standing(file, STAMP).unwrap() {
             Standing::Open { suspect, .. } => suspect,
-            Standing::Decided { .. } | Standing::Owed => panic!("it has a fate"),
+            Standing::Decided { .. } | Standing::Owed { .. } => panic!("it has a fate"),
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Standing {
     /// It has its fate.
     Decided { failed: bool },
     /// It has its fate, and its source is still to leave the folder.
-    Owed,
+    Owed { failed: bool },
     Open {
         /// Where it failed for what may pass; the wait is zero when it is due.
         waiting: Option<NextTry>,
@@ -62,10 +62,10 @@ impl Ledger {
             ];
             let standing = select.query_row(row, |row| {
                 let (state, source): (State, Source) = (row.get(0)?, row.get(1)?);
+                let failed = state == State::Failed;
                 match source {
-                    Source::Owed if state.is_decided() => return Ok(Standing::Owed),
+                    Source::Owed if state.is_decided() => return Ok(Standing::Owed { failed }),
                     Source::Stays if state.is_decided() => {
-                        let failed = state == State::Failed;
                         return Ok(Standing::Decided { failed });
                     }
                     Source::Owed | Source::Stays | Source::Gone => {}

@@ -113,6 +113,18 @@ impl Directory {
         Ok(mkdirat(&self.0, name, Mode::from_raw_mode(0o777))?)
     }
 
+    /// Enters a subfolder. If it is missing it is made, and is there to stay.
+    pub fn enter_or_make(&self, name: &OsStr) -> io::Result<Directory> {
+        match self.enter(name) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                self.make(name)?;
+                self.sync()?;
+                self.enter(name)
+            }
+            entered => entered,
+        }
+    }
+
     /// Opens for reading without waiting on a FIFO. The caller checks what kind of file it got.
     pub fn open_file(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

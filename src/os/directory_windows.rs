@@ -83,6 +83,17 @@ impl Directory {
         fs::create_dir(self.0.join(name))
     }
 
+    /// Enters a subfolder. If it is missing it is made.
+    pub fn enter_or_make(&self, name: &OsStr) -> io::Result<Directory> {
+        match self.enter(name) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                self.make(name)?;
+                self.enter(name)
+            }
+            entered => entered,
+        }
+    }
+
     pub fn open_file(&self, name: &OsStr) -> io::Result<File> {
         let path = self.0.join(name);
         if fs::symlink_metadata(&path)?.is_file() {

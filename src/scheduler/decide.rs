@@ -134,7 +134,10 @@ mod tests {
         let output_is_back = given(new, Until::Stopped, true);
         let own_try = given(tried, Until::Stopped, false);
         let single_run = given(new, Until::AllDone, false);
-        for standing in [Standing::Decided { failed: true }, Standing::Owed] {
+        for standing in [
+            Standing::Decided { failed: true },
+            Standing::Owed { failed: false },
+        ] {
             assert_eq!(daemon(standing), Next::Skip);
         }
         assert_eq!(daemon(open(None, false)), queue(false, None));

@@ -113,10 +113,11 @@ impl Seen {
         file: &FileKey,
         stamp: Stamp,
     ) -> anyhow::Result<Option<Known>> {
+        let known = |failed| if failed { Known::Failed } else { Known::Done };
         let failed = match ledger.standing(file, stamp)? {
             Standing::Open { .. } => return Ok(None),
             // Once it has left, a file that comes under its name is another one.
-            Standing::Owed => return Ok(Some(Known::Done)),
+            Standing::Owed { failed } => return Ok(Some(known(failed))),
             Standing::Decided { failed } => failed,
         };
         let print = self.print(file.path.as_os_str().as_encoded_bytes(), stamp);
@@ -129,7 +130,7 @@ impl Seen {
             self.loaded = true;
             self.load(ledger, file.folder)?;
         }
-        Ok(Some(if failed { Known::Failed } else { Known::Done }))
+        Ok(Some(known(failed)))
     }
 
     fn load(&mut self, ledger: &Ledger, folder: FolderId) -> anyhow::Result<()> {

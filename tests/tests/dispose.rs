@@ -479,6 +479,8 @@ fn what_was_given_up_leaves_later_as_a_failed_one() {
     sandbox.write("in/sub/empty.jpg", b"");
     sandbox.leave_alone("in/sub/empty.jpg");
     sandbox.once_expecting(0, 2);
+    let (_, told) = super::operate::run(&sandbox, &["run", "--once"]);
+    assert!(told.contains("0 done before, 2 failed before"), "{told}");
     let (_, told) = super::operate::run(&sandbox, &["explain", "in/sub/a.jpg"]);
     assert!(
         told.contains("it is moved as `on_failure` says at ") && told.contains("(in 59 min)"),
@@ -518,6 +520,30 @@ fn what_was_given_up_leaves_later_as_a_failed_one() {
         code == Some(1) && told.contains("is there already"),
         "{told}"
     );
+}
+
+#[test]
+fn a_moved_file_goes_back_only_where_it_failed() {
+    let sandbox = Sandbox::with(
+        "folders:\n\
+         - {input: in, output: out, on_failure: {move_to: moved}}\n\
+         - {input: in2, output: out2, after: {move_to: moved}, on_failure: {move_to: moved}}\n",
+    );
+    sandbox.write("in2/bad.jpg", b"no picture at all");
+    sandbox.write("in2/good.jpg", &jpeg(60, 60, 1));
+    sandbox.once_expecting(1, 1);
+    assert_eq!(sandbox.names("moved"), ["bad.jpg", "good.jpg"]);
+    let retry = |name: &str| super::operate::run(&sandbox, &["retry", name]);
+    let (code, told) = retry("moved/good.jpg");
+    assert!(code == Some(1) && told.contains("it is done"), "{told}");
+    sandbox.write("moved/whose.jpg", b"of neither");
+    let (code, told) = retry("moved/whose.jpg");
+    assert!(code == Some(1) && told.contains("/in or "), "{told}");
+    let (code, told) = retry("moved/bad.jpg");
+    assert!(code == Some(0) && told.contains("in2/bad.jpg"), "{told}");
+    assert!(!told.contains("will be tried"), "{told}");
+    assert_eq!(sandbox.names("in2"), ["bad.jpg"]);
+    assert_eq!(sandbox.names("in"), [""; 0]);
 }
 
 #[cfg(unix)]
