@@ -57,7 +57,7 @@ pub use self::{
     owed::{Left, Owed},
     recover::{CRASHES, Recovered},
     row::State,
-    running::{Running, Verdict, not_taken_to_json, running},
+    running::{Running, Verdict, not_taken_to_json, running, running_of},
     standing::Standing,
     tally::Tally,
     visit::{Daemon, Entry, Visitor, Which, daemon},

@@ -135,11 +135,10 @@ fn copy_of(error: &ConfigError) -> ConfigError {
 /// names, unless a daemon still works with another one for this file, or the file does not tell.
 fn find(config: &Config, is_wrong: bool) -> (PathBuf, Option<Running>) {
     let named = &config.ledger;
-    let at_home = config.home.ledger.as_deref().and_then(ledger::running);
+    let home = config.home.ledger.as_deref();
+    let at_home = home.and_then(|home| ledger::running_of(home, &config.file));
     let at_home = at_home.filter(|running| {
-        running.config == config.file
-            && running.ledger != *named
-            && (is_wrong || is_open(&running.ledger) && !is_open(named))
+        running.ledger != *named && (is_wrong || is_open(&running.ledger) && !is_open(named))
     });
     match at_home {
         Some(running) => (running.ledger.clone(), ledger::running(&running.ledger)),

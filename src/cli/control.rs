@@ -9,7 +9,11 @@ use std::{
 
 use anyhow::bail;
 
-use super::{asked::Asked, terminal, terminal::line};
+use super::{
+    asked::{Asked, Relation},
+    terminal,
+    terminal::line,
+};
 use crate::{
     exit,
     ledger::{self, Verdict},
@@ -33,7 +37,10 @@ pub fn reload(about: &Asked) -> anyhow::Result<ExitCode> {
     signal::send(pid, Signal::Reload)?;
     let deadline = Instant::now() + RELOAD_AT_MOST;
     while Instant::now() < deadline {
-        let verdict = ledger::running(&about.config.ledger).and_then(|running| running.verdict);
+        // What a daemon that was killed has left stays until the next one leaves its own.
+        let verdict = ledger::running(&about.config.ledger)
+            .filter(|running| running.pid == pid)
+            .and_then(|running| running.verdict);
         if let Some(verdict) = verdict
             && Some(&verdict) != before.as_ref()
         {
@@ -87,8 +94,11 @@ pub fn stop(about: &Asked) -> anyhow::Result<ExitCode> {
     bail!("process {pid} has not ended after {seconds} s")
 }
 
-/// The daemon's process. The lock tells that there is one.
+/// The daemon's process, which must run this configuration. The lock tells that there is one.
 fn pid_of(about: &Asked) -> anyhow::Result<u32> {
+    if about.relation == Relation::Other {
+        bail!("{}: name that one with -c", about.configuration_line());
+    }
     match about.daemon.as_ref() {
         Some(daemon) => match daemon.pid {
             Some(pid) => Ok(pid),

@@ -19,6 +19,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use tracing::debug;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::value::{beside, in_ms, milliseconds, path_of, time};
 use crate::{
@@ -295,12 +296,30 @@ fn ms_of(at: SystemTime) -> i64 {
 /// What the daemon of a ledger runs, or the last one ran, as far as it has left word.
 #[must_use]
 pub fn running(ledger: &Path) -> Option<Running> {
-    let file = beside(ledger, RUNNING);
-    let metadata = fs::symlink_metadata(&file).ok()?;
+    read(&beside(ledger, RUNNING))
+}
+
+/// What the daemon of a configuration runs, or the last one ran, with whichever ledger. `home` is the
+/// ledger that the configuration has if it names none.
+#[must_use]
+pub fn running_of(home: &Path, config: &Path) -> Option<Running> {
+    // Before the configuration named a ledger its daemon had this one.
+    let mut found = [read(&at_home(home, config)), running(home)].into_iter();
+    found.find_map(|running| running.filter(|running| running.config == config))
+}
+
+/// The copy for those who ask before they know the ledger. Configurations may share a home.
+fn at_home(home: &Path, config: &Path) -> PathBuf {
+    let hash = xxh3_64(config.as_os_str().as_encoded_bytes());
+    beside(home, &format!(".{hash:016x}{RUNNING}"))
+}
+
+fn read(file: &Path) -> Option<Running> {
+    let metadata = fs::symlink_metadata(file).ok()?;
     if !metadata.is_file() || metadata.len() > LARGEST {
         return None;
     }
-    let value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+    let value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     Running::from_json(&value)
 }
 
@@ -318,8 +337,8 @@ impl Word {
         let text_of_it = format!("{:#}\n", self.running.to_json());
         let own = &self.running.ledger;
         let home = self.home.as_ref().filter(|home| *home != own);
-        for ledger in [Some(own), home].into_iter().flatten() {
-            let file = beside(ledger, RUNNING);
+        let copy = home.map(|home| at_home(home, &self.running.config));
+        for file in [beside(own, RUNNING)].into_iter().chain(copy) {
             if let Err(cause) = write(&file, &text_of_it) {
                 let cause = cause.to_string();
                 debug!(path = text(&file), cause, "no word of what runs");
@@ -407,8 +426,11 @@ mod tests {
             home: Some(home.clone()),
         }
         .leave();
-        for ledger in [&path, &home] {
-            let read = running(ledger).unwrap();
+        // Another configuration of the same home has a word of its own.
+        let other = Path::new("/etc/y.yaml");
+        assert!(running(&home).is_none() && running_of(&home, other).is_none());
+        for read in [running(&path), running_of(&home, &left.config)] {
+            let read = read.unwrap();
             assert!(read.folders[0].ignore.is_match("a_draft.jpg"));
             let plain = |running: &Running| {
                 let mut running = running.clone();

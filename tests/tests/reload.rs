@@ -141,6 +141,19 @@ fn a_command_tells_the_daemon_to_reload_and_prints_its_verdict() {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     sandbox.write("config.yaml", &good);
+    sandbox.write("other.yaml", &good);
+    for command in ["reload", "stop"] {
+        let output = sandbox
+            .command(&[command, "-c", "other.yaml"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("the daemon runs another configuration"),
+            "{told}"
+        );
+    }
     let (code, told) = run(&sandbox, "stop");
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("has ended"), "{told}");

@@ -16,6 +16,7 @@ use std::{
 use crossbeam_channel::{Sender, bounded};
 
 use crate::{
+    arrival::Stamp,
     memory::{Account, Budget, Size},
     outcome::panic_cause,
     picture::{self, Format, PictureError, Recipe, Scratch},
@@ -160,7 +161,8 @@ fn told(cause: &PictureError) -> String {
 fn read(task: &Task, buffers: &mut Buffers, account: &mut Account) -> Result<(), String> {
     let failed = |cause: std::io::Error| format!("cannot read: {cause}");
     let mut file = File::open(&task.source).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
+    let before = file.metadata().map_err(failed)?;
+    let length = before.len();
     let limit = longest_source(task.recipe.max_pixels);
     if length > limit {
         return Err(format!(
@@ -183,8 +185,10 @@ fn read(task: &Task, buffers: &mut Buffers, account: &mut Account) -> Result<(),
     source
         .try_reserve_exact(room)
         .map_err(|cause| format!("no memory for the file: {cause}"))?;
-    // One that grows meanwhile is cut off, and then is incomplete.
-    file.take(length).read_to_end(source).map_err(failed)?;
+    (&file).take(length).read_to_end(source).map_err(failed)?;
+    if Stamp::of(&file.metadata().map_err(failed)?) != Stamp::of(&before) {
+        return Err("it changed while it was read: try again once it is whole".to_owned());
+    }
     Ok(())
 }
 
