@@ -75,8 +75,8 @@ pub struct Arguments {
     #[arg(short, long)]
     force: bool,
     /// Pictures at a time; without it, one for each CPU.
-    #[arg(long, value_name = "N")]
-    workers: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
     /// Only say what would be written.
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -180,12 +180,16 @@ pub fn run(arguments: &Arguments, file: &ConfigFile, talk: Talk) -> anyhow::Resu
     if arguments.dry_run {
         return tell_plan(&tasks, &refused);
     }
+    if tasks.is_empty() {
+        return Ok(exit::FAILED.into());
+    }
     fs::create_dir_all(output)
         .with_context(|| format!("cannot create folder {}", output.display()))?;
-    let workers = arguments.workers.or_else(|| match &recipes {
-        Recipes::One(_) => thread::available_parallelism().ok(),
-        Recipes::Configured(config) => Some(config.workers),
-    });
+    let workers = match (&recipes, arguments.workers) {
+        (_, Some(workers)) => workers.into(),
+        (Recipes::One(_), None) => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        (Recipes::Configured(config), None) => config.workers.get(),
+    };
     let max_memory = match &recipes {
         Recipes::One(_) => None,
         Recipes::Configured(config) => config.max_memory,
@@ -202,20 +206,13 @@ pub fn run(arguments: &Arguments, file: &ConfigFile, talk: Talk) -> anyhow::Resu
         ..Sum::default()
     };
     let started = Instant::now();
-    let stopped = make_all(
-        &shared,
-        workers.map_or(1, NonZeroUsize::get),
-        talk,
-        &mut sum,
-    )?;
+    let all = sum.failures + tasks.len() as u64;
+    let stopped = make_all(&shared, workers, talk, &mut sum)?;
     sum.wall = started.elapsed();
     tell_sum(&sum, left_out, output, talk)?;
-    if stopped {
-        let done = sum.pictures + sum.failures;
-        terminal::error(&anyhow::anyhow!(
-            "interrupted, {done} of {} are done",
-            tasks.len()
-        ));
+    let done = sum.pictures + sum.failures;
+    if stopped && done < all {
+        terminal::error(&anyhow::anyhow!("interrupted, {done} of {all} are done"));
         return Ok(exit::INTERRUPTED.into());
     }
     Ok(if sum.failures == 0 {

@@ -73,7 +73,7 @@ pub fn run(
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create folder {}", folder.display()))?;
     }
-    mark::save(&mark, &mark_file)?;
+    staging::write(&mark_file, &mark::to_npy(&mark)?)?;
     if let Some(sample) = &sample {
         staging::write(sample, &scene()?)?;
     }
@@ -101,7 +101,7 @@ pub fn run(
 fn text_of_kept() -> String {
     let head = EXAMPLE.replacen(
         "A value that is not commented out is the default,\n# except npy_path and folders, which you must give.",
-        "A value that is not commented out is the default,\n# except npy_path and folders, which you must give, and what `init` chose for photographs: pictures\n# are never enlarged or reduced before the mark is laid on, and the mark is small, at the lower right.",
+        "A value that is not commented out is the default,\n# except npy_path and folders, which you must give, and what `init` chose for photographs: pictures\n# are never enlarged, lose no quality before the mark is laid on, and have a small mark at the lower\n# right.",
         1,
     );
     with_values(&head, &KEPT)

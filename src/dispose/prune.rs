@@ -34,8 +34,8 @@ impl Emptied {
         let Some(parent) = file.parent().filter(|parent| *parent != Path::new("")) else {
             return;
         };
-        if self.folders.len() < AT_MOST {
-            let folder = (input.to_owned(), parent.to_owned());
+        let folder = (input.to_owned(), parent.to_owned());
+        if self.folders.len() < AT_MOST || self.folders.contains_key(&folder) {
             self.folders.insert(folder, Instant::now() + QUIET);
         }
     }
@@ -46,13 +46,25 @@ impl Emptied {
 
     /// Removes what is due and empty.
     pub fn prune(&mut self, now: Instant) {
-        self.folders.retain(|(input, folder), due| {
-            if *due > now {
-                return true;
+        let mut due = Vec::new();
+        self.folders.retain(|key, at| {
+            let waits = *at > now;
+            if !waits {
+                due.push(key.clone());
             }
+            waits
+        });
+        for (mut input, folder) in due {
             for folder in folder.ancestors().filter(|one| *one != Path::new("")) {
+                let key = (input, folder.to_owned());
+                // A file has left this one a moment ago.
+                let waits = self.folders.contains_key(&key);
+                input = key.0;
+                if waits {
+                    break;
+                }
                 let path = input.join(folder);
-                match remove(input, folder) {
+                match remove(&input, folder) {
                     Ok(()) => info!(path = text(&path), "empty folder removed"),
                     Err(cause) => {
                         let cause = cause.to_string();
@@ -61,8 +73,7 @@ impl Emptied {
                     }
                 }
             }
-            false
-        });
+        }
     }
 }
 
@@ -103,6 +114,14 @@ mod tests {
         assert_eq!(emptied.folders.len(), 3);
         emptied.prune(Instant::now() + QUIET);
         assert!(emptied.next().is_none());
+        fs::create_dir_all(input.join("busy/deep")).unwrap();
+        let folder = |name: &str| (input.clone(), PathBuf::from(name));
+        let now = Instant::now();
+        emptied.folders.insert(folder("busy/deep"), now);
+        emptied.folders.insert(folder("busy"), now + QUIET);
+        emptied.prune(now);
+        assert!(!input.join("busy/deep").exists());
+        assert!(input.join("busy").exists(), "a file has just left it");
         for (folder, stays) in [
             ("a", false),
             ("full/x", false),

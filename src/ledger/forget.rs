@@ -135,9 +135,11 @@ impl Ledger {
     /// row. Named are all folders that this process has asked for. Returns how many rows it was;
     /// `None` where there is no such folder.
     pub fn forget_unnamed(&self, keep: Duration) -> anyhow::Result<Option<usize>> {
-        let (now, named) = (now_ms(), self.named());
+        let now = now_ms();
         let before = now.saturating_sub(in_ms(keep));
         self.guarded(|connection| {
+            // Not before: a reload may name a folder while we wait for the connection.
+            let named = self.named();
             let folders: Vec<(i64, Option<i64>)> = connection
                 .prepare_cached("SELECT id, walked_ms FROM folder")?
                 .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -234,3 +234,19 @@ fn an_interrupt_leaves_whole_pictures_only() {
         assert!(made.ends_with(&[0xff, 0xd9]));
     }
 }
+
+#[test]
+fn workers_have_a_range() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.jpg", &jpeg(60, 60, 1));
+    for workers in ["0", "1025", "18446744073709551615"] {
+        let arguments = ["a.jpg", "-o", "out", "--text", "x", "--workers", workers];
+        let output = apply(&sandbox, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    }
+    let output = apply(
+        &sandbox,
+        &["a.jpg", "-o", "out", "--text", "x", "--workers", "1024"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+}

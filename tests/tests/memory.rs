@@ -346,6 +346,7 @@ fn a_limit_of_256_megabytes_is_survived() {
         .args([group.0.as_os_str(), program.as_ref()])
         .args(["run", "--once"])
         .env("WATERMARKD_CONFIG", sandbox.path("config.yaml"))
+        .env("XDG_STATE_HOME", sandbox.path("state-home"))
         .current_dir(sandbox.path("."))
         .output()
         .unwrap();

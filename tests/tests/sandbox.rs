@@ -125,7 +125,10 @@ impl Sandbox {
         strace.args(expressions.iter().flat_map(|expression| ["-e", expression]));
         strace.arg(run.get_program()).args(run.get_args());
         strace.current_dir(self.path("."));
-        strace.env("WATERMARKD_CONFIG", self.path("config.yaml"));
+        strace.envs(
+            run.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         let Ok(output) = strace.stdin(Stdio::null()).output() else {
             skip("strace is missing");
             return None;

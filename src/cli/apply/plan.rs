@@ -60,7 +60,7 @@ pub fn gather(files: &[PathBuf], recursive: bool, output: &Path) -> Gathered {
             Ok(())
         });
         if let Err(cause) = looked {
-            gathered.refuse(file, &cause.to_string());
+            gathered.refuse(file, &format!("cannot look at it: {cause}"));
         }
     }
     // One that was named twice is made once.
@@ -102,7 +102,7 @@ fn walk(
                 && !is_output
                 && let Err(cause) = walk(&path, &relative, recursive, output, gathered)
             {
-                gathered.refuse(&path, &cause.to_string());
+                gathered.refuse(&path, &format!("cannot read the folder: {cause}"));
             }
             continue;
         }

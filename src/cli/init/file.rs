@@ -1,6 +1,10 @@
 //! The configuration that is written: the example with other values.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::{Context, bail};
 
@@ -8,11 +12,12 @@ use anyhow::{Context, bail};
 pub const EXAMPLE: &str = include_str!("../../../config.example.yaml");
 
 pub fn refuse_existing(path: &Path) -> anyhow::Result<()> {
-    let looked = path.try_exists();
-    if looked.with_context(|| format!("cannot look at {}", path.display()))? {
-        bail!("{} exists, nothing was written", path.display());
+    // A link that leads nowhere has the name, too.
+    match path.symlink_metadata() {
+        Ok(_) => bail!("{} exists, nothing was written", path.display()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(cause).with_context(|| format!("cannot look at {}", path.display())),
     }
-    Ok(())
 }
 
 pub fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {

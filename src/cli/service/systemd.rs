@@ -56,8 +56,15 @@ pub fn install(config: Option<&Path>, manner: Manner) -> anyhow::Result<ExitCode
 
 pub fn uninstall(manner: Manner) -> anyhow::Result<ExitCode> {
     manner.needs_systemd_and_rights("uninstall")?;
-    let program = manner.lasting_program().filter(|program| program.exists());
-    manner.perform(&plan::uninstall(&manner.scope(), &manner.units()?, program))?;
+    let units = manner.units()?;
+    // Only the one that an installation has put there.
+    let drop_in = fs::read_to_string(units.join("watermarkd.service.d").join(plan::DROP_IN));
+    let drop_in = drop_in.unwrap_or_default();
+    let program = manner.lasting_program().filter(|program| {
+        let start = format!("\nExecStart={} ", plan::argument(program));
+        drop_in.contains(&start)
+    });
+    manner.perform(&plan::uninstall(&manner.scope(), &units, program))?;
     if !manner.dry_run {
         let text = "removed; configuration, ledger, log, pictures and the user stay";
         line(&mut io::stdout(), format_args!("{text}"))?;

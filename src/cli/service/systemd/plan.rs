@@ -16,6 +16,7 @@ const SYSUSERS_FILE: &str = "/etc/sysusers.d/watermarkd.conf";
 const UNIT_PROGRAM: &str = "/usr/bin/watermarkd";
 /// `Type=notify-reload` is there from this version of systemd on.
 const NOTIFY_RELOAD: u32 = 253;
+/// In the folder `watermarkd.service.d` beside the unit.
 pub const DROP_IN: &str = "folders-of-config.conf";
 
 /// For whom the service is installed.
@@ -133,6 +134,11 @@ fn account(user: Account) -> Vec<Step> {
     }
 }
 
+/// A path in a command of a unit, where a dollar sign is not itself.
+pub fn argument(path: &Path) -> String {
+    word("", path).replace('$', "$$")
+}
+
 /// The unit, if no package has brought it, and what it needs of this machine.
 fn units(found: &Found) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -150,9 +156,9 @@ fn units(found: &Found) -> Vec<Step> {
         let file = found.units.join("watermarkd.service");
         steps.push(Step::Write { file, text });
     }
-    let mut start = word("", found.installed()) + " run";
+    let mut start = argument(found.installed()) + " run";
     if !found.is_standard {
-        start = format!("{start} -c {}", word("", &found.config));
+        start = format!("{start} -c {}", argument(&found.config));
     }
     let start = (start != format!("{UNIT_PROGRAM} run")).then_some(start);
     // A user's own service sees what its user sees.

@@ -3,14 +3,16 @@
 
 use std::{
     ffi::OsString,
-    fmt, fs,
+    fmt,
+    fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, bail};
+use rustix::fs::OFlags;
 
 use crate::cli::terminal::quoted;
 
@@ -94,7 +96,7 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     let context = || format!("cannot write {}", file.display());
     make_parents(file)?;
     let beside = file.with_extension("new");
-    let mut written = fs::File::create(&beside).with_context(context)?;
+    let mut written = File::create(&beside).with_context(context)?;
     written.write_all(text.as_bytes()).with_context(context)?;
     let mode = fs::Permissions::from_mode(0o644);
     written.set_permissions(mode).with_context(context)?;
@@ -116,9 +118,15 @@ fn make_folder(path: &Path, of_service: bool) -> anyhow::Result<()> {
     }
     if of_service {
         let (user, group) = ids(USER)?;
-        chown(path, Some(user), Some(group)).with_context(context)?;
+        // Who owns the folder around it may have put a link in its place by now.
+        let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+        let mut options = File::options();
+        let options = options.read(true).custom_flags(flags.bits().cast_signed());
+        let folder = options.open(path).with_context(context)?;
+        fchown(&folder, Some(user), Some(group)).with_context(context)?;
         // Whoever belongs to the group may drop files, and what they drop is the group's.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o2775)).with_context(context)?;
+        let mode = fs::Permissions::from_mode(0o2775);
+        folder.set_permissions(mode).with_context(context)?;
     }
     Ok(())
 }
