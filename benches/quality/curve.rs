@@ -11,7 +11,7 @@ use turbojpeg::{Compressor, DecompressHeader, Decompressor, ScalingFactor, Subsa
 use super::measure::Rgb;
 
 /// Infinite is the full size.
-pub const MARGINS: [f64; 5] = [1.0, 1.25, 1.5, 2.0, f64::INFINITY];
+pub const MARGINS: [f64; 6] = [1.0, 1.25, 1.5, 1.75, 2.0, f64::INFINITY];
 
 pub const FILTERS: &str = "catmull-rom,mitchell,lanczos,lanczos/catmull-rom";
 

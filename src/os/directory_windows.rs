@@ -87,7 +87,11 @@ impl Directory {
     pub fn enter_or_make(&self, name: &OsStr) -> io::Result<Directory> {
         match self.enter(name) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                self.make(name)?;
+                match self.make(name) {
+                    // Another thread or process was quicker.
+                    Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                    made => made?,
+                }
                 self.enter(name)
             }
             entered => entered,

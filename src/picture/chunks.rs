@@ -54,6 +54,12 @@ impl Chunk<'_> {
         checksum.update(self.summed);
         checksum.sum() == u32::from_be_bytes(self.checksum)
     }
+
+    /// Whether it says anything: one that the picture can do without is left out when it is damaged
+    /// (PNG 13.2).
+    pub fn counts(&self) -> bool {
+        self.kind[0].is_ascii_uppercase() || self.has_its_checksum()
+    }
 }
 
 /// A PNG in memory, from chunk to chunk.
@@ -101,10 +107,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Kind and body of each whole chunk of a PNG.
+/// Kind and body of each whole chunk of a PNG that counts.
 pub fn all(png: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> + Clone {
     let mut walk = Walk::new(png);
-    std::iter::from_fn(move || walk.chunk().map(|chunk| (chunk.kind, chunk.body)))
+    std::iter::from_fn(move || walk.chunk())
+        .filter(Chunk::counts)
+        .map(|chunk| (chunk.kind, chunk.body))
 }
 
 #[cfg(test)]
@@ -114,13 +122,17 @@ mod tests {
     #[test]
     fn only_whole_chunks_are_read() {
         let mut png = SIGNATURE.to_vec();
-        png.extend(b"\0\0\0\x03tEXta\0b\x22\x7c\xc9\xdc");
+        png.extend(b"\0\0\0\x03IDATa\0b\x22\x7c\xc9\xdc");
         png.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
         let found: Vec<_> = all(&png).collect();
-        assert_eq!(found, [(b"tEXt", &b"a\0b"[..]), (b"IEND", b"")]);
+        assert_eq!(found, [(b"IDAT", &b"a\0b"[..]), (b"IEND", b"")]);
         for end in 0..png.len() {
             assert_eq!(all(&png[..end]).count(), usize::from(end >= 23), "{end}");
         }
+        let mut with_text = png.clone();
+        with_text[12..16].copy_from_slice(b"tEXt");
+        let found: Vec<_> = all(&with_text).collect();
+        assert_eq!(found, [(b"IEND", &b""[..])], "a damaged text says nothing");
         let mut walk = Walk::new(&png);
         let text = walk.chunk().unwrap();
         assert!(!text.has_its_checksum());

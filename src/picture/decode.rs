@@ -20,7 +20,7 @@ use super::recipe::Resample;
 use super::samples::Samples;
 use super::turbo::{AtWarning, Decompressor, Says, Space, Warning, says};
 
-/// How many times as high as its output the decoder leaves a picture at least, in quarters.
+/// How many times as high as its output the decoder leaves a picture at least.
 ///
 /// What the decoder takes off itself, it takes off block by block, and what is near its limit comes out as
 /// moiré and stairs. Behind a margin the filter removes that. `benches/quality` has the curve: with twice the
@@ -28,14 +28,14 @@ use super::turbo::{AtWarning, Decompressor, Says, Space, Warning, says};
 /// margin within 2.3.
 fn margin(resample: Resample) -> u64 {
     match resample {
-        Resample::Fast => 4,
-        Resample::Fine => 8,
+        Resample::Fast => 1,
+        Resample::Fine => 2,
     }
 }
 
 /// The smallest scale, in eighths, that leaves a picture of `height` at least `output` high with its margin.
 fn eighths(height: u32, output: u32, resample: Resample) -> u32 {
-    let wanted = u64::from(output) * 2 * margin(resample);
+    let wanted = u64::from(output) * 8 * margin(resample);
     (1..8)
         .find(|eighths| u64::from(height) * u64::from(*eighths) >= wanted)
         .unwrap_or(8)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::planes::{Planes, Sampling};
+use super::probe::Damage;
 use super::tests::{cmyk_of, jpeg, picture, png_of, recipe, with_profile};
 use super::turbo::Compressor;
 use super::*;
@@ -328,6 +329,8 @@ fn beside_the_still_picture(rows: &[u8]) -> Vec<(Chunks, Chunks)> {
         // A palette for screens of few colours.
         (vec![(b"PLTE", vec![1, 2, 3, 4])], vec![]),
         (vec![(b"eXIf", vec![0xff; 99])], vec![]),
+        // Colours of samples that no PNG has,.
+        (vec![(b"cICP", vec![1, 13, 1, 1])], vec![]),
         (vec![(b"sBIT", vec![]), (b"gAMA", vec![])], vec![]),
     ]
 }
@@ -362,6 +365,27 @@ fn what_is_damaged_beside_the_still_picture_costs_nothing() {
 }
 
 #[test]
+fn a_damaged_chunk_turns_no_picture() {
+    // Orientation 6, in an EXIF of one entry.
+    let turned = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let rows = deflated(&[[0].as_slice(), &[9; 9]].concat().repeat(2));
+    let chunks = [(b"eXIf", turned.to_vec()), (b"IDAT", rows)];
+    let whole = png_with([8, 2, 0, 0, 0], (3, 2), &chunks);
+    let damaged = with_wrong_checksum(whole.clone(), *b"eXIf");
+    for (source, size) in [(whole, (2, 3)), (damaged, (3, 2))] {
+        let result = treated(&source, Format::Png, &plain()).unwrap();
+        let probe = probe::probe(&result, &mut Vec::new()).unwrap();
+        assert_eq!((probe.width, probe.height), size);
+    }
+    // Of pictures with alpha it says nothing.
+    let chunks = [(b"tRNS", vec![1]), (b"IDAT", deflated(&[0, 1, 2, 3, 4]))];
+    let png = with_wrong_checksum(png_with([8, 6, 0, 0, 0], (1, 1), &chunks), *b"tRNS");
+    let mut scratch = Scratch::new().unwrap();
+    let treated = treat(&png, Format::Png, &plain(), &mut scratch, &mut |_| ()).unwrap();
+    assert_eq!(treated.warning, None);
+}
+
+#[test]
 fn transparency_with_a_wrong_checksum_is_left_out_with_a_warning() {
     let chunks = [
         (b"tRNS", vec![0, 1, 0, 2, 0, 3]),
@@ -369,12 +393,23 @@ fn transparency_with_a_wrong_checksum_is_left_out_with_a_warning() {
     ];
     let whole = png_with([8, 2, 0, 0, 0], (1, 1), &chunks);
     let mut scratch = Scratch::new().unwrap();
+    let damaged = with_wrong_checksum(whole.clone(), *b"tRNS");
+    assert!(
+        open_rgba(&damaged, 10_000).is_err(),
+        "as a mark it would be opaque"
+    );
     for (source, alpha, warning) in [
         (whole.clone(), 0, None),
         (
-            with_wrong_checksum(whole, *b"tRNS"),
+            damaged.clone(),
             255,
             Some("chunk tRNS has a wrong checksum"),
+        ),
+        // Damaged samples do not make damaged transparency credible.
+        (
+            with_wrong_checksum(damaged, *b"IDAT"),
+            255,
+            Some(Damage::Data.text()),
         ),
     ] {
         let treated = treat(&source, Format::Png, &plain(), &mut scratch, &mut |_| ()).unwrap();
@@ -416,6 +451,10 @@ fn a_colour_profile_in_a_text_counts_where_no_chunk_tells_the_colours() {
             let result = treated(&source, Format::Jpeg, &recipe).unwrap();
             probe::probe(&result, &mut icc).unwrap();
             assert_eq!(icc == adobe, counts, "{} chunks", chunks.len());
+            let damaged = with_wrong_checksum(source.clone(), *b"zTXt");
+            let result = treated(&damaged, Format::Jpeg, &recipe).unwrap();
+            probe::probe(&result, &mut icc).unwrap();
+            assert!(icc != adobe, "a damaged text says nothing");
             let result = treated(&source, Format::Png, &recipe).unwrap();
             let mut written = super::chunks::all(&result).map(|(kind, _)| *kind);
             assert_eq!(written.any(|kind| kind == *b"iCCP"), counts);

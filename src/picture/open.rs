@@ -37,6 +37,10 @@ pub fn in_its_colours(
     if source.format == Format::Jpeg {
         by_exif(bytes, &mut colour.icc);
     }
+    // It would be laid on opaque.
+    if let Some(damage @ Damage::Transparency) = source.damaged {
+        return Err(bad(Step::Decode)(damage.text().to_owned()));
+    }
     let geometry = geometry::unscaled(&source, max_pixels)?;
     match source.format {
         Format::Jpeg => decode::jpeg(bytes, &source, &geometry, engines, colour, samples),

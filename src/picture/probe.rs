@@ -130,7 +130,7 @@ fn walk_jpeg(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
 fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
     let mut found = Probe::new(Format::Png);
     let mut walk = chunks::Walk::new(bytes);
-    let mut has_data = false;
+    let (mut has_data, mut has_transparency, mut colours) = (false, false, None);
     while let Some(header) = walk.header() {
         if header
             == (Header {
@@ -156,6 +156,7 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
             (b"IHDR", &[w3, w2, w1, w0, h3, h2, h1, h0, ..]) if found.width == 0 => {
                 found.width = u32::from_be_bytes([w3, w2, w1, w0]);
                 found.height = u32::from_be_bytes([h3, h2, h1, h0]);
+                colours = chunk.body.get(9);
             }
             (b"IDAT", _) => {
                 has_data = true;
@@ -163,10 +164,18 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
                     found.damaged = Some(Damage::Data);
                 }
             }
-            (b"tRNS", _) if !has_data && !chunk.has_its_checksum() => {
-                found.damaged = Some(Damage::Transparency);
+            // Pictures with alpha need none, and of two the first counts.
+            (b"tRNS", _)
+                if !has_data && !has_transparency && matches!(colours, Some(0 | 2 | 3)) =>
+            {
+                has_transparency = true;
+                if !chunk.has_its_checksum() {
+                    found.damaged = Some(Damage::Transparency);
+                }
             }
-            (b"eXIf", body) => found.orientation = exif::orientation(body),
+            (b"eXIf", body) if chunk.has_its_checksum() => {
+                found.orientation = exif::orientation(body);
+            }
             (b"IEND", _) => return Ok(found),
             _ => {}
         }

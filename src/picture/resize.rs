@@ -7,7 +7,7 @@ use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef}
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::bytes::times;
+use super::bytes::{sum, times};
 use super::convert;
 use super::decode::Decoded;
 use super::engines::Engines;
@@ -46,6 +46,13 @@ impl Filter {
         }
     }
 
+    /// Bytes that the weights of one direction take: of `fast_image_resize`, a float and a short for
+    /// each sample that an output sample is made of, and a list for each output sample.
+    pub fn need(self, from: u64, to: u64) -> u64 {
+        let samples = times(times(from.max(to), u64::from(self.reach)), 2);
+        sum([times(samples, 10), times(to, 80)])
+    }
+
     pub fn algorithm(self) -> ResizeAlg {
         ResizeAlg::Convolution(self.kind)
     }
@@ -80,7 +87,18 @@ pub fn need(task: &Task<'_>, decoded: &Decoded) -> u64 {
     let widest = across.max(u64::from(width)) + 4;
     let between = times(times(widest, u64::from(height) + 4), 2);
     let has_chroma = decoded.planes > decoded.luma;
-    between.saturating_add(if has_chroma { decoded.luma } else { 0 })
+    let filter = Filter::of(&task.geometry);
+    let down = decoded.luma.checked_div(across).unwrap_or(0);
+    let weights = [
+        filter.need(across, width.into()),
+        filter.need(down, height.into()),
+    ];
+    sum([
+        between,
+        if has_chroma { decoded.luma } else { 0 },
+        weights[0],
+        weights[1],
+    ])
 }
 
 /// Scales what is not scaled yet, and from here on the picture has the form that belongs to the

@@ -110,7 +110,12 @@ pub fn need(task: &Task<'_>, coding: PngCoding) -> u64 {
     };
     // Inflated rows, the row before, and one in the decoder's own hands.
     let rows = times(row, 8) + (1 << 20);
-    sum([room, alpha, between, rows])
+    let filter = Filter::of(&task.geometry);
+    let weights = [
+        filter.need(task.source.width.into(), width.into()),
+        filter.need(task.source.height.into(), height.into()),
+    ];
+    sum([room, alpha, between, rows, weights[0], weights[1]])
 }
 
 /// Sides of the scaled picture while it is as it was stored.

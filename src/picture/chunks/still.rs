@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
-use super::{SIGNATURE, Walk};
+use super::{Chunk, SIGNATURE, Walk};
 
 /// The colour type of pictures whose pixels are numbers of a palette.
 const INDEXED: u8 = 3;
@@ -37,7 +37,7 @@ impl<'a> Still<'a> {
         let mut walk = Walk::starting_at(self.png, self.end);
         self.at = self.end;
         while let Some(chunk) = walk.chunk() {
-            let needed = is_needed(*chunk.kind, self.indexed);
+            let needed = is_needed(&chunk, self.indexed);
             match (needed, self.at == self.end) {
                 (true, _) => self.end = walk.position(),
                 (false, true) => (self.at, self.end) = (walk.position(), walk.position()),
@@ -49,13 +49,15 @@ impl<'a> Still<'a> {
     }
 }
 
-/// Whether the pixels, or what they mean, depend on such a chunk. What is not known may be critical.
-fn is_needed(kind: [u8; 4], indexed: bool) -> bool {
-    match &kind {
-        b"acTL" | b"fcTL" | b"fdAT" | b"eXIf" => false,
+/// Whether the pixels, or what they mean, depend on a chunk. What is not known may be critical.
+fn is_needed(chunk: &Chunk<'_>, indexed: bool) -> bool {
+    match (chunk.kind, chunk.body) {
+        (b"acTL" | b"fcTL" | b"fdAT" | b"eXIf", _) => false,
         // To others it is a proposal for screens of few colours.
-        b"PLTE" => indexed,
-        _ => true,
+        (b"PLTE", _) => indexed,
+        // Of samples that a PNG cannot have: browsers pass over it, and the decoder gives up.
+        (b"cICP", body) if !matches!(body, [_, _, 0, 0 | 1]) => false,
+        _ => chunk.counts(),
     }
 }
 
@@ -101,13 +103,18 @@ mod tests {
             for kind in kinds {
                 png.extend(b"\0\0\0\x02");
                 png.extend(*kind);
-                png.extend(b"..CRC!");
+                png.extend(b"..");
+                // The compressed text is damaged.
+                let mut checksum = flate2::Crc::new();
+                checksum.update(if *kind == b"zTXt" { b"damaged" } else { *kind });
+                checksum.update(b"..");
+                png.extend(checksum.sum().to_be_bytes());
             }
             png
         };
         let all: &[&[u8; 4]] = &[
             b"acTL", b"gAMA", b"PLTE", b"tRNS", b"eXIf", b"fcTL", b"IDAT", b"IDAT", b"fcTL",
-            b"fdAT", b"tEXt", b"ABCD", b"IEND", b"fdAT",
+            b"fdAT", b"tEXt", b"zTXt", b"cICP", b"ABCD", b"IEND", b"fdAT",
         ];
         let kept: &[&[u8; 4]] = &[
             b"gAMA", b"PLTE", b"tRNS", b"IDAT", b"IDAT", b"tEXt", b"ABCD", b"IEND",

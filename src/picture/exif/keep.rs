@@ -42,15 +42,15 @@ pub struct Change {
 /// Mends a block. False if it cannot be mended, and so must not be kept.
 pub fn mend(tiff: &mut Vec<u8>, change: Change) -> bool {
     let (mut patches, mut blanks) = (Vec::new(), Vec::new());
-    let mut gone = GONE.to_vec();
+    let mut lost = [None; FOCAL.len()];
     let Some(block) = Block::of(tiff) else {
         return false;
     };
     plan(block, change.to, &mut patches, &mut blanks);
-    for tags in FOCAL {
+    for (tags, lost) in FOCAL.into_iter().zip(&mut lost) {
         match focal(block, tags, change) {
             Some(scaled) => patches.extend(scaled),
-            None => gone.extend(tags),
+            None => *lost = Some(tags),
         }
     }
     let Some(jpegs) = preview::jpegs(tiff) else {
@@ -63,7 +63,7 @@ pub fn mend(tiff: &mut Vec<u8>, change: Change) -> bool {
             place.copy_from_slice(&bytes[..length]);
         }
     }
-    for tag in gone {
+    for tag in GONE.into_iter().chain(lost.into_iter().flatten().flatten()) {
         remove(tiff, tag);
     }
     // A thumbnail is the end of most blocks: from the last one on, what ends with the block is cut.
@@ -170,7 +170,8 @@ fn fraction(block: Block<'_>, directory: usize, tag: u16) -> Option<(usize, (u32
     Some((place.start, parts))
 }
 
-/// A fraction times `to` by `from`, in the lowest terms, and a little off where those are too large.
+/// A fraction times `to` by `from`, in the lowest terms, and off by a 4096th at most where those are too large.
+/// `None` where that is not enough.
 pub fn scaled((above, below): (u32, u32), from: u32, to: u32) -> Option<(u32, u32)> {
     let mut above = u64::from(above).checked_mul(u64::from(to))?;
     let mut below = u64::from(below).checked_mul(u64::from(from))?;
@@ -179,8 +180,14 @@ pub fn scaled((above, below): (u32, u32), from: u32, to: u32) -> Option<(u32, u3
         (divisor, rest) = (rest, divisor % rest);
     }
     (above, below) = (above.checked_div(divisor)?, below.checked_div(divisor)?);
-    while above.max(below) > u64::from(u32::MAX) {
-        (above, below) = (above >> 1, below >> 1);
+    if above.max(below) > u64::from(u32::MAX) {
+        while above.max(below) > u64::from(u32::MAX) {
+            (above, below) = (above >> 1, below >> 1);
+        }
+        // Off by more than a 4096th.
+        if above.min(below) < 1 << 12 {
+            return None;
+        }
     }
     let parts = (u32::try_from(above).ok()?, u32::try_from(below).ok()?);
     (parts.0 > 0 && parts.1 > 0).then_some(parts)
@@ -504,6 +511,7 @@ mod tests {
             ((1, 0), 2, 1, None),
             ((1, 1), 0, 1, None),
             ((u32::MAX, 1), 1, u32::MAX, None),
+            ((i32::MAX.unsigned_abs(), 3), 4000, 4001, None),
         ] {
             assert_eq!(scaled(fraction, from, to), expected, "{fraction:?}");
         }

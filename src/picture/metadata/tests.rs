@@ -43,7 +43,10 @@ fn png(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         bytes.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
         bytes.extend(*kind);
         bytes.extend(*body);
-        bytes.extend(b"CRC!");
+        let mut checksum = flate2::Crc::new();
+        checksum.update(*kind);
+        checksum.update(body);
+        bytes.extend(checksum.sum().to_be_bytes());
     }
     bytes
 }

@@ -32,6 +32,10 @@ impl Told {
         if !all && !right && profile.is_none() {
             return false;
         }
+        // The picture's colours have taken it, or have no use for it.
+        if matches!(profile, Some(b"icc" | b"icm")) {
+            return false;
+        }
         let Some(text) = read(kind, rest) else {
             return false;
         };
