@@ -18,7 +18,7 @@ use std::{env, fs, thread};
 
 use turbojpeg::{Decompressor, ScalingFactor, YuvImage};
 use watermarkd::outcome::Step;
-use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Resample, Scratch, treat};
+use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Resample, Scratch, Size, treat};
 
 fn main() {
     let (mut pictures, mut height, mut workers, mut rounds) = (None, 1080, 2, 0);
@@ -88,7 +88,7 @@ fn decode(bytes: &[u8], output: usize, samples: &mut Vec<u8>) -> bool {
 fn compare(files: &[PathBuf], height: usize, rounds: usize) {
     let recipe = Recipe {
         marks: Vec::new(),
-        output_height: u32::try_from(height).unwrap(),
+        size: Size::Height(u32::try_from(height).unwrap()),
         quality: 100,
         output_quality: 80,
         chroma: Chroma::Half,

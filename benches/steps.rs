@@ -12,7 +12,7 @@ use watermarkd::mark;
 use watermarkd::outcome::Step;
 use watermarkd::picture::{
     Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scratch,
-    treat,
+    Size, treat,
 };
 
 const WIDTH: usize = 4000;
@@ -29,7 +29,7 @@ fn recipe(quality: u8, output_quality: u8) -> Recipe {
             margin: Length::Pixels(0),
             min_picture: 0,
         }],
-        output_height: 1080,
+        size: Size::Height(1080),
         quality,
         output_quality,
         chroma: Chroma::Half,

@@ -37,7 +37,7 @@ pub use self::{
     home::{Home, locate},
     model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
     python::{PythonForm, python_form},
-    recipe::{bare_recipe, default_recipe, doubts},
+    recipe::{bare_recipe, doubts},
 };
 use self::{
     home::default_log_dir,
@@ -234,7 +234,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position, Recipe, Resample};
+    use crate::picture::{Anchor, Chroma, Length, Position, Recipe, Resample, Scale, Side, Size};
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(format!("{example:#?}"), format!("{minimal:#?}"));
 
         let recipe = &minimal.folders[0].recipe;
-        assert_eq!((recipe.output_height, recipe.quality), (1080, 30));
+        assert_eq!((recipe.size, recipe.quality), (Size::Height(1080), 100));
         assert_eq!(minimal.settle, Duration::from_secs(2));
         assert_eq!(minimal.ledger.file_name().unwrap(), "ledger.sqlite");
         assert!(!sandbox.path("out").exists(), "a folder was made");
@@ -416,13 +416,17 @@ status:
         let base = (12.5, Length::Percent(2.5), Chroma::Full);
         assert_eq!(treated(&b.recipe), base);
         for recipe in [&a.recipe, &b.recipe] {
-            let numbers = (recipe.output_height, recipe.quality, recipe.output_quality);
-            assert_eq!(numbers, (65_500, 1, 90));
+            let numbers = (recipe.size, recipe.quality, recipe.output_quality);
+            assert_eq!(numbers, (Size::Height(65_500), 1, 90));
             let placed = &recipe.marks[0];
             assert_eq!((recipe.upscale, placed.min_picture), (false, 64));
             assert_eq!(recipe.resample, Resample::Fast);
             assert_eq!(placed.position, Position::At(Anchor::BottomRight));
-            assert_eq!((placed.scale, placed.rotate), (Some(12.5), 337.5));
+            let scale = Scale {
+                percent: 12.5,
+                side: Side::Shorter,
+            };
+            assert_eq!((placed.scale, placed.rotate), (Some(scale), 337.5));
             assert_eq!(recipe.max_pixels, 4_000_000_000);
         }
     }
@@ -451,7 +455,10 @@ folders:
             .map(|folder| {
                 let marks = folder.recipe.marks.iter();
                 marks
-                    .map(|mark| (mark.opacity, mark.rotate, mark.scale))
+                    .map(|mark| {
+                        let scale = mark.scale.map(|scale| scale.percent);
+                        (mark.opacity, mark.rotate, scale)
+                    })
                     .collect()
             })
             .collect();
@@ -493,7 +500,7 @@ folders:
              folders: [{input: in}]\nmax_pixels: 1e8\nmax_memory: 1e9\nworkers: 3.0\n",
         );
         let recipe = &config.folders[0].recipe;
-        assert_eq!((recipe.output_height, recipe.quality), (720, 50));
+        assert_eq!((recipe.size, recipe.quality), (Size::Height(720), 50));
         assert_eq!(recipe.marks[0].margin, Length::Pixels(3));
         assert_eq!(recipe.max_pixels, 100_000_000);
         assert_eq!(config.max_memory, Some(1_000_000_000));
@@ -559,7 +566,7 @@ folders:
         assert_eq!(folder.input, sandbox.path("in"));
         assert_eq!(folder.output, sandbox.path("in/output"));
         let recipe = &folder.recipe;
-        assert_eq!((recipe.quality, recipe.output_height), (40, 720));
+        assert_eq!((recipe.quality, recipe.size), (40, Size::Height(720)));
         assert_eq!((recipe.marks[0].opacity, config.workers.get()), (60.0, 3));
     }
 
@@ -672,9 +679,9 @@ status: {listen: here}
              missing ']'",
                 ":20: folders[0].ignore[2]: must be a text, found 3",
                 ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
-                ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, margin, \
-             marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, position, \
-             quality, resample, rotate, scale, spacing, upscale",
+                ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, long_edge, margin, \
+             marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, output_width, \
+             position, quality, resample, rotate, scale, short_edge, spacing, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
                 ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_failure, \
                  output, prune_empty, recursive, watch, watermark",
@@ -712,8 +719,7 @@ folders:
             &[
                 ":4: watermark.marks: cannot be combined with npy_path: name it in the entries",
                 ":5: watermark.marks[0].opacity: must be 0..100, found 101",
-                ":6: watermark.marks[1].scale: must be none, or above 0% and up to \"1000%\", \
-             found \"0%\"",
+                ":6: watermark.marks[1].scale: must be none, \"20%\", \"20% of width\" or \"20% of height\", above 0% and up to 1000%, found \"0%\"",
                 ":6: watermark.marks[1].quality: unknown key, known here are margin, min_picture, \
              npy_path, opacity, position, rotate, scale, spacing",
                 ":8: folders[0].watermark.marks: must have 1..32 marks, found 0",
@@ -783,7 +789,7 @@ status: {listen: "127.0.0.1:9470"}
                 ":10: folders[1].after.move: unknown key, did you mean move_to?",
                 ":11: folders[1].on_failure: must be keep or {move_to: FOLDER}, found \"delete\"",
                 ":12: folders[1].watermark.metadata: must be keep, copyright or strip, found \"all\"",
-                ":12: folders[1].watermark.scale: must be none, or above 0% and up to \"1000%\", found 2; write 2%",
+                ":12: folders[1].watermark.scale: must be none, \"20%\", \"20% of width\" or \"20% of height\", above 0% and up to 1000%, found 2; write 2%",
                 ":12: folders[1].watermark.rotate: must be a number of degrees, found \"left\"",
                 ":13: max_memory: must be at least 16 MiB, found 512",
                 ":14: ledger: postgres is not supported yet",
@@ -793,12 +799,99 @@ status: {listen: "127.0.0.1:9470"}
     ];
 
     #[test]
+    fn a_size_replaces_the_outer_one_whole() {
+        let sandbox = Sandbox::new();
+        let (width, height) = (800, 600);
+        for (outer, inner, expected) in [
+            ("", "", Size::Height(1080)),
+            ("output_width: 800", "", Size::Width(800)),
+            ("output_height: 600", "output_width: 800", Size::Width(800)),
+            (
+                "output_height: 600, output_width: 800",
+                "",
+                Size::Box { width, height },
+            ),
+            (
+                "output_height: 600, output_width: 800",
+                "long_edge: 7",
+                Size::LongEdge(7),
+            ),
+            (
+                "long_edge: 7",
+                "output_height: 600, output_width: 800",
+                Size::Box { width, height },
+            ),
+            ("long_edge: 7", "short_edge: 8.0", Size::ShortEdge(8)),
+            ("long_edge: 7", "output_height: original", Size::Original),
+            ("output_width: original", "", Size::Original),
+        ] {
+            let text = format!(
+                "watermark: {{npy_path: mark, {outer}}}\nfolders: [{{input: in, watermark: {{{inner}}}}}]\n"
+            );
+            let config = sandbox.good(&text);
+            assert_eq!(config.folders[0].recipe.size, expected, "{outer} / {inner}");
+        }
+        for (keys, cause) in [
+            (
+                "long_edge: 7, short_edge: 8",
+                "watermark.short_edge: cannot be combined with long_edge: a size is output_width, \
+                 output_height or both, long_edge, or short_edge",
+            ),
+            (
+                "output_width: original, output_height: 5",
+                "watermark.output_height: cannot be combined with output_width",
+            ),
+            (
+                "long_edge: 0",
+                "watermark.long_edge: must be 1..65500, found 0",
+            ),
+            (
+                "output_width: large",
+                "must be 1..65500, or original, found \"large\"",
+            ),
+        ] {
+            let told = sandbox.bad(&format!(
+                "watermark: {{npy_path: mark, {keys}}}\nfolders: [{{input: in}}]\n"
+            ));
+            assert!(told.contains(cause), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_scale_is_of_the_side_that_it_names() {
+        let sandbox = Sandbox::new();
+        let scaled = |text: &str| {
+            format!("watermark: {{npy_path: mark, scale: {text}}}\nfolders: [{{input: in}}]\n")
+        };
+        for (text, side) in [
+            ("20%", Side::Shorter),
+            ("20% of width", Side::Width),
+            ("20% of height", Side::Height),
+        ] {
+            let config = sandbox.good(&scaled(text));
+            let scale = config.folders[0].recipe.marks[0].scale;
+            let percent = 20.0;
+            assert_eq!(scale, Some(Scale { percent, side }), "{text}");
+        }
+        for text in [
+            "20% of",
+            "20% width",
+            "20% of depth",
+            "0% of width",
+            "20 of width",
+        ] {
+            sandbox.bad(&scaled(text));
+        }
+    }
+
+    #[test]
     fn what_is_nearly_right_is_answered_with_what_is() {
         let sandbox = Sandbox::new();
         let text = "\
 watermark:
   npy_path: mark
-  output_width: 3
+  Output_Width: 3
+  longest_edge: 3
   jpeg_quality: 80
   position: bottom_right
   scale: 20
@@ -809,14 +902,15 @@ folders: [{Input: in}]
 ";
         let told = sandbox.bad(text);
         for part in [
-            ":3: watermark.output_width: unknown key, did you mean output_height?",
-            ":4: watermark.jpeg_quality: unknown key, did you mean output_quality?",
+            ":3: watermark.Output_Width: unknown key, did you mean output_width?",
+            ":4: watermark.longest_edge: unknown key, did you mean long_edge?",
+            ":5: watermark.jpeg_quality: unknown key, did you mean output_quality?",
             "found \"bottom_right\"; did you mean bottom-right?",
             "found 20; write 20%",
-            ":7: Log: unknown key, did you mean log?",
-            ":8: log.Dir: unknown key, did you mean dir?",
-            ":9: retry.Max: unknown key, did you mean max?",
-            ":10: folders[0].Input: unknown key, did you mean input?",
+            ":8: Log: unknown key, did you mean log?",
+            ":9: log.Dir: unknown key, did you mean dir?",
+            ":10: retry.Max: unknown key, did you mean max?",
+            ":11: folders[0].Input: unknown key, did you mean input?",
         ] {
             assert!(told.contains(part), "{part} is not in {told}");
         }

@@ -157,7 +157,8 @@ pub use mark::Mark;
 pub use metadata::Lost;
 pub use need::need;
 pub use recipe::{
-    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample,
+    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side,
+    Size,
 };
 pub use scratch::Scratch;
 
@@ -279,7 +280,7 @@ mod tests {
                 margin: Length::Percent(10.0),
                 min_picture: 0,
             }],
-            output_height: 40,
+            size: Size::Height(40),
             quality: 30,
             output_quality: 90,
             chroma: Chroma::Half,
@@ -449,7 +450,10 @@ mod tests {
                 position: Position::Tile {
                     spacing: Length::Percent(7.5),
                 },
-                scale: Some(33.3),
+                scale: Some(Scale {
+                    percent: 33.3,
+                    side: Side::Shorter,
+                }),
                 rotate: 30.0,
                 ..first.clone()
             },
@@ -746,7 +750,7 @@ mod tests {
         let press = colour::tests::press();
         let recipe = Recipe {
             marks: Vec::new(),
-            output_height: 16,
+            size: Size::Height(16),
             quality: 100,
             output_quality: 100,
             chroma: Chroma::Full,
@@ -820,7 +824,24 @@ mod tests {
         let changes: &[fn(&mut Recipe)] = &[
             |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
             |recipe| recipe.marks[0].opacity = 61.0,
-            |recipe| recipe.marks[0].scale = Some(60.0),
+            |recipe| {
+                recipe.marks[0].scale = Some(Scale {
+                    percent: 60.0,
+                    side: Side::Shorter,
+                })
+            },
+            |recipe| {
+                recipe.marks[0].scale = Some(Scale {
+                    percent: 60.0,
+                    side: Side::Width,
+                })
+            },
+            |recipe| {
+                recipe.marks[0].scale = Some(Scale {
+                    percent: 60.0,
+                    side: Side::Height,
+                })
+            },
             |recipe| recipe.marks[0].rotate = 60.0,
             |recipe| recipe.marks[0].position = Position::At(Anchor::TopLeft),
             |recipe| recipe.marks[0].position = tile(Length::Pixels(0)),
@@ -829,7 +850,17 @@ mod tests {
             |recipe| recipe.marks[0].margin = Length::Pixels(10),
             |recipe| recipe.marks[0].min_picture = 1,
             |recipe| recipe.marks.push(recipe.marks[0].clone()),
-            |recipe| recipe.output_height = 41,
+            |recipe| recipe.size = Size::Height(41),
+            |recipe| recipe.size = Size::Width(40),
+            |recipe| recipe.size = Size::LongEdge(40),
+            |recipe| recipe.size = Size::ShortEdge(40),
+            |recipe| recipe.size = Size::Original,
+            |recipe| {
+                recipe.size = Size::Box {
+                    width: 40,
+                    height: 40,
+                }
+            },
             |recipe| recipe.quality = 31,
             |recipe| recipe.output_quality = 91,
             |recipe| recipe.chroma = Chroma::Full,

@@ -25,7 +25,7 @@ use std::{env, fs};
 use fast_image_resize::FilterType;
 use measure::{Reference, Rgb, Score};
 use watermarkd::outcome::Step;
-use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Resample, Scratch, treat};
+use watermarkd::picture::{Chroma, Format, Metadata, Recipe, Resample, Scratch, Size, treat};
 
 struct Source {
     name: String,
@@ -252,7 +252,7 @@ fn size(whole: &Rgb, height: u32) -> (u32, u32) {
 fn daemon(jpeg: &[u8], (height, resample): (u32, Resample), rounds: usize) -> curve::Made {
     let recipe = Recipe {
         marks: Vec::new(),
-        output_height: height,
+        size: Size::Height(height),
         quality: 100,
         output_quality: 100,
         chroma: Chroma::Full,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{self, Folder, Source},
     exit, ledger, os,
-    picture::{Chroma, PlacedMark, Position, Recipe, Resample},
+    picture::{Chroma, PlacedMark, Position, Recipe, Resample, Scale, Side, Size},
     watch,
 };
 
@@ -131,20 +131,33 @@ fn describe(recipe: &Recipe) -> String {
     };
     let marks: String = recipe.marks.iter().map(describe_mark).collect();
     format!(
-        "output_height {}{}, quality {}{marks}, output_quality {}, chroma {chroma}, \
-         resample {resample}",
-        recipe.output_height,
-        if recipe.upscale { "" } else { " at most" },
+        "{}, quality {}{marks}, output_quality {}, chroma {chroma}, resample {resample}",
+        describe_size(recipe),
         recipe.quality,
         recipe.output_quality,
     )
 }
 
+fn describe_size(recipe: &Recipe) -> String {
+    let size = match recipe.size {
+        Size::Original => return "output_height original".to_owned(),
+        Size::Width(pixels) => format!("output_width {pixels}"),
+        Size::Height(pixels) => format!("output_height {pixels}"),
+        Size::Box { width, height } => format!("output_width {width} and output_height {height}"),
+        Size::LongEdge(pixels) => format!("long_edge {pixels}"),
+        Size::ShortEdge(pixels) => format!("short_edge {pixels}"),
+    };
+    let at_most = if recipe.upscale { "" } else { " at most" };
+    format!("{size}{at_most}")
+}
+
 fn describe_mark(placed: &PlacedMark) -> String {
     let PlacedMark { mark, opacity, .. } = placed;
-    let scale = placed
-        .scale
-        .map(|percent| format!(" scaled to {percent} %"));
+    let scale = placed.scale.map(|Scale { percent, side }| match side {
+        Side::Shorter => format!(" scaled to {percent} %"),
+        Side::Width => format!(" scaled to {percent} % of width"),
+        Side::Height => format!(" scaled to {percent} % of height"),
+    });
     let rotate = (placed.rotate != 0.0).then(|| format!(" turned by {} degrees", placed.rotate));
     let tiled = matches!(placed.position, Position::Tile { .. }).then(|| ", tiled".to_owned());
     [

@@ -25,10 +25,7 @@ use crate::{
 };
 
 /// What a photographer keeps, in place of the example's values.
-const KEPT: [(&str, &str); 6] = [
-    ("quality", "100"),
-    ("output_quality", "90"),
-    ("upscale", "false"),
+const KEPT: [(&str, &str); 3] = [
     ("position", "bottom-right"),
     ("margin", "2%"),
     ("scale", "20%"),
@@ -101,7 +98,7 @@ pub fn run(
 fn text_of_kept() -> String {
     let head = EXAMPLE.replacen(
         "A value that is not commented out is the default,\n# except npy_path and folders, which you must give.",
-        "A value that is not commented out is the default,\n# except npy_path and folders, which you must give, and what `init` chose for photographs: pictures\n# are never enlarged, lose no quality before the mark is laid on, and have a small mark at the lower\n# right.",
+        "A value that is not commented out is the default,\n# except npy_path and folders, which you must give, and what `init` chose for photographs: a small mark\n# at the lower right.",
         1,
     );
     with_values(&head, &KEPT)

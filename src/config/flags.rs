@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{mark::Mark, picture::Recipe};
 
-/// What a photographer wants who says nothing else: the picture keeps its size and looks, and the
-/// mark stands out of the way.
-pub const DEFAULTS: [(&str, &str); 7] = [
-    ("output_height", "65500"),
-    ("upscale", "false"),
-    ("quality", "100"),
-    ("output_quality", "90"),
+/// The keys of a size, which replaces another as a whole.
+const SIZE: [&str; 4] = ["output_width", "output_height", "long_edge", "short_edge"];
+
+/// What a photographer wants who says nothing else: the picture keeps its size, and the mark stands out
+/// of the way.
+pub const DEFAULTS: [(&str, &str); 4] = [
+    ("output_height", "original"),
     ("position", "bottom-right"),
     ("margin", "2%"),
     ("scale", "20%"),
@@ -32,7 +32,11 @@ pub fn recipe_of(
     mark: &Arc<Mark>,
 ) -> Result<Recipe, Vec<(String, String)>> {
     let mut entries: Vec<(String, Node)> = Vec::new();
-    for (key, word) in DEFAULTS.iter().chain(words) {
+    let sized = words.iter().any(|(key, _)| SIZE.contains(key));
+    let defaults = DEFAULTS
+        .iter()
+        .filter(|(key, _)| !(sized && SIZE.contains(key)));
+    for (key, word) in defaults.chain(words) {
         entries.retain(|(earlier, _)| earlier != key);
         entries.push(((*key).to_owned(), scalar(key, word)));
     }
@@ -81,7 +85,7 @@ fn node(key: &str, value: Value) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position};
+    use crate::picture::{Anchor, Chroma, Length, Position, Scale, Side, Size};
 
     fn read(words: &[(&str, &str)]) -> Result<Recipe, Vec<(String, String)>> {
         let mark = Mark {
@@ -96,13 +100,19 @@ mod tests {
     fn without_a_word_a_picture_keeps_its_size() {
         let recipe = read(&[]).unwrap();
         assert_eq!((recipe.quality, recipe.output_quality), (100, 90));
-        assert_eq!((recipe.output_height, recipe.upscale), (65_500, false));
+        assert_eq!((recipe.size, recipe.upscale), (Size::Original, false));
         assert_eq!(recipe.chroma, Chroma::Half);
         let placed = &recipe.marks[0];
         assert_eq!(placed.position, Position::At(Anchor::BottomRight));
         assert_eq!(
             (placed.scale, placed.margin),
-            (Some(20.0), Length::Percent(2.0))
+            (
+                Some(Scale {
+                    percent: 20.0,
+                    side: Side::Shorter
+                }),
+                Length::Percent(2.0)
+            )
         );
         assert_eq!(placed.mark.width, 1);
     }
@@ -117,7 +127,14 @@ mod tests {
         let recipe = read(&words).unwrap();
         assert_eq!(recipe.marks[0].scale, None);
         assert!((recipe.marks[0].opacity - 60.0).abs() < 1e-6);
-        assert_eq!(recipe.output_height, 1080);
+        assert_eq!(recipe.size, Size::Height(1080));
+        let words = [("output_width", "800"), ("output_height", "600")];
+        let (width, height) = (800, 600);
+        assert_eq!(read(&words).unwrap().size, Size::Box { width, height });
+        assert_eq!(
+            read(&[("long_edge", "2048")]).unwrap().size,
+            Size::LongEdge(2048)
+        );
         for (key, word, wanted) in [
             ("opacity", "101", "0..100"),
             ("position", "- a", "top-left"),

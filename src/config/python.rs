@@ -8,6 +8,7 @@ use super::{
     tree::{self, Node, Value},
     value,
 };
+use crate::picture::Size;
 
 /// Absolute paths, and what becomes of the pictures.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +51,17 @@ pub fn python_form(file: &Path) -> Result<PythonForm, ConfigError> {
     let (Some(folder), Some(placed)) = (folder, placed) else {
         return Err(failed(Problem::of_file("it has no folder or no mark")));
     };
+    let Size::Height(output_height) = folder.recipe.size else {
+        let cause =
+            "its size is not an output_height in pixels, which is all that the Python tool had";
+        return Err(failed(Problem::of_file(cause)));
+    };
     Ok(PythonForm {
         mark: value::below(base, Path::new(mark)),
         input: folder.input.clone(),
         output: folder.output.clone(),
         opacity: placed.opacity,
-        output_height: folder.recipe.output_height,
+        output_height,
         quality: folder.recipe.quality,
     })
 }

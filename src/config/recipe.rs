@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     mark::{self, Mark},
-    picture::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample},
+    picture::{
+        Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side, Size,
+    },
 };
 
 /// The keys for a single mark's file and for a list of marks, which are alternatives.
@@ -34,34 +36,40 @@ pub struct Marks<'a> {
     pub loaded: HashMap<PathBuf, Result<Arc<Mark>, String>>,
 }
 
-/// What `mark` is treated with when the file says nothing else.
+/// Stands in for a recipe that is known by its fingerprint only.
 #[must_use]
-pub fn default_recipe(mark: Arc<Mark>) -> Recipe {
-    Recipe {
-        marks: vec![PlacedMark {
-            mark,
-            opacity: 100.0,
-            scale: None,
-            rotate: 0.0,
-            position: Position::At(Anchor::TopLeft),
-            margin: Length::Pixels(0),
-            min_picture: 0,
-        }],
-        ..bare_recipe()
+pub fn bare_recipe() -> Recipe {
+    defaults(Form::List)
+}
+
+/// How a mark lies when the file says nothing else.
+fn default_mark(mark: Arc<Mark>) -> PlacedMark {
+    PlacedMark {
+        mark,
+        opacity: 100.0,
+        scale: None,
+        rotate: 0.0,
+        position: Position::At(Anchor::TopLeft),
+        margin: Length::Pixels(0),
+        min_picture: 0,
     }
 }
 
-/// The same without a mark: it stands in for a recipe that is known by its fingerprint only.
-#[must_use]
-pub fn bare_recipe() -> Recipe {
+/// The defaults, without a mark. The Python tool reduced every picture before the mark, wrote it at
+/// full quality, and enlarged what was smaller.
+fn defaults(form: Form) -> Recipe {
+    let (quality, output_quality, upscale) = match form {
+        Form::Python => (30, 100, true),
+        Form::List => (100, 90, false),
+    };
     Recipe {
         marks: Vec::new(),
-        output_height: 1080,
-        quality: 30,
-        output_quality: 100,
-        chroma: Chroma::Full,
-        resample: Resample::Fine,
-        upscale: true,
+        size: Size::Height(1080),
+        quality,
+        output_quality,
+        chroma: auto_chroma(form, output_quality),
+        resample: default_resample(form),
+        upscale,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,
     }
@@ -117,19 +125,15 @@ pub fn read(
     max_pixels: Option<u64>,
     form: Form,
 ) -> Recipe {
+    let mut recipe = defaults(form);
     // Read even if there is a list of marks, whose defaults these keys are.
-    let mut recipe = default_recipe(mark(section, marks));
-    for placed in &mut recipe.marks {
-        place(section, placed);
-    }
+    let mut placed = default_mark(mark(section, marks));
+    place(section, &mut placed);
+    recipe.marks.push(placed);
     if let Some((LIST, node)) = section.nearest(SINGLE, LIST) {
         recipe.marks = list(section, node, marks);
     }
-    section.set(
-        "output_height",
-        &mut recipe.output_height,
-        value::whole(1..=65_500),
-    );
+    recipe.size = size(section).unwrap_or(recipe.size);
     section.set("quality", &mut recipe.quality, value::whole(1..=100));
     section.set(
         "output_quality",
@@ -138,12 +142,63 @@ pub fn read(
     );
     let chroma = section.get("chroma", chroma).flatten();
     recipe.chroma = chroma.unwrap_or_else(|| auto_chroma(form, recipe.output_quality));
-    recipe.resample = default_resample(form);
     section.set("resample", &mut recipe.resample, resample);
     section.set("upscale", &mut recipe.upscale, value::switch);
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
     section.set("metadata", &mut recipe.metadata, metadata);
     recipe
+}
+
+const WIDTH: &str = "output_width";
+const HEIGHT: &str = "output_height";
+const LONG: &str = "long_edge";
+const SHORT: &str = "short_edge";
+
+/// The size that the nearest mapping with any of its keys wants.
+fn size(section: &mut Section<'_>) -> Option<Size> {
+    let nodes = section.nearest_of(&[WIDTH, HEIGHT, LONG, SHORT]);
+    let found: Vec<_> = nodes
+        .iter()
+        .filter_map(|(key, node)| match pixels(&node.value) {
+            Ok(pixels) => Some((*key, pixels)),
+            Err(cause) => {
+                section.findings.add(&node.place, cause);
+                None
+            }
+        })
+        .collect();
+    match (&found[..], &nodes[..]) {
+        ([(_, None)], [_]) => Some(Size::Original),
+        ([(key, Some(pixels))], [_]) => Some(match *key {
+            WIDTH => Size::Width(*pixels),
+            LONG => Size::LongEdge(*pixels),
+            SHORT => Size::ShortEdge(*pixels),
+            _ => Size::Height(*pixels),
+        }),
+        ([(WIDTH, Some(width)), (HEIGHT, Some(height))], [_, _]) => Some(Size::Box {
+            width: *width,
+            height: *height,
+        }),
+        (_, [(first, _), .., (_, last)]) if found.len() == nodes.len() => {
+            let cause = format!(
+                "cannot be combined with {first}: a size is output_width, output_height or both, \
+                 long_edge, or short_edge"
+            );
+            section.findings.add(&last.place, cause);
+            None
+        }
+        _ => None,
+    }
+}
+
+/// `None` for the source's own size.
+fn pixels(value: &Value) -> Result<Option<u32>, String> {
+    match value {
+        Value::Text(text) if text == "original" => Ok(None),
+        // A number with a mistake is told its range.
+        Value::Whole(_) | Value::Fraction(_) => value::whole(1..=65_500)(value).map(Some),
+        other => Err(value::wanted("1..65500, or original", other)),
+    }
 }
 
 /// The entries of `marks`. What an entry does not say is said by `section`.
@@ -163,12 +218,10 @@ fn list(section: &Section<'_>, node: &Node, marks: &mut Marks<'_>) -> Vec<Placed
     };
     nodes
         .iter()
-        .flat_map(|node| {
+        .map(|node| {
             let mut entry = section.entry(node);
-            let mut placed = default_recipe(mark(&mut entry, marks)).marks;
-            for placed in &mut placed {
-                place(&mut entry, placed);
-            }
+            let mut placed = default_mark(mark(&mut entry, marks));
+            place(&mut entry, &mut placed);
             require(&entry);
             entry.finish();
             placed
@@ -284,13 +337,15 @@ fn position(value: &Value, spacing: Length) -> Result<Position, String> {
 }
 
 /// `None` for the mark's own pixels.
-fn scale(value: &Value) -> Result<Option<f32>, String> {
+fn scale(value: &Value) -> Result<Option<Scale>, String> {
     match value {
         Value::Text(text) if text == "none" => Ok(None),
-        other => match value::length(LARGEST_SCALE)(other) {
-            Ok(Length::Percent(percent)) if percent > 0.0 => Ok(Some(percent)),
+        other => match scaled(other) {
+            Some(scale) if scale.percent > 0.0 => Ok(Some(scale)),
             _ => {
-                let wanted = format!("none, or above 0% and up to \"{LARGEST_SCALE}%\"");
+                let wanted = format!(
+                    "none, \"20%\", \"20% of width\" or \"20% of height\", above 0% and up to {LARGEST_SCALE}%"
+                );
                 let told = value::wanted(&wanted, value);
                 // A bare number is most likely meant so.
                 Err(match value::number(value) {
@@ -300,6 +355,25 @@ fn scale(value: &Value) -> Result<Option<f32>, String> {
             }
         },
     }
+}
+
+/// A text such as "20%" or "20% of width".
+fn scaled(value: &Value) -> Option<Scale> {
+    let Value::Text(text) = value else {
+        return None;
+    };
+    let mut words = text.split_whitespace();
+    let length = Value::Text(words.next()?.to_owned());
+    let Ok(Length::Percent(percent)) = value::length(LARGEST_SCALE)(&length) else {
+        return None;
+    };
+    let side = match (words.next(), words.next(), words.next()) {
+        (None, None, None) => Side::Shorter,
+        (Some("of"), Some("width"), None) => Side::Width,
+        (Some("of"), Some("height"), None) => Side::Height,
+        _ => return None,
+    };
+    Some(Scale { percent, side })
 }
 
 /// Degrees; whole turns are taken off, so that they make no other recipe.
@@ -323,7 +397,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_python_form_scales_as_before() {
+    fn the_python_form_treats_pictures_as_before() {
+        let recipe = defaults(Form::Python);
+        assert_eq!((recipe.quality, recipe.output_quality), (30, 100));
+        assert!(recipe.upscale);
+        let recipe = defaults(Form::List);
+        assert_eq!((recipe.quality, recipe.output_quality), (100, 90));
+        assert!(!recipe.upscale);
         for (form, expected) in [(Form::List, Resample::Fine), (Form::Python, Resample::Fast)] {
             assert_eq!(default_resample(form), expected, "{form:?}");
         }
@@ -332,12 +412,14 @@ mod tests {
     #[test]
     fn an_opacity_that_looks_like_a_fraction_is_doubted() {
         for (opacity, is_doubted) in [(0.0, false), (0.6, true), (1.0, true), (1.5, false)] {
-            let mut recipe = default_recipe(Arc::new(Mark {
+            let mut placed = default_mark(Arc::new(Mark {
                 width: 1,
                 height: 1,
                 rgba: vec![0; 4],
             }));
-            recipe.marks[0].opacity = opacity;
+            placed.opacity = opacity;
+            let mut recipe = bare_recipe();
+            recipe.marks.push(placed);
             assert_eq!(doubts(&recipe).is_some(), is_doubted, "{opacity}");
         }
     }

@@ -131,21 +131,23 @@ impl<'a> Section<'a> {
         first: &'static str,
         second: &'static str,
     ) -> Option<(&'static str, &'a Node)> {
-        self.known.extend([first, second]);
-        let found = self.layers().find_map(|entries| {
-            let pair = (value_of(entries, first), value_of(entries, second));
-            (pair.0.is_some() || pair.1.is_some()).then_some(pair)
-        });
-        match found? {
-            (Some(_), Some(node)) => {
-                let cause = format!("cannot be combined with {first}: name it in the entries");
-                self.findings.add(&node.place, cause);
-                Some((second, node))
-            }
-            (None, Some(node)) => Some((second, node)),
-            (Some(node), None) => Some((first, node)),
-            (None, None) => None,
+        let found = self.nearest_of(&[first, second]);
+        if let [_, (_, node)] = found[..] {
+            let cause = format!("cannot be combined with {first}: name it in the entries");
+            self.findings.add(&node.place, cause);
         }
+        found.last().copied()
+    }
+
+    /// Those of `keys` that the nearest layer with any of them has, in their order: keys that mean
+    /// one thing together, so that a layer with one of them hides all of the layers below it.
+    pub fn nearest_of(&mut self, keys: &[&'static str]) -> Vec<(&'static str, &'a Node)> {
+        self.known.extend(keys);
+        let mut found = self.layers().map(|entries| {
+            let node = |key: &&'static str| Some((*key, value_of(entries, key)?));
+            keys.iter().filter_map(node).collect::<Vec<_>>()
+        });
+        found.find(|nodes| !nodes.is_empty()).unwrap_or_default()
     }
 
     /// This mapping and those below it, nearest first.
@@ -212,18 +214,23 @@ fn meant(key: &str) -> Option<&'static str> {
     Some(meant)
 }
 
-const MEANT: [(&[&str], &str); 9] = [
+const MEANT: [(&[&str], &str); 12] = [
+    (&["height", "max_height"], "output_height"),
+    (&["width", "max_width"], "output_width"),
     (
         &[
-            "output_width",
-            "width",
-            "height",
             "size",
-            "max_width",
-            "max_height",
             "resize",
+            "longest_edge",
+            "long_side",
+            "longest_side",
+            "max_size",
         ],
-        "output_height",
+        "long_edge",
+    ),
+    (
+        &["shortest_edge", "short_side", "shortest_side"],
+        "short_edge",
     ),
     (
         &[

@@ -347,7 +347,7 @@ fn to_native(pixels: &mut Pixels, range: Range<usize>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recipe::{Format, Recipe, Resample};
+    use super::super::recipe::{Format, Recipe, Resample, Size};
     use super::super::tests::{jpeg, recipe};
     use super::super::{Scratch, treat};
     use super::*;
@@ -403,7 +403,7 @@ mod tests {
         let mut uneven = |resample| {
             let recipe = Recipe {
                 marks: Vec::new(),
-                output_height: 216,
+                size: Size::Height(216),
                 quality: 100,
                 resample,
                 max_pixels: 1_000_000,

@@ -2,7 +2,9 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::recipe::{Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample};
+use super::recipe::{
+    Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side, Size,
+};
 
 impl Recipe {
     /// A number that is the same for equal recipes on every machine and in every build, and
@@ -12,7 +14,7 @@ impl Recipe {
         // Every field is named, so that a new one cannot be forgotten.
         let Self {
             marks,
-            output_height,
+            size,
             quality,
             output_quality,
             chroma,
@@ -38,7 +40,12 @@ impl Recipe {
             u8::from(*upscale),
             metadata,
         ]);
-        hash.update(&output_height.to_le_bytes());
+        let height = match size {
+            Size::Height(height) => *height,
+            // Told at the end.
+            _ => 0,
+        };
+        hash.update(&height.to_le_bytes());
         hash.update(&max_pixels.to_le_bytes());
         for mark in marks {
             add(&mut hash, mark);
@@ -48,7 +55,25 @@ impl Recipe {
             Resample::Fast => {}
             Resample::Fine => hash.update(b"fine"),
         }
+        add_size(&mut hash, *size);
         hash.digest()
+    }
+}
+
+/// Results from before there was a choice have a height.
+fn add_size(hash: &mut Xxh3, size: Size) {
+    let (kind, numbers) = match size {
+        Size::Height(_) => return,
+        Size::Original => (0, [0, 0]),
+        Size::Width(width) => (1, [width, 0]),
+        Size::Box { width, height } => (2, [width, height]),
+        Size::LongEdge(length) => (3, [length, 0]),
+        Size::ShortEdge(length) => (4, [length, 0]),
+    };
+    hash.update(b"size");
+    hash.update(&[kind]);
+    for number in numbers {
+        hash.update(&number.to_le_bytes());
     }
 }
 
@@ -73,7 +98,7 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
     for number in [
         opacity.to_bits(),
         // A scale is above 0.
-        scale.unwrap_or(0.0).to_bits(),
+        scale.map_or(0.0, |scale| scale.percent).to_bits(),
         rotate.to_bits(),
         margin,
         spacing,
@@ -82,6 +107,12 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         mark.height,
     ] {
         hash.update(&number.to_le_bytes());
+    }
+    match scale.map(|Scale { side, .. }| side) {
+        // As in results from before there was a choice.
+        None | Some(Side::Shorter) => {}
+        Some(Side::Width) => hash.update(b"width"),
+        Some(Side::Height) => hash.update(b"height"),
     }
     hash.update(&mark.rgba);
 }

@@ -6,7 +6,7 @@ use super::orient;
 use super::placement::gets;
 use super::planes::Sampling;
 use super::probe::Probe;
-use super::recipe::{Chroma, Format, Recipe, Resample};
+use super::recipe::{Chroma, Format, Recipe, Resample, Size};
 use super::turbo::JPEG_SIDE;
 use crate::outcome::Step;
 
@@ -88,24 +88,32 @@ fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, Pic
     } else {
         i32::MAX.unsigned_abs()
     };
-    let width_of = |height: u32| width_of((source_width, source_height), height);
-    let fits = |height: u32| {
-        let width = width_of(height);
-        width.max(height.into()) <= limit.into() && width * u64::from(height) <= recipe.max_pixels
+    let (side, wanted) = wanted_side(recipe.size, (source_width, source_height));
+    let sizes = |length: u32| match side {
+        Side::Width => (length.into(), follow(length, source_width, source_height)),
+        Side::Height => (follow(length, source_height, source_width), length.into()),
     };
-    let least = recipe.output_height.min(source_height);
-    let height = if recipe.upscale {
-        highest(least, recipe.output_height, fits)
+    let fits = |length: u32| {
+        let (width, height) = sizes(length);
+        width.max(height) <= limit.into() && width * height <= recipe.max_pixels
+    };
+    let least = wanted.min(match side {
+        Side::Width => source_width,
+        Side::Height => source_height,
+    });
+    let length = if recipe.upscale {
+        highest(least, wanted, fits)
     } else {
         least
     };
-    let width = width_of(height);
-    if !fits(height) {
+    let (width, height) = sizes(length);
+    if !fits(length) {
         return Err(bad(Step::Resize)(format!(
             "the output would be {width}×{height}, its sides can be {limit} at most"
         )));
     }
-    let width = u32::try_from(width).unwrap_or(limit);
+    let pixels = |side: u64| u32::try_from(side).unwrap_or(limit);
+    let (width, height) = (pixels(width), pixels(height));
     Ok(Geometry {
         source_height,
         width,
@@ -115,11 +123,48 @@ fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, Pic
     })
 }
 
-/// The width that keeps the aspect ratio: the nearest, halves upwards, and at least 1.
-fn width_of((source_width, source_height): (u32, u32), height: u32) -> u64 {
-    let doubled = u64::from(source_width) * u64::from(height) * 2;
-    let divisor = (u64::from(source_height) * 2).max(1);
-    ((doubled + u64::from(source_height)) / divisor).max(1)
+/// The side that a size is about; the other one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Width,
+    Height,
+}
+
+/// Which side of a picture of this upright size is to be how long.
+fn wanted_side(size: Size, (width, height): (u32, u32)) -> (Side, u32) {
+    let (longer, shorter) = if width >= height {
+        (Side::Width, Side::Height)
+    } else {
+        (Side::Height, Side::Width)
+    };
+    match size {
+        Size::Original => (Side::Height, height),
+        Size::Width(length) => (Side::Width, length),
+        Size::Height(length) => (Side::Height, length),
+        Size::LongEdge(length) => (longer, length),
+        Size::ShortEdge(length) => (shorter, length),
+        Size::Box {
+            width: across,
+            height: down,
+        } => {
+            // The side that reaches its limit first.
+            let is_wider =
+                u64::from(width) * u64::from(down) > u64::from(height) * u64::from(across);
+            if is_wider {
+                (Side::Width, across)
+            } else {
+                (Side::Height, down)
+            }
+        }
+    }
+}
+
+/// The other side that keeps the aspect ratio, where `side` of the source becomes `length`: the
+/// nearest, halves upwards, and at least 1.
+fn follow(length: u32, side: u32, other: u32) -> u64 {
+    let doubled = u64::from(other) * u64::from(length) * 2;
+    let divisor = (u64::from(side) * 2).max(1);
+    ((doubled + u64::from(side)) / divisor).max(1)
 }
 
 /// The highest number from `least` to `most` that fits, where all up to it do; `least` if none does.
@@ -191,7 +236,7 @@ mod tests {
                 margin: Length::Pixels(0),
                 min_picture: 0,
             }],
-            output_height: 1080,
+            size: Size::Height(1080),
             quality: 30,
             output_quality: 100,
             chroma: Chroma::Half,
@@ -278,6 +323,45 @@ mod tests {
         };
         let geometry = plan(&source(100, 100, 1), Format::Jpeg, &few).unwrap();
         assert_eq!((geometry.width, geometry.height), (100, 100));
+    }
+
+    #[test]
+    fn a_size_is_of_the_upright_picture() {
+        let boxed = |width, height| Size::Box { width, height };
+        for (size, source, upscale, expected) in [
+            (Size::Original, (400, 300), true, (400, 300)),
+            (Size::Width(200), (400, 300), false, (200, 150)),
+            (Size::Width(800), (400, 300), false, (400, 300)),
+            (Size::Width(800), (400, 300), true, (800, 600)),
+            (Size::LongEdge(200), (400, 300), false, (200, 150)),
+            (Size::LongEdge(200), (300, 400), false, (150, 200)),
+            (Size::LongEdge(200), (300, 300), false, (200, 200)),
+            (Size::LongEdge(2048), (300, 400), true, (1536, 2048)),
+            (Size::ShortEdge(150), (400, 300), false, (200, 150)),
+            (Size::ShortEdge(150), (300, 400), false, (150, 200)),
+            (boxed(200, 200), (400, 300), false, (200, 150)),
+            (boxed(200, 200), (300, 400), false, (150, 200)),
+            (boxed(200, 10), (400, 300), false, (13, 10)),
+            (boxed(4000, 4000), (400, 300), false, (400, 300)),
+            (boxed(4000, 4000), (400, 300), true, (4000, 3000)),
+            // Never beyond the box, whichever way it is rounded.
+            (boxed(99, 74), (4000, 3000), false, (99, 74)),
+            (boxed(100, 74), (4000, 3000), false, (99, 74)),
+            (Size::Width(1), (4000, 3), false, (1, 1)),
+            (Size::ShortEdge(5), (3, 4000), false, (3, 4000)),
+        ] {
+            let recipe = Recipe {
+                size,
+                upscale,
+                ..recipe()
+            };
+            for (orientation, (width, height)) in [(1, source), (6, (source.1, source.0))] {
+                let source = self::source(width, height, orientation);
+                let geometry = plan(&source, Format::Jpeg, &recipe).unwrap();
+                let result = (geometry.width, geometry.height);
+                assert_eq!(result, expected, "{size:?} of {width}×{height} {upscale}");
+            }
+        }
     }
 
     #[test]

@@ -647,7 +647,7 @@ fn packed_pixels_are_no_wider_than_planes() {
         .write_image_data(&rgb)
         .unwrap();
     let recipe = Recipe {
-        output_height: 480,
+        size: Size::Height(480),
         quality: 100,
         max_pixels: 1_000_000,
         ..plain()

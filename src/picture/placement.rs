@@ -3,7 +3,7 @@
 
 use std::iter::successors;
 
-use super::recipe::{Anchor, Length, PlacedMark, Position};
+use super::recipe::{Anchor, Length, PlacedMark, Position, Scale, Side};
 
 /// A mark on a picture, in pixels of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,10 +102,15 @@ pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
 /// every edge.
 fn size(placed: &PlacedMark, margin: i64, (width, height): (u32, u32)) -> (u32, u32) {
     let own = (placed.mark.width, placed.mark.height);
-    let Some(percent) = placed.scale else {
+    let Some(Scale { percent, side }) = placed.scale else {
         return own;
     };
-    let wanted_width = f64::from(percent) / 100.0 * f64::from(width.min(height));
+    let whole_side = match side {
+        Side::Shorter => width.min(height),
+        Side::Width => width,
+        Side::Height => height,
+    };
+    let wanted_width = f64::from(percent) / 100.0 * f64::from(whole_side);
     let wanted_height = wanted_width * f64::from(own.1) / f64::from(own.0);
     let room = |side: u32| f64::from(side) - 2.0 * float(margin).min(f64::from(side));
     let (across, down) = extent((wanted_width, wanted_height), placed.rotate);
@@ -262,7 +267,10 @@ mod tests {
             ((1, 3_000_000), (300, 200), 100.0, none, (1, 200)),
         ] {
             let placed = PlacedMark {
-                scale: Some(scale),
+                scale: Some(Scale {
+                    percent: scale,
+                    side: Side::Shorter,
+                }),
                 margin,
                 ..placed(mark.0, mark.1)
             };
@@ -308,9 +316,10 @@ mod tests {
             // As high as the picture, and no higher.
             (90.0, Some(200.0), (30, 60), (70, 0)),
         ] {
+            let side = Side::Shorter;
             let placed = PlacedMark {
                 rotate,
-                scale,
+                scale: scale.map(|percent| Scale { percent, side }),
                 position: Position::At(Anchor::BottomRight),
                 ..placed(20, 10)
             };
@@ -321,11 +330,34 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_scaled_by_the_side_that_is_named() {
+        for (side, picture, expected) in [
+            (Side::Shorter, (400, 300), (60, 30)),
+            (Side::Width, (400, 300), (80, 40)),
+            (Side::Height, (400, 300), (60, 30)),
+            (Side::Shorter, (300, 400), (60, 30)),
+            (Side::Width, (300, 400), (60, 30)),
+            (Side::Height, (300, 400), (80, 40)),
+        ] {
+            let percent = 20.0;
+            let placed = PlacedMark {
+                scale: Some(Scale { percent, side }),
+                ..placed(100, 50)
+            };
+            let size = place(&placed, picture).size;
+            assert_eq!(size, expected, "{side:?} of {picture:?}");
+        }
+    }
+
+    #[test]
     fn a_scaled_mark_fits_at_every_angle() {
         for degrees in 0_u8..=180 {
             let placed = PlacedMark {
                 rotate: f32::from(degrees) * 2.0,
-                scale: Some(300.0),
+                scale: Some(Scale {
+                    percent: 300.0,
+                    side: Side::Shorter,
+                }),
                 ..placed(50, 20)
             };
             let (width, height) = place(&placed, (301, 200)).bounds;

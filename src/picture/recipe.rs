@@ -9,8 +9,7 @@ use super::mark::Mark;
 pub struct Recipe {
     /// Laid on in this order.
     pub marks: Vec<PlacedMark>,
-    /// Height of the written picture in pixels, 1..=65500.
-    pub output_height: u32,
+    pub size: Size,
     /// JPEG quality 1..=100 that the picture is reduced to before the mark is laid on; 100 leaves
     /// it as it is. For PNG the compression effort: 100 fastest, low smallest.
     pub quality: u8,
@@ -18,7 +17,7 @@ pub struct Recipe {
     pub output_quality: u8,
     pub chroma: Chroma,
     pub resample: Resample,
-    /// Whether pictures smaller than `output_height` are enlarged.
+    /// Whether pictures smaller than `size` are enlarged.
     pub upscale: bool,
     pub metadata: Metadata,
     /// Pictures with more pixels, before or after scaling, are refused before they are decoded.
@@ -31,15 +30,45 @@ pub struct PlacedMark {
     pub mark: Arc<Mark>,
     /// Percent, 0..=100; multiplies the mark's alpha.
     pub opacity: f32,
-    /// The mark's width in percent of the picture's shorter side, above 0; `None` leaves the mark
-    /// its own pixels.
-    pub scale: Option<f32>,
+    /// The mark's width; `None` leaves the mark its own pixels.
+    pub scale: Option<Scale>,
     /// Degrees counter-clockwise, any finite number.
     pub rotate: f32,
     pub position: Position,
     pub margin: Length,
     /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
     pub min_picture: u32,
+}
+
+/// The size of the written picture: pixels of the upright one, 1..=65500. The aspect ratio is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// That of the source.
+    Original,
+    Width(u32),
+    Height(u32),
+    /// As large as fits into it.
+    Box {
+        width: u32,
+        height: u32,
+    },
+    LongEdge(u32),
+    ShortEdge(u32),
+}
+
+/// A length in percent of a side of the written picture, above 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    pub percent: f32,
+    pub side: Side,
+}
+
+/// A side of the written picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Shorter,
+    Width,
+    Height,
 }
 
 /// What scaling down looks to first.

@@ -129,7 +129,7 @@ fn contact_sheet() {
     );
     for ((label, watermark), place) in CELLS.iter().zip(0..) {
         let config = format!(
-            "watermark: {{output_height: {HEIGHT}, quality: 100, {watermark}}}\n\
+            "watermark: {{output_height: {HEIGHT}, {watermark}}}\n\
              folders: [{{input: in}}]\n"
         );
         sandbox.write("config.yaml", config.as_bytes());

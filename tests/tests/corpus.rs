@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use watermarkd::picture::{
-    Chroma, Format, Metadata, PictureError, Recipe, Resample, Scratch, may_be_picture, treat,
+    Chroma, Format, Metadata, PictureError, Recipe, Resample, Scratch, Size, may_be_picture, treat,
 };
 
 /// Decibels below which a picture is listed.
@@ -19,7 +19,7 @@ const ALIKE: f64 = 36.0;
 fn recipe() -> Recipe {
     Recipe {
         marks: Vec::new(),
-        output_height: 65_500,
+        size: Size::Original,
         quality: 100,
         output_quality: 100,
         chroma: Chroma::Full,

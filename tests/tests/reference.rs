@@ -9,7 +9,7 @@ use std::sync::Arc;
 use watermarkd::mark;
 use watermarkd::picture::{
     Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scratch,
-    treat,
+    Size, treat,
 };
 
 /// Decibels. Two JPEGs of quality 30 made from pictures that differ by rounding are no closer
@@ -31,7 +31,7 @@ fn recipe() -> Recipe {
             margin: Length::Pixels(0),
             min_picture: 0,
         }],
-        output_height: 180,
+        size: Size::Height(180),
         quality: 30,
         output_quality: 100,
         chroma: Chroma::Half,
