@@ -13,6 +13,7 @@ mod layout;
 mod model;
 mod python;
 mod recipe;
+mod renditions;
 mod section;
 mod settings;
 mod state;
@@ -35,7 +36,7 @@ pub use self::{
     flags::recipe_of,
     folders::glob_set,
     home::{Home, locate},
-    model::{Config, Folder, Log, LogFormat, Rotation, Source, Watch},
+    model::{Config, Folder, Log, LogFormat, OnConflict, Rendition, Rotation, Source, Watch},
     python::{PythonForm, python_form},
     recipe::{bare_recipe, doubts},
 };
@@ -79,7 +80,8 @@ pub fn load_strictly(file: &Path) -> Result<(Config, Vec<Problem>), ConfigError>
 pub fn warnings(config: &Config) -> Vec<String> {
     let mut warnings: Vec<String> = Vec::new();
     for folder in &config.folders {
-        let doubted = doubts(&folder.recipe);
+        let mut recipes = folder.renditions.iter().map(|rendition| &rendition.recipe);
+        let doubted = recipes.find_map(|recipe| doubts(recipe));
         warnings.extend(doubted.filter(|doubt| !warnings.contains(doubt)));
     }
     warnings
@@ -234,7 +236,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position, Recipe, Resample, Scale, Side, Size};
+    use crate::picture::{
+        Anchor, Chroma, Format, Length, Position, Recipe, Resample, Scale, Side, Size,
+    };
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
     const MINIMAL: &str = "watermark: {npy_path: mark.npy}\nfolders: [{input: in, output: out}]\n";
@@ -287,7 +291,7 @@ mod tests {
         });
         assert_eq!(format!("{example:#?}"), format!("{minimal:#?}"));
 
-        let recipe = &minimal.folders[0].recipe;
+        let recipe = &minimal.folders[0].recipe().unwrap();
         assert_eq!((recipe.size, recipe.quality), (Size::Height(1080), 100));
         assert_eq!(minimal.settle, Duration::from_secs(2));
         assert_eq!(minimal.ledger.file_name().unwrap(), "ledger.sqlite");
@@ -404,7 +408,10 @@ status:
         assert!(!a.ignore.is_match("x.jpg") && !a.ignore.is_match("drafts/s/x.jpg"));
 
         assert!(
-            Arc::ptr_eq(&a.recipe.marks[0].mark, &b.recipe.marks[0].mark),
+            Arc::ptr_eq(
+                &a.recipe().unwrap().marks[0].mark,
+                &b.recipe().unwrap().marks[0].mark
+            ),
             "a mark was loaded twice"
         );
         let treated = |recipe: &Recipe| {
@@ -412,10 +419,10 @@ status:
             (placed.opacity, placed.margin, recipe.chroma)
         };
         let overridden = (100.0, Length::Pixels(7), Chroma::Half);
-        assert_eq!(treated(&a.recipe), overridden);
+        assert_eq!(treated(a.recipe().unwrap()), overridden);
         let base = (12.5, Length::Percent(2.5), Chroma::Full);
-        assert_eq!(treated(&b.recipe), base);
-        for recipe in [&a.recipe, &b.recipe] {
+        assert_eq!(treated(b.recipe().unwrap()), base);
+        for recipe in [a.recipe().unwrap(), b.recipe().unwrap()] {
             let numbers = (recipe.size, recipe.quality, recipe.output_quality);
             assert_eq!(numbers, (Size::Height(65_500), 1, 90));
             let placed = &recipe.marks[0];
@@ -453,7 +460,7 @@ folders:
             .folders
             .iter()
             .map(|folder| {
-                let marks = folder.recipe.marks.iter();
+                let marks = folder.recipe().unwrap().marks.iter();
                 marks
                     .map(|mark| {
                         let scale = mark.scale.map(|scale| scale.percent);
@@ -471,7 +478,7 @@ folders:
                 vec![(40.0, 30.0, None)],
             ]
         );
-        let tile = &config.folders[0].recipe.marks[1];
+        let tile = &config.folders[0].recipe().unwrap().marks[1];
         let spacing = Length::Pixels(3);
         assert_eq!(tile.position, Position::Tile { spacing });
         assert_eq!((tile.margin, tile.min_picture), (Length::Pixels(1), 9));
@@ -488,7 +495,8 @@ folders:
             .replacen("\n  npy_path:", "\n  #npy_path:", 1)
             .replace("\n  #marks:", "\n  marks:")
             .replace("\n  #  - {npy_path", "\n    - {npy_path");
-        let recipe = &sandbox.good(&text).folders[0].recipe;
+        let config = sandbox.good(&text);
+        let recipe = config.folders[0].recipe().unwrap();
         assert_eq!(recipe.marks.len(), 2);
     }
 
@@ -499,7 +507,7 @@ folders:
             "watermark: {npy_path: mark, output_height: 720.0, quality: 5e1, margin: 3.0}\n\
              folders: [{input: in}]\nmax_pixels: 1e8\nmax_memory: 1e9\nworkers: 3.0\n",
         );
-        let recipe = &config.folders[0].recipe;
+        let recipe = &config.folders[0].recipe().unwrap();
         assert_eq!((recipe.size, recipe.quality), (Size::Height(720), 50));
         assert_eq!(recipe.marks[0].margin, Length::Pixels(3));
         assert_eq!(recipe.max_pixels, 100_000_000);
@@ -547,7 +555,9 @@ folders:
              - {input: in}\n- {input: b, watermark: {spacing: 12}}\n",
         );
         let found = config.folders.iter();
-        let found: Vec<_> = found.map(|f| f.recipe.marks[0].position).collect();
+        let found: Vec<_> = found
+            .map(|f| f.recipe().unwrap().marks[0].position)
+            .collect();
         let tile = |spacing| Position::Tile { spacing };
         let wanted = [Length::Percent(7.5), Length::Pixels(12)].map(tile);
         assert_eq!(found, wanted);
@@ -565,7 +575,7 @@ folders:
         };
         assert_eq!(folder.input, sandbox.path("in"));
         assert_eq!(folder.output, sandbox.path("in/output"));
-        let recipe = &folder.recipe;
+        let recipe = folder.recipe().unwrap();
         assert_eq!((recipe.quality, recipe.size), (40, Size::Height(720)));
         assert_eq!((recipe.marks[0].opacity, config.workers.get()), (60.0, 3));
     }
@@ -683,8 +693,8 @@ status: {listen: here}
              marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, output_width, \
              position, quality, resample, rotate, scale, short_edge, spacing, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
-                ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_failure, \
-                 output, prune_empty, recursive, watch, watermark",
+                ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_conflict, \
+                 on_failure, output, prune_empty, recursive, renditions, watch, watermark",
                 ":27: workers: must be 1..1024, found 0",
                 ":28: settle: must be a duration such as 500ms, 2s, 5m, 1h or 30d, found 2",
                 ":29: settle_closed: must be 0s..1h, found \"61m\"",
@@ -722,7 +732,6 @@ folders:
                 ":6: watermark.marks[1].scale: must be none, \"20%\", \"20% of width\" or \"20% of height\", above 0% and up to 1000%, found \"0%\"",
                 ":6: watermark.marks[1].quality: unknown key, known here are margin, min_picture, \
              npy_path, opacity, position, rotate, scale, spacing",
-                ":8: folders[0].watermark.marks: must have 1..32 marks, found 0",
                 ":9: folders[1].watermark.marks: must be a list of marks, found \"mark.npy\"",
             ],
         ),
@@ -829,7 +838,11 @@ status: {listen: "127.0.0.1:9470"}
                 "watermark: {{npy_path: mark, {outer}}}\nfolders: [{{input: in, watermark: {{{inner}}}}}]\n"
             );
             let config = sandbox.good(&text);
-            assert_eq!(config.folders[0].recipe.size, expected, "{outer} / {inner}");
+            assert_eq!(
+                config.folders[0].recipe().unwrap().size,
+                expected,
+                "{outer} / {inner}"
+            );
         }
         for (keys, cause) in [
             (
@@ -858,6 +871,117 @@ status: {listen: "127.0.0.1:9470"}
     }
 
     #[test]
+    fn renditions_take_what_they_do_not_say_from_their_folder() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            "watermark: {npy_path: mark, long_edge: 9, opacity: 50}
+folders:
+  - input: in
+    watermark: {output_quality: 70}
+    renditions:
+      - {}
+      - {to: web/large/, name: \"{stem}_w.jpg\", output_height: 8}
+      - {to: thumb, name: \"{date}.png\", marks: [], output_quality: 60}
+  - {input: b}
+",
+        );
+        let folder = &config.folders[0];
+        let found: Vec<_> = folder
+            .renditions
+            .iter()
+            .map(|one| {
+                let recipe = &one.recipe;
+                let opacity = recipe.marks.first().map(|mark| mark.opacity);
+                (
+                    one.to.to_str().unwrap(),
+                    one.name.text(),
+                    one.format,
+                    recipe.size,
+                    recipe.output_quality,
+                    opacity,
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("", "{stem}.{ext}", None, Size::LongEdge(9), 70, Some(50.0)),
+                (
+                    "web/large",
+                    "{stem}_w.jpg",
+                    Some(Format::Jpeg),
+                    Size::Height(8),
+                    70,
+                    Some(50.0)
+                ),
+                (
+                    "thumb",
+                    "{date}.png",
+                    Some(Format::Png),
+                    Size::LongEdge(9),
+                    60,
+                    None
+                ),
+            ]
+        );
+        assert!(!folder.keeps_names() && config.folders[1].keeps_names());
+        assert_ne!(folder.recipe_id, config.folders[1].recipe_id);
+        assert_eq!(
+            config.folders[1].recipe_id,
+            config.folders[1].recipe().unwrap().fingerprint()
+        );
+    }
+
+    #[test]
+    fn a_rendition_with_a_mistake_is_refused() {
+        let sandbox = Sandbox::new();
+        for (entries, cause) in [
+            (
+                "[]",
+                "folders[0].renditions: must have 1..16 renditions, found 0",
+            ),
+            (
+                "5",
+                "folders[0].renditions: must be a list of renditions, found 5",
+            ),
+            (
+                "[5]",
+                "folders[0].renditions[0]: must be a mapping, found 5",
+            ),
+            (
+                "[{to: ../a}]",
+                "renditions[0].to: must be a folder below the output, such as web",
+            ),
+            ("[{to: /a}]", "must be a folder below the output"),
+            ("[{to: .a}]", "must be a folder below the output"),
+            ("[{name: a}]", "renditions[0].name: must end with .jpg"),
+            ("[{name: \"{stem}.gif\"}]", "not .gif"),
+            ("[{tu: a}]", "renditions[0].tu: unknown key"),
+            (
+                "[{to: a}, {}, {to: a/}]",
+                "renditions[2]: has the folder and the name of renditions[0]",
+            ),
+        ] {
+            let told = sandbox.bad(&format!(
+                "watermark: {{npy_path: mark}}\nfolders: [{{input: in, renditions: {entries}}}]\n"
+            ));
+            assert!(told.contains(cause), "{entries}: {told}");
+        }
+        let told = sandbox.bad(
+            "watermark: {npy_path: mark}\nfolders: [{input: in, output: out, renditions: [{to: x}]}, {input: b, output: out/x}]\n",
+        );
+        assert!(
+            told.contains("folders[1].output: lies inside folders[0].output"),
+            "{told}"
+        );
+        let told = sandbox.bad("folders: [{input: in, renditions: [{to: a}]}]\n");
+        assert!(
+            told.contains("renditions[0].npy_path: required, but missing"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn a_scale_is_of_the_side_that_it_names() {
         let sandbox = Sandbox::new();
         let scaled = |text: &str| {
@@ -869,7 +993,7 @@ status: {listen: "127.0.0.1:9470"}
             ("20% of height", Side::Height),
         ] {
             let config = sandbox.good(&scaled(text));
-            let scale = config.folders[0].recipe.marks[0].scale;
+            let scale = config.folders[0].recipe().unwrap().marks[0].scale;
             let percent = 20.0;
             assert_eq!(scale, Some(Scale { percent, side }), "{text}");
         }

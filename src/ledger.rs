@@ -106,6 +106,7 @@ mod tests {
         assert!(!ledger.has_fate(&good, stamp(1)).unwrap());
         let done = Fate::Done {
             output: Path::new("/out/good.jpg"),
+            more: &[],
             bytes: 9,
             took: Duration::ZERO,
             source_stays: false,
@@ -165,6 +166,7 @@ mod tests {
         };
         let done = |source_stays| Fate::Done {
             output: Path::new("/out/a.jpg"),
+            more: &[],
             bytes: 9,
             took: Duration::ZERO,
             source_stays,

@@ -46,6 +46,9 @@ pub mod outcome;
 // decode to encode, a file for each step
 pub mod picture;
 
+// what results are called
+pub mod template;
+
 // makes marks: text, image, NumPy array
 pub mod mark;
 

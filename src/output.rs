@@ -27,7 +27,7 @@ use crate::{
     retry,
 };
 
-pub use fault::{NameRefused, Unusable, explain, failure, is_unusable, may_be_the_name};
+pub use fault::{NameRefused, NameTaken, Unusable, explain, failure, is_unusable, may_be_the_name};
 
 /// Bytes that stay free at least.
 const MARGIN: u64 = 64 << 20;

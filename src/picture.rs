@@ -87,6 +87,9 @@ mod head;
 // what the samples mean
 mod colour;
 
+// when and with what it was taken
+mod told;
+
 // EXIF, XMP, IPTC: collected and written again
 mod metadata;
 
@@ -155,12 +158,13 @@ pub use ending::{Place, among_samples, close, is_jpeg, zeros};
 pub use error::PictureError;
 pub use mark::Mark;
 pub use metadata::Lost;
-pub use need::need;
+pub use need::{need, need_of_all};
 pub use recipe::{
-    Anchor, Chroma, Format, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side,
-    Size,
+    Anchor, Chroma, Format, Length, Metadata, Order, PlacedMark, Position, Recipe, Resample, Scale,
+    Side, Size,
 };
 pub use scratch::Scratch;
+pub use told::{Told, told};
 
 pub(crate) use open::open_rgba;
 
@@ -184,6 +188,37 @@ pub struct Treated<'a> {
 /// Whether a file with this beginning, of 8 bytes or more, can be a picture at all.
 pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
+}
+
+/// How far a picture has come.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A step that was needed is done.
+    After(Step),
+    /// The result of the order with this index is finished.
+    Made(usize, Treated<'a>),
+}
+
+/// Makes all results of one picture. `tell` is called after each step and with each result, in the order
+/// of `orders`; its error ends the work.
+pub fn treat_all<E: From<PictureError>>(
+    bytes: &[u8],
+    orders: &[Order<'_>],
+    scratch: &mut Scratch,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    for (index, order) in orders.iter().enumerate() {
+        let mut told = Ok(());
+        let mut after_step = |step| {
+            if told.is_ok() {
+                told = tell(Progress::After(step));
+            }
+        };
+        let treated = treat(bytes, order.wanted, order.recipe, scratch, &mut after_step)?;
+        told?;
+        tell(Progress::Made(index, treated))?;
+    }
+    Ok(())
 }
 
 /// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
@@ -808,6 +843,25 @@ mod tests {
         );
     }
 
+    fn scaled(side: Side) -> Scale {
+        let percent = 60.0;
+        Scale { percent, side }
+    }
+
+    /// Other ones than a height of 40, with the same number.
+    fn other_sizes() -> impl Iterator<Item = Size> {
+        let boxed = |width, height| Size::Box { width, height };
+        let ways = [
+            Size::Original,
+            Size::Width(40),
+            Size::LongEdge(40),
+            Size::ShortEdge(40),
+            boxed(40, 40),
+            boxed(40, 41),
+        ];
+        ways.into_iter()
+    }
+
     #[test]
     fn the_fingerprint_is_stable_and_sees_every_field() {
         fn tile(spacing: Length) -> Position {
@@ -824,24 +878,9 @@ mod tests {
         let changes: &[fn(&mut Recipe)] = &[
             |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
             |recipe| recipe.marks[0].opacity = 61.0,
-            |recipe| {
-                recipe.marks[0].scale = Some(Scale {
-                    percent: 60.0,
-                    side: Side::Shorter,
-                })
-            },
-            |recipe| {
-                recipe.marks[0].scale = Some(Scale {
-                    percent: 60.0,
-                    side: Side::Width,
-                })
-            },
-            |recipe| {
-                recipe.marks[0].scale = Some(Scale {
-                    percent: 60.0,
-                    side: Side::Height,
-                })
-            },
+            |recipe| recipe.marks[0].scale = Some(scaled(Side::Shorter)),
+            |recipe| recipe.marks[0].scale = Some(scaled(Side::Width)),
+            |recipe| recipe.marks[0].scale = Some(scaled(Side::Height)),
             |recipe| recipe.marks[0].rotate = 60.0,
             |recipe| recipe.marks[0].position = Position::At(Anchor::TopLeft),
             |recipe| recipe.marks[0].position = tile(Length::Pixels(0)),
@@ -851,16 +890,6 @@ mod tests {
             |recipe| recipe.marks[0].min_picture = 1,
             |recipe| recipe.marks.push(recipe.marks[0].clone()),
             |recipe| recipe.size = Size::Height(41),
-            |recipe| recipe.size = Size::Width(40),
-            |recipe| recipe.size = Size::LongEdge(40),
-            |recipe| recipe.size = Size::ShortEdge(40),
-            |recipe| recipe.size = Size::Original,
-            |recipe| {
-                recipe.size = Size::Box {
-                    width: 40,
-                    height: 40,
-                }
-            },
             |recipe| recipe.quality = 31,
             |recipe| recipe.output_quality = 91,
             |recipe| recipe.chroma = Chroma::Full,
@@ -876,6 +905,10 @@ mod tests {
                 change(&mut other);
                 other
             })
+            .chain(other_sizes().map(|size| Recipe {
+                size,
+                ..base.clone()
+            }))
             .collect();
         let mut seen: Vec<_> = others.iter().map(Recipe::fingerprint).collect();
         seen.push(base.fingerprint());

@@ -17,14 +17,14 @@ use crossbeam_channel::{Receiver, Sender};
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    config::Source,
+    config::{OnConflict, Source},
     ledger::{Fate, Ledger},
     log::{self, text},
     os::{Directory, Identity},
     outcome::{Failure, Made, Outcome, Published, Step},
     output,
     scheduler::Job,
-    staging::{self, Rights, Staged},
+    staging::{self, Rights, Staged, Taken},
     stop, watchdog,
     worker::Finished,
 };
@@ -62,12 +62,15 @@ struct Landing {
     result: Result<Visible, Failure>,
 }
 
+/// The results of a source that have their names; at least one, in the order of the renditions.
 struct Visible {
-    made: Made,
+    first: Made,
     /// It took the place of another result.
     replaced: bool,
-    path: PathBuf,
-    directory: Arc<Directory>,
+    /// Of all results together.
+    bytes_out: u64,
+    paths: Vec<PathBuf>,
+    directories: Vec<Arc<Directory>>,
 }
 
 fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
@@ -78,7 +81,7 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
         .map(|mut finished| {
             watchdog::busy();
             let result = finished.take_result();
-            let result = result.and_then(|made| land(&finished, made, &mut directories));
+            let result = result.and_then(|made| land_all(&finished, made, &mut directories));
             Landing { finished, result }
         })
         .collect();
@@ -115,21 +118,76 @@ fn publish(group: &mut Vec<Finished>, ledger: &Ledger) -> Vec<Outcome> {
 /// The directories of a group: the path alone may lead elsewhere from one picture to the next.
 type Directories = HashMap<(Option<PathBuf>, Option<Identity>), Arc<Directory>>;
 
+/// Gives the results of a source their names. If one does not get it, the source is tried again, and
+/// what has landed is found to be the same.
+fn land_all(
+    finished: &Finished,
+    results: Vec<(Staged, Made)>,
+    directories: &mut Directories,
+) -> Result<Visible, Failure> {
+    let mut visible: Option<Visible> = None;
+    for (staged, made) in results {
+        let (path, directory, replaced) = land(finished, staged, directories)?;
+        let bytes = made.bytes_out;
+        let visible = match &mut visible {
+            Some(visible) => visible,
+            none => none.insert(Visible {
+                first: made,
+                replaced,
+                bytes_out: 0,
+                paths: Vec::new(),
+                directories: Vec::new(),
+            }),
+        };
+        visible.bytes_out = visible.bytes_out.saturating_add(bytes);
+        visible.paths.push(path);
+        visible.directories.push(directory);
+    }
+    visible.ok_or(Failure::Gone)
+}
+
+/// What a result may do with a file that has its name.
+fn rights(finished: &Finished) -> Rights<'_> {
+    let folder = &finished.job.root.folder;
+    let own = &finished.own_results[..];
+    // Only so the file of that name is this source's, or of one like it before. Where sources leave,
+    // that was another picture.
+    let is_own_name = folder.after == Source::Keep && folder.keeps_names();
+    match folder.on_conflict {
+        OnConflict::Auto if is_own_name => Rights {
+            own,
+            taken: Taken::Replace,
+        },
+        OnConflict::Auto => Rights {
+            own,
+            taken: Taken::Number,
+        },
+        OnConflict::Replace => Rights {
+            own,
+            taken: Taken::Replace,
+        },
+        OnConflict::Number => Rights {
+            own: &[],
+            taken: Taken::Number,
+        },
+        OnConflict::Fail => Rights {
+            own,
+            taken: Taken::Fail,
+        },
+    }
+}
+
 /// Gives one picture its name. Each directory is held open once, to be synced even if somebody
 /// removes it meanwhile: who took the picture out of it has it.
 fn land(
     finished: &Finished,
-    (staged, made): (Staged, Made),
+    staged: Staged,
     directories: &mut Directories,
-) -> Result<Visible, Failure> {
+) -> Result<(PathBuf, Arc<Directory>, bool), Failure> {
     let job = &finished.job;
     let own = staged.target();
-    let rights = Rights {
-        own: finished.own_result.as_deref(),
-        // Where sources leave, a file of the same name is another picture.
-        replaces: job.root.folder.after == Source::Keep,
-    };
-    let landed = staging::land(staged, rights).map_err(|cause| failed_to_publish(job, cause))?;
+    let landed = staging::land(staged, rights(finished));
+    let landed = landed.map_err(|cause| failed_to_publish(job, cause))?;
     if landed.numbered {
         warn!(
             path = text(&job.source()),
@@ -143,12 +201,7 @@ fn land(
     let directory = directories
         .entry((parent, identity))
         .or_insert_with(|| Arc::new(landed.directory));
-    Ok(Visible {
-        made,
-        replaced: landed.replaced,
-        path: landed.path,
-        directory: Arc::clone(directory),
-    })
+    Ok((landed.path, Arc::clone(directory), landed.replaced))
 }
 
 fn sync_directories(landings: &mut [Landing]) {
@@ -157,17 +210,22 @@ fn sync_directories(landings: &mut [Landing]) {
         let Ok(visible) = &landing.result else {
             continue;
         };
-        let synced = failures
-            .entry(Arc::as_ptr(&visible.directory))
-            .or_insert_with(|| match visible.directory.sync() {
-                // Removed by who took the pictures out of it.
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-                synced => synced.err(),
-            });
-        if let Some(cause) = synced {
-            let cause = io::Error::new(cause.kind(), cause.to_string());
-            let context = format!("cannot publish {}", visible.path.display());
-            let cause = output::explain(cause, context);
+        let mut failed = None;
+        for (directory, path) in visible.directories.iter().zip(&visible.paths) {
+            let synced = failures
+                .entry(Arc::as_ptr(directory))
+                .or_insert_with(|| match directory.sync() {
+                    // Removed by who took the pictures out of it.
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+                    synced => synced.err(),
+                });
+            if let Some(cause) = synced {
+                let cause = io::Error::new(cause.kind(), cause.to_string());
+                let context = format!("cannot publish {}", path.display());
+                failed = Some(output::explain(cause, context));
+            }
+        }
+        if let Some(cause) = failed {
             landing.result = Err(failed_to_publish(&landing.finished.job, cause));
         }
     }
@@ -191,11 +249,15 @@ fn write_fates(landings: &[Landing], ledger: &Ledger) -> anyhow::Result<()> {
     ledger.finish(landings.iter().zip(&reasons).map(|(landing, reason)| {
         let fate = match &landing.result {
             Ok(visible) => Fate::Done {
-                output: &visible.path,
-                bytes: visible.made.bytes_out,
+                output: visible
+                    .paths
+                    .first()
+                    .map_or(Path::new(""), PathBuf::as_path),
+                bytes: visible.bytes_out,
+                more: visible.paths.get(1..).unwrap_or_default(),
                 took: landing.finished.claimed.elapsed(),
-                source_stays: visible.made.source_stays,
-                damage: visible.made.warning.as_deref(),
+                source_stays: visible.first.source_stays,
+                damage: visible.first.warning.as_deref(),
             },
             Err(Failure::Permanent { step, .. }) => Fate::Failed {
                 step: *step,
@@ -224,7 +286,7 @@ fn conclude(finished: Finished, result: Result<Visible, Failure>) -> Outcome {
             tell_of_result(&finished, &visible);
             Ok(Published {
                 bytes_in: finished.job.stamp.length,
-                bytes_out: visible.made.bytes_out,
+                bytes_out: visible.bytes_out,
             })
         }
         Err(failure) => {
@@ -246,17 +308,20 @@ fn conclude(finished: Finished, result: Result<Visible, Failure>) -> Outcome {
 fn tell_of_result(finished: &Finished, visible: &Visible) {
     let path = text(&finished.job.source());
     let Visible {
-        made,
+        first: made,
         replaced,
-        path: output,
+        paths,
+        bytes_out,
         ..
     } = visible;
+    let more = paths.len().saturating_sub(1);
     info!(
         target: log::PICTURE,
         path,
-        output = text(output),
+        output = paths.first().map(|output| text(output)),
+        more = (more > 0).then_some(more),
         size = format!("{}x{}", made.width, made.height),
-        bytes = made.bytes_out,
+        bytes = bytes_out,
         ms = log::millis(finished.claimed.elapsed()),
         replaced = replaced.then_some(true),
         worker = &*finished.worker,

@@ -12,6 +12,7 @@ use std::{
     fs::File,
     hash::{BuildHasher, Hasher},
     io::{self, Write},
+    mem,
     path::{Path, PathBuf},
     sync::{
         OnceLock,
@@ -27,7 +28,7 @@ pub use self::name::{is_same_content, numbered};
 use crate::{
     log::text,
     os::{self, Directory},
-    output::{self, NameRefused, Place, explain, may_be_the_name},
+    output::{self, NameRefused, NameTaken, Place, explain, may_be_the_name},
     root::Root,
     stop::{Quit, told_to_quit},
 };
@@ -66,10 +67,17 @@ impl Site {
     }
 }
 
+#[derive(Debug)]
+enum State {
+    Open(File),
+    Closed,
+    Landed,
+}
+
 /// A picture under its temporary name, removed again unless it lands.
 #[derive(Debug)]
 pub struct Staged {
-    file: Option<File>,
+    state: State,
     site: Site,
     temp: OsString,
     /// The name that the picture is to have.
@@ -77,6 +85,11 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Holds no file open until it lands: a process may have only so many.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
     /// The path that the picture is to have.
     #[must_use]
     pub fn target(&self) -> PathBuf {
@@ -86,8 +99,9 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        let Some(file) = self.file.take() else { return };
-        drop(file);
+        if let State::Landed = mem::replace(&mut self.state, State::Closed) {
+            return;
+        }
         let removed = self
             .site
             .open()
@@ -108,18 +122,24 @@ impl Drop for Staged {
 }
 
 /// Writes a picture of a folder under a temporary name in its output, if that is there and has
-/// room. `relative` is where the source lies below its input.
-pub fn stage_for(root: &Root, relative: &Path, bytes: &[u8]) -> anyhow::Result<Staged> {
+/// room. `source` is where it was made of below the input, `target` where it goes below the output.
+pub fn stage_for(
+    root: &Root,
+    source: &Path,
+    target: &Path,
+    bytes: &[u8],
+) -> anyhow::Result<Staged> {
     let place = &root.output;
-    let name = relative.file_name().unwrap_or_default();
+    let name = target.file_name().unwrap_or_default();
+    let parent = target.parent().unwrap_or(Path::new(""));
     let site = || Site::Output {
         place: place.clone(),
-        parent: relative.parent().unwrap_or(Path::new("")).to_owned(),
+        parent: parent.to_owned(),
     };
     let attempt = || {
-        let directory = place.directory(relative.parent().unwrap_or(Path::new("")))?;
+        let directory = place.directory(parent)?;
         place.has_room(bytes.len() as u64)?;
-        let context = || format!("cannot write {}", place.folder().join(relative).display());
+        let context = || format!("cannot write {}", place.folder().join(target).display());
         stage(&directory, site(), name, bytes).map_err(|cause| explain(cause, context()))
     };
     let is_gone = |cause: &anyhow::Error| {
@@ -134,7 +154,7 @@ pub fn stage_for(root: &Root, relative: &Path, bytes: &[u8]) -> anyhow::Result<S
             _ => break,
         }
     }
-    staged.map_err(|cause| place.note_failure(&root.folder.input.join(relative), cause))
+    staged.map_err(|cause| place.note_failure(&root.folder.input.join(source), cause))
 }
 
 fn stage(directory: &Directory, site: Site, name: &OsStr, bytes: &[u8]) -> io::Result<Staged> {
@@ -143,7 +163,7 @@ fn stage(directory: &Directory, site: Site, name: &OsStr, bytes: &[u8]) -> io::R
     let written = file.write_all(bytes);
     os::start_writing(&file);
     let staged = Staged {
-        file: Some(file),
+        state: State::Open(file),
         site,
         temp,
         name: name.to_owned(),
@@ -174,11 +194,21 @@ fn own_prefix() -> &'static str {
 /// What a picture may do with a file that has its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Rights<'a> {
-    /// The result that the same source made before: replaced in any case.
-    pub own: Option<&'a Path>,
-    /// Whether it replaces a file that has exactly its name. Otherwise that is the result of another
-    /// source, which may have left.
-    pub replaces: bool,
+    /// The results that the same source made before: replaced in any case.
+    pub own: &'a [PathBuf],
+    /// What becomes of the file of another that has exactly its name.
+    pub taken: Taken,
+}
+
+/// What a picture does whose name another has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It replaces it.
+    Replace,
+    /// It gets a number.
+    Number,
+    /// It fails.
+    Fail,
 }
 
 /// A picture that has its name.
@@ -196,10 +226,14 @@ pub struct Landed {
 /// Syncs a staged picture and gives it its name, or a numbered one where that belongs to another.
 pub fn land(mut staged: Staged, rights: Rights<'_>) -> anyhow::Result<Landed> {
     let context = || format!("cannot publish {}", staged.target().display());
-    if let Some(file) = &staged.file {
+    if let State::Open(file) = &staged.state {
         file.sync_all().map_err(|cause| explain(cause, context()))?;
     }
     let directory = staged.site.open().with_context(context)?;
+    if let State::Closed = staged.state {
+        let synced = directory.sync_file(&staged.temp);
+        synced.map_err(|cause| explain(cause, context()))?;
+    }
     let (name, replaced) = give_name(&staged, &directory, rights).map_err(|cause| {
         // The picture is there under a name that every file system takes.
         let is_there = || {
@@ -207,13 +241,15 @@ pub fn land(mut staged: Staged, rights: Rights<'_>) -> anyhow::Result<Landed> {
                 .look(&staged.temp)
                 .is_ok_and(|temp| temp.is_some())
         };
-        if may_be_the_name(&cause) && is_there() {
+        if rights.taken == Taken::Fail && cause.kind() == io::ErrorKind::AlreadyExists {
+            anyhow::Error::new(NameTaken).context(context())
+        } else if may_be_the_name(&cause) && is_there() {
             anyhow::Error::new(NameRefused(cause)).context(context())
         } else {
             explain(cause, context())
         }
     })?;
-    staged.file = None;
+    staged.state = State::Landed;
     Ok(Landed {
         path: staged.site.path().join(&name),
         directory,
@@ -228,13 +264,15 @@ fn give_name(
     directory: &Directory,
     rights: Rights<'_>,
 ) -> io::Result<(OsString, bool)> {
+    let folder = staged.site.path();
     let own = rights
         .own
-        .filter(|own| own.parent() == Some(&staged.site.path()));
-    let own = own.and_then(Path::file_name);
-    let is_own_number = |name: &&OsStr| is_numbered(name, &staged.name);
+        .iter()
+        .filter(|own| own.parent() == Some(&folder));
+    let mut own = own.filter_map(|own| own.file_name());
+    // A source has one result of a name, with a number or without.
+    let own = own.find(|name| is_numbered(name, &staged.name));
     let names = own
-        .filter(is_own_number)
         .map(OsStr::to_owned)
         .into_iter()
         .chain((0..NAMES).map(|number| numbered(&staged.name, number)));
@@ -246,7 +284,7 @@ fn give_name(
             Some(Spelling::Other) => false,
             Some(Spelling::Same) => {
                 own == Some(&*name)
-                    || rights.replaces && name == staged.name
+                    || rights.taken == Taken::Replace && name == staged.name
                     // A process that ended between rename and ledger has left it there.
                     || hold_the_same(directory, &staged.temp, &name)?
             }
@@ -254,6 +292,9 @@ fn give_name(
         if free {
             directory.replace(&staged.temp, directory, &name)?;
             return Ok((name, replaced));
+        }
+        if rights.taken == Taken::Fail && name == staged.name {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
     }
     Err(io::Error::new(
@@ -266,8 +307,8 @@ fn give_name(
 pub fn write(target: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let attempt = || {
         let rights = Rights {
-            own: None,
-            replaces: true,
+            own: &[],
+            taken: Taken::Replace,
         };
         land(stage_at(target, bytes)?, rights)?.directory.sync()?;
         anyhow::Ok(())

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::{
     os,
     outcome::{Step, panic_cause},
-    picture::{self, Format, Lost, PictureError, Recipe, Scratch, Treated},
+    picture::{self, Format, Lost, Order, PictureError, Progress, Scratch, Treated},
 };
 
 /// The hidden command that the child runs.
@@ -39,16 +39,17 @@ const BESIDE_PICTURES: u64 = 256 << 20;
 
 /// How a trial ended.
 pub enum End<'a> {
-    Treated(Result<Treated<'a>, PictureError>),
+    /// The results in the order of the orders.
+    Treated(Result<Vec<Treated<'a>>, PictureError>),
     /// The child died; of what.
     Died(String),
 }
 
-/// Makes a picture of `source` in a child process. `answer` holds the finished picture.
+/// Makes the pictures of `source` in a child process. `answer` holds the finished ones.
 pub fn treat<'a>(
     source: &[u8],
     path: &Path,
-    wanted: Format,
+    orders: &[Order<'_>],
     recipe: u64,
     config: &Path,
     answer: &'a mut Vec<u8>,
@@ -97,7 +98,7 @@ pub fn treat<'a>(
         Ok(bytes) => bytes?,
         Err(_) => bail!("the thread that reads the answer panicked"),
     };
-    parse(answer, wanted)
+    parse(answer, orders)
         .map(End::Treated)
         .context("the process for the picture gave no answer that makes sense")
 }
@@ -131,10 +132,27 @@ fn read_answer(
     Ok((end, reader))
 }
 
-fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, PictureError>> {
-    let mut bytes = answer;
+fn parse<'a>(
+    mut answer: &'a [u8],
+    orders: &[Order<'_>],
+) -> anyhow::Result<Result<Vec<Treated<'a>>, PictureError>> {
+    let mut all = Vec::with_capacity(orders.len());
+    for order in orders {
+        match parse_one(&mut answer, order.wanted)? {
+            Ok(treated) => all.push(treated),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    ensure!(answer.is_empty(), "more pictures than were asked for");
+    Ok(Ok(all))
+}
+
+fn parse_one<'a>(
+    answer: &mut &'a [u8],
+    wanted: Format,
+) -> anyhow::Result<Result<Treated<'a>, PictureError>> {
     let mut line = Vec::new();
-    bytes.read_until(b'\n', &mut line)?;
+    answer.read_until(b'\n', &mut line)?;
     let head: Value = serde_json::from_slice(&line)?;
     let number = |key: &str| {
         let number = head[key].as_u64().and_then(|number| number.try_into().ok());
@@ -150,6 +168,10 @@ fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, Pi
             PictureError::Bad { step, cause }
         }));
     }
+    let length = head["bytes"].as_u64().context("no bytes")?;
+    let length = usize::try_from(length)?;
+    let (bytes, rest) = answer.split_at_checked(length).context("too few bytes")?;
+    *answer = rest;
     Ok(Ok(Treated {
         bytes,
         format: wanted,
@@ -165,11 +187,10 @@ fn parse(answer: &[u8], wanted: Format) -> anyhow::Result<Result<Treated<'_>, Pi
     }))
 }
 
-/// The child's part: makes the picture and writes the answer.
+/// The child's part: makes the pictures and writes the answer.
 pub fn answer(
     source: &[u8],
-    wanted: Format,
-    recipe: &Recipe,
+    orders: &[Order<'_>],
     max_memory: u64,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -177,17 +198,40 @@ pub fn answer(
     os::limit_own_memory(max_memory.saturating_add(BESIDE_PICTURES))?;
     let mut scratch = Scratch::new()?;
     let told = catch_unwind(AssertUnwindSafe(|| {
-        let treated = picture::treat(source, wanted, recipe, &mut scratch, &mut |_| {});
-        tell(&treated, out)
+        picture::treat_all(
+            source,
+            orders,
+            &mut scratch,
+            &mut |progress| match progress {
+                Progress::After(_) => Ok(()),
+                Progress::Made(_, treated) => tell(&Ok(treated), out).map_err(Stop::Told),
+            },
+        )
     }));
-    told.unwrap_or_else(|panic| {
-        let panicked = PictureError::Bad {
+    let end = told.unwrap_or_else(|panic| {
+        Err(Stop::Picture(PictureError::Bad {
             step: Step::Picture,
             cause: panic_cause(&*panic),
-        };
-        tell(&Err(panicked), out)
-    })?;
+        }))
+    });
+    match end {
+        Ok(()) => {}
+        Err(Stop::Picture(error)) => tell(&Err(error), out)?,
+        Err(Stop::Told(cause)) => return Err(cause.into()),
+    }
     Ok(())
+}
+
+/// Why the child makes no more.
+enum Stop {
+    Picture(PictureError),
+    Told(io::Error),
+}
+
+impl From<PictureError> for Stop {
+    fn from(error: PictureError) -> Self {
+        Self::Picture(error)
+    }
 }
 
 fn tell(treated: &Result<Treated<'_>, PictureError>, out: &mut impl Write) -> io::Result<()> {
@@ -204,6 +248,7 @@ fn tell(treated: &Result<Treated<'_>, PictureError>, out: &mut impl Write) -> io
             lost: Lost { gain_map, video },
         }) => {
             let head = json!({
+                "bytes": bytes.len(),
                 "width": width,
                 "height": height,
                 "source_width": source_width,
@@ -244,10 +289,16 @@ pub fn end_with_parent() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::bare_recipe, picture::Recipe};
+
+    fn order(wanted: Format, recipe: &Recipe) -> Order<'_> {
+        Order { wanted, recipe }
+    }
 
     /// What is told of a picture is the same whichever process makes it.
     #[test]
     fn what_is_told_arrives_as_it_was() {
+        let recipe = bare_recipe();
         for warning in [None, Some("odd \"letters\"\n".to_owned())] {
             for (gain_map, video) in [(false, false), (true, false), (false, true)] {
                 let lost = Lost { gain_map, video };
@@ -263,8 +314,11 @@ mod tests {
                 };
                 let mut answer = Vec::new();
                 tell(&Ok(made(b"\n\xff\xd8")), &mut answer).unwrap();
-                let arrived = parse(&answer, Format::Jpeg).unwrap().unwrap();
-                let expected = made(b"\n\xff\xd8");
+                tell(&Ok(made(b"")), &mut answer).unwrap();
+                let orders = [order(Format::Jpeg, &recipe), order(Format::Jpeg, &recipe)];
+                let arrived = parse(&answer, &orders).unwrap().unwrap();
+                let expected = [made(b"\n\xff\xd8"), made(b"")];
+                assert!(parse(&answer, &orders[1..]).is_err(), "one too many");
                 assert_eq!(format!("{arrived:?}"), format!("{expected:?}"));
             }
         }
@@ -272,15 +326,17 @@ mod tests {
 
     #[test]
     fn an_answer_says_what_the_picture_became() {
+        let recipe = bare_recipe();
         let parsed = |answer: &[u8]| {
-            parse(answer, Format::Png).map(|treated| {
+            parse(answer, &[order(Format::Png, &recipe)]).map(|treated| {
                 treated.map(|treated| {
+                    let [treated] = &treated[..] else { panic!() };
                     assert_eq!((treated.width, treated.source_height), (3, 6));
-                    (treated.bytes.to_vec(), treated.warning)
+                    (treated.bytes.to_vec(), treated.warning.clone())
                 })
             })
         };
-        let sizes = r#""width":3,"height":4,"source_width":5,"source_height":6"#;
+        let sizes = r#""bytes":5,"width":3,"height":4,"source_width":5,"source_height":6"#;
         let made =
             |warning: &str| format!("{{{sizes},\"warning\":{warning}}}\n\n\0PNG").into_bytes();
         let bytes = b"\n\0PNG".to_vec();
@@ -307,9 +363,10 @@ mod tests {
             "{}\n",
             "{\"cause\":\"why\",\"step\":\"dance\"}\n",
             "{\"width\":",
+            r#"{"bytes":9,"width":3,"height":4,"source_width":5,"source_height":6}"#,
         ] {
             assert!(
-                parse(nonsense.as_bytes(), Format::Png).is_err(),
+                parse(nonsense.as_bytes(), &[order(Format::Png, &recipe)]).is_err(),
                 "{nonsense}"
             );
         }

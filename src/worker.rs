@@ -4,6 +4,7 @@
 
 mod input;
 mod loss;
+mod target;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,8 +15,11 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-use self::input::{Admitted, admit, panicked, read};
 pub use self::input::{Buffers, longest_source};
+use self::{
+    input::{Admitted, admit, panicked, read},
+    target::Source,
+};
 use crate::{
     arrival::FileKey,
     completeness::{self, Decoded, Facts, UNWRITTEN, Verdict, Why},
@@ -23,7 +27,7 @@ use crate::{
     memory::Budget,
     outcome::{Failure, Made, Step, Times},
     output,
-    picture::{self, Format, PictureError, Scratch, Treated},
+    picture::{self, Format, Order, PictureError, Progress, Scratch, Treated},
     scheduler::Job,
     staging::{self, Staged},
     trial, watchdog,
@@ -38,13 +42,13 @@ pub struct Finished {
     pub claimed: Instant,
     pub times: Times,
     /// What was published of the same source before.
-    pub own_result: Option<PathBuf>,
-    result: Option<Result<(Staged, Made), Failure>>,
+    pub own_results: Vec<PathBuf>,
+    result: Option<Result<Vec<(Staged, Made)>, Failure>>,
 }
 
 impl Finished {
-    /// The result, once: publishing consumes it.
-    pub fn take_result(&mut self) -> Result<(Staged, Made), Failure> {
+    /// The results, one for each rendition; once, as publishing consumes them.
+    pub fn take_result(&mut self) -> Result<Vec<(Staged, Made)>, Failure> {
         self.result.take().unwrap_or(Err(Failure::Gone))
     }
 }
@@ -87,12 +91,12 @@ pub fn run(
         watchdog::busy();
         let claimed = Instant::now();
         let before = made.replace(job.file.clone());
-        let (own_result, result) = match claim(&job, before.as_ref(), ledger) {
+        let (own_results, result) = match claim(&job, before.as_ref(), ledger) {
             Ok(own) => {
                 let result = process(&job, admitted, claimed, &mut buffers, &mut times, ledger);
                 (own, result)
             }
-            Err(failure) => (None, Err(failure)),
+            Err(failure) => (Vec::new(), Err(failure)),
         };
         buffers.tidy(&mut account);
         let worker = Arc::clone(name);
@@ -102,7 +106,7 @@ pub fn run(
                 worker,
                 claimed,
                 times,
-                own_result,
+                own_results,
                 result: Some(result),
             })
             .is_err()
@@ -114,7 +118,7 @@ pub fn run(
 
 /// `before` is the file that the worker had before: no longer a suspect if the process dies from now
 /// on. Returns what was published of the same source before.
-fn claim(job: &Job, before: Option<&FileKey>, ledger: &Ledger) -> Result<Option<PathBuf>, Failure> {
+fn claim(job: &Job, before: Option<&FileKey>, ledger: &Ledger) -> Result<Vec<PathBuf>, Failure> {
     let recipe = job.root.recipe_id;
     ledger
         .claim(&job.file, job.stamp, recipe, before, job.dues)
@@ -132,12 +136,12 @@ fn process(
     buffers: &mut Buffers,
     times: &mut Times,
     ledger: &Ledger,
-) -> Result<(Staged, Made), Failure> {
-    let Admitted { file, wanted } = admitted?;
+) -> Result<Vec<(Staged, Made)>, Failure> {
+    let Admitted { file, promised } = admitted?;
     let facts = read(job, file, &mut buffers.source)?;
     times.add(Step::Read, started.elapsed());
     match catch_unwind(AssertUnwindSafe(|| {
-        make(job, facts, wanted, buffers, times, ledger)
+        make(job, facts, promised, buffers, times, ledger)
     })) {
         Ok(made) => made,
         Err(panic) => {
@@ -148,53 +152,100 @@ fn process(
     }
 }
 
-/// Makes the picture of the bytes that were read and writes it under a temporary name, if the
+/// Why a source has no results.
+enum Stop {
+    Picture(PictureError),
+    Failed(Failure),
+}
+
+impl From<PictureError> for Stop {
+    fn from(error: PictureError) -> Self {
+        Self::Picture(error)
+    }
+}
+
+/// Makes the pictures of the bytes that were read and writes them under temporary names, if the
 /// writer is done with the file.
 fn make(
     job: &Job,
     facts: Facts,
-    wanted: Format,
+    promised: Format,
     buffers: &mut Buffers,
     times: &mut Times,
     ledger: &Ledger,
-) -> Result<(Staged, Made), Failure> {
+) -> Result<Vec<(Staged, Made)>, Failure> {
     let Buffers { source, scratch } = buffers;
-    let mut answer = Vec::new();
     let facts = Facts {
         // Nothing more will come: a picture may lack just its end, as some programs write them.
         end_supplied: facts.last_try && picture::close(source),
         ..facts
     };
-    let treated = if let Some(config) = &job.trial {
-        treat_apart(job, source, wanted, config, &mut answer, ledger)?
+    let renditions = &job.root.folder.renditions;
+    let orders: Vec<Order<'_>> = renditions
+        .iter()
+        .map(|rendition| rendition.order(promised))
+        .collect();
+    let named = Source::of(job, source);
+    let mut staged = Vec::with_capacity(orders.len());
+    let mut last = Instant::now();
+    let mut tell = |progress: Progress<'_>| {
+        let step = match progress {
+            Progress::After(step) => step,
+            Progress::Made(index, treated) => {
+                let target = named.target(&renditions[index], &treated);
+                let mut one = stage(job, &target, facts, treated).map_err(Stop::Failed)?;
+                if index > 0 {
+                    one.0.close();
+                }
+                staged.push(one);
+                Step::Publish
+            }
+        };
+        let now = Instant::now();
+        times.add(step, now - last);
+        last = now;
+        Ok(())
+    };
+    let end = if let Some(config) = &job.trial {
+        treat_apart(job, source, &orders, config, ledger, &mut tell)
     } else {
         let scratch = match scratch {
             Some(scratch) => scratch,
             None => scratch.insert(Scratch::new().map_err(bad)?),
         };
-        let mut last = Instant::now();
-        let recipe = &job.root.folder.recipe;
-        picture::treat(source, wanted, recipe, scratch, &mut |step| {
-            let now = Instant::now();
-            times.add(step, now - last);
-            last = now;
-        })
+        picture::treat_all(source, &orders, scratch, &mut tell)
     };
-    let treated_at = Instant::now();
-    let decoded = match &treated {
-        Ok(treated) if treated.warning.is_some() => Decoded::Damaged,
-        Ok(_) => Decoded::Whole,
-        Err(PictureError::Incomplete { .. }) => Decoded::CutShort,
-        Err(PictureError::Bad { .. }) => Decoded::Bad,
+    match end {
+        Ok(()) => Ok(staged),
+        Err(Stop::Failed(failure)) => Err(failure),
+        Err(Stop::Picture(error)) => Err(failed(error, facts)),
+    }
+}
+
+/// Writes a picture under a temporary name, if the writer is done with its source.
+fn stage(
+    job: &Job,
+    target: &Path,
+    facts: Facts,
+    treated: Treated<'_>,
+) -> Result<(Staged, Made), Failure> {
+    let decoded = match treated.warning {
+        Some(_) => Decoded::Damaged,
+        None => Decoded::Whole,
     };
     let (source_stays, unwritten) = match completeness::judge(decoded, facts) {
-        Verdict::Wait(why) => return Err(incomplete(why, treated)),
+        Verdict::Wait(why) => {
+            return Err(incomplete(
+                why,
+                Step::Decode,
+                treated.warning.unwrap_or_default(),
+            ));
+        }
         Verdict::Final {
             source_stays,
             unwritten,
         } => (source_stays, unwritten),
     };
-    let treated = treated.map_err(bad)?;
     loss::tell(treated.lost, &job.source());
     let made = Made {
         bytes_out: treated.bytes.len() as u64,
@@ -205,20 +256,28 @@ fn make(
             .warning
             .or_else(|| unwritten.then(|| UNWRITTEN.to_owned())),
     };
-    let staged = staging::stage_for(&job.root, &job.file.path, treated.bytes);
-    let staged = staged.map_err(output::failure)?;
-    times.add(Step::Publish, treated_at.elapsed());
-    Ok((staged, made))
+    let staged = staging::stage_for(&job.root, &job.file.path, target, treated.bytes);
+    Ok((staged.map_err(output::failure)?, made))
 }
 
-/// The file is waited for: in which step that turned out, and for what.
-fn incomplete(why: Why, treated: Result<Treated<'_>, PictureError>) -> Failure {
-    let (step, decoder) = match treated {
-        Ok(treated) => (Step::Decode, treated.warning.unwrap_or_default()),
-        Err(PictureError::Incomplete { step, cause } | PictureError::Bad { step, cause }) => {
-            (step, cause)
-        }
+/// What a picture that was not made means, with what is known of its writer.
+fn failed(error: PictureError, facts: Facts) -> Failure {
+    let decoded = match &error {
+        PictureError::Incomplete { .. } => Decoded::CutShort,
+        PictureError::Bad { .. } => Decoded::Bad,
     };
+    match completeness::judge(decoded, facts) {
+        Verdict::Final { .. } => bad(error),
+        Verdict::Wait(why) => {
+            let (PictureError::Incomplete { step, cause } | PictureError::Bad { step, cause }) =
+                error;
+            incomplete(why, step, cause)
+        }
+    }
+}
+
+/// The file is waited for: in which step that turned out, what the decoder said, and for what.
+fn incomplete(why: Why, step: Step, decoder: String) -> Failure {
     let cause = match why {
         Why::Decoder => decoder,
         Why::CutShort => "premature end of data".to_owned(),
@@ -236,19 +295,25 @@ fn bad(cause: PictureError) -> Failure {
 }
 
 /// Has a suspect picture made by a process of its own, and counts its deaths.
-fn treat_apart<'a>(
+fn treat_apart(
     job: &Job,
     source: &[u8],
-    wanted: Format,
+    orders: &[Order<'_>],
     config: &Path,
-    answer: &'a mut Vec<u8>,
     ledger: &Ledger,
-) -> Result<Result<Treated<'a>, PictureError>, Failure> {
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let recipe = job.root.recipe_id;
-    let transient = |step, cause| Failure::Transient { step, cause };
-    let end = trial::treat(source, &job.source(), wanted, recipe, config, answer);
+    let transient = |step, cause| Stop::Failed(Failure::Transient { step, cause });
+    let mut answer = Vec::new();
+    let end = trial::treat(source, &job.source(), orders, recipe, config, &mut answer);
     let death = match end.map_err(|cause| transient(Step::Picture, cause))? {
-        trial::End::Treated(treated) => return Ok(treated),
+        trial::End::Treated(treated) => {
+            for (index, treated) in treated?.into_iter().enumerate() {
+                tell(Progress::Made(index, treated))?;
+            }
+            return Ok(());
+        }
         trial::End::Died(death) => death,
     };
     let crashes = ledger
@@ -260,9 +325,9 @@ fn treat_apart<'a>(
     Err(if crashes < CRASHES {
         transient(Step::Picture, anyhow::Error::msg(cause))
     } else {
-        Failure::Permanent {
+        Stop::Failed(Failure::Permanent {
             step: Step::Picture,
             cause,
-        }
+        })
     })
 }

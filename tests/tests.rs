@@ -58,6 +58,9 @@ mod reference;
 #[cfg(unix)]
 #[path = "tests/reload.rs"]
 mod reload;
+#[cfg(unix)]
+#[path = "tests/renditions.rs"]
+mod renditions;
 #[path = "tests/sandbox.rs"]
 mod sandbox;
 #[path = "tests/settle.rs"]

@@ -61,6 +61,30 @@ pub fn path_json(path: &Path) -> Value {
     json!(path.to_string_lossy())
 }
 
+/// What was published of a file, for people: the first result, and how many more.
+pub fn outputs(entry: &Entry) -> String {
+    let first = entry.outputs.first().map_or(Path::new("?"), |path| path);
+    match entry.outputs.len() {
+        0 | 1 => first.display().to_string(),
+        count => {
+            let names = entry.outputs[1..]
+                .iter()
+                .map(|path| path.display().to_string());
+            let more: Vec<String> = names.collect();
+            format!(
+                "{} and {} more: {}",
+                first.display(),
+                count - 1,
+                more.join(", ")
+            )
+        }
+    }
+}
+
+pub fn outputs_json(entry: &Entry) -> Value {
+    entry.outputs.iter().map(|path| path_json(path)).collect()
+}
+
 /// In which step a file failed or was put off, and why.
 pub fn cause(entry: &Entry) -> String {
     let step = entry.step.map_or("?", Step::name);

@@ -314,7 +314,8 @@ fn recipe_for(recipes: &Recipes, source: &Path) -> anyhow::Result<Arc<Recipe>> {
         Recipes::Configured(config) => {
             let absolute = source.canonicalize();
             let absolute = absolute.with_context(|| format!("cannot open {}", source.display()))?;
-            Ok(Arc::clone(&folder_of(config, &absolute)?.recipe))
+            let recipe = folder_of(config, &absolute)?.recipe();
+            Ok(Arc::clone(recipe.context("the folder makes nothing")?))
         }
     }
 }

@@ -13,9 +13,10 @@ use super::{
     terminal::{self, line},
 };
 use crate::{
-    config::{self, Folder, Source},
+    config::{self, Folder, Rendition, Source},
     exit, ledger, os,
     picture::{Chroma, PlacedMark, Position, Recipe, Resample, Scale, Side, Size},
+    template::Template,
     watch,
 };
 
@@ -108,7 +109,18 @@ fn write_folder(out: &mut impl io::Write, folder: &Folder) -> io::Result<()> {
         let what = describe_source(&folder.on_failure);
         line(out, format_args!("  on_failure: {what}"))?;
     }
-    line(out, format_args!("  recipe: {}", describe(&folder.recipe)))
+    for rendition in &folder.renditions {
+        let Rendition {
+            to, name, recipe, ..
+        } = rendition;
+        let what = if folder.renditions.len() > 1 || *name != Template::of_source() {
+            format!("rendition {}", to.join(name.text()).display())
+        } else {
+            "recipe".to_owned()
+        };
+        line(out, format_args!("  {what}: {}", describe(recipe)))?;
+    }
+    Ok(())
 }
 
 fn describe_source(source: &Source) -> String {

@@ -31,7 +31,8 @@ pub fn run(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
     let folder = folder_of(&config, &absolute)?;
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut scratch = Scratch::new()?;
-    let treated = picture::treat(&bytes, wanted, &folder.recipe, &mut scratch, &mut |_| {})
+    let recipe = folder.recipe().context("the folder makes nothing")?;
+    let treated = picture::treat(&bytes, wanted, recipe, &mut scratch, &mut |_| {})
         .with_context(|| file.display().to_string())?;
     staging::write(output, treated.bytes)?;
     let (width, height) = (treated.width, treated.height);

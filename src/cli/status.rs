@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
     process::ExitCode,
     time::SystemTime,
 };
@@ -335,7 +334,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
         json!({
             "file": path_json(&folder.input.join(&entry.path)),
             "at": time(entry.since),
-            "output": entry.output.as_deref().map(|path: &Path| path_json(path)),
+            "output": entry.outputs.first().map(|path| path_json(path)),
         })
     });
     json!({

@@ -6,8 +6,9 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{
     layout::Site,
-    model::{Folder, Source, Watch},
+    model::{Folder, OnConflict, Rendition, Source, Watch},
     recipe::{self, Form, Marks},
+    renditions,
     section::{Findings, Section},
     tree::{Node, Value},
     value,
@@ -99,10 +100,7 @@ fn read_one(
     let after = source(AFTER, &mut section, marks.base);
     let on_failure = source("on_failure", &mut section, marks.base);
 
-    let mut own = section.section("watermark").over(watermark);
-    let recipe = recipe::read(&mut own, marks, max_pixels, Form::List);
-    recipe::require_mark(&mut own);
-    own.finish();
+    let (renditions, on_conflict) = results(&mut section, watermark, marks, max_pixels);
 
     let input_at = section.place_of("input");
     let output_at = section.place_of("output");
@@ -127,8 +125,9 @@ fn read_one(
             on_failure,
             give_up,
             prune_empty,
-            recipe_id: recipe.fingerprint(),
-            recipe: Arc::new(recipe),
+            on_conflict,
+            recipe_id: renditions::fingerprint(&renditions),
+            renditions,
         },
         input_at,
         output_at,
@@ -136,6 +135,36 @@ fn read_one(
         after_at,
         on_failure_at,
     })
+}
+
+/// What is made of each picture, and what becomes of it where its name is taken.
+fn results(
+    section: &mut Section<'_>,
+    watermark: &Section<'_>,
+    marks: &mut Marks<'_>,
+    max_pixels: Option<u64>,
+) -> (Vec<Rendition>, OnConflict) {
+    let mut own = section.section("watermark").over(watermark);
+    let recipe = recipe::read(&mut own, marks, max_pixels, Form::List);
+    let renditions = if let Some(node) = section.node("renditions") {
+        renditions::read(node, &own, marks, max_pixels)
+    } else {
+        recipe::require_mark(&mut own);
+        vec![Rendition::only(Arc::new(recipe))]
+    };
+    own.finish();
+    let mut on_conflict = OnConflict::Auto;
+    section.set(
+        "on_conflict",
+        &mut on_conflict,
+        value::choice(&[
+            ("auto", OnConflict::Auto),
+            ("replace", OnConflict::Replace),
+            ("number", OnConflict::Number),
+            ("fail", OnConflict::Fail),
+        ]),
+    );
+    (renditions, on_conflict)
 }
 
 /// How thoroughly the input is emptied.
@@ -158,6 +187,7 @@ fn read_old(
     let recipe = recipe::read(watermark, marks, max_pixels, Form::Python);
     recipe::require_mark(watermark);
     let input = value::below(marks.base, input);
+    let renditions = vec![Rendition::only(Arc::new(recipe))];
     let at = watermark.place_of("input_folder");
     Site {
         folder: Folder {
@@ -171,8 +201,9 @@ fn read_old(
             on_failure: Source::Keep,
             give_up: GIVE_UP,
             prune_empty: false,
-            recipe_id: recipe.fingerprint(),
-            recipe: Arc::new(recipe),
+            on_conflict: OnConflict::Auto,
+            recipe_id: renditions::fingerprint(&renditions),
+            renditions,
         },
         output_at: at.clone(),
         after_at: at.clone(),

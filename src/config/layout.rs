@@ -102,7 +102,7 @@ fn check_own(one: &Located<'_>, findings: &Findings) {
     let at = &one.site.output_at;
     if output.same(input) {
         findings.add(at, format!("is the input itself, {}", input.path.display()));
-    } else if one.site.folder.recursive && input.inside(output) {
+    } else if one.site.folder.fills_subfolders() && input.inside(output) {
         // The mirror of a subfolder could be the input.
         findings.add(at, format!("holds the input, {}", input.path.display()));
     }
@@ -126,7 +126,7 @@ fn check_outputs(one: &Located<'_>, other: &Located<'_>, earlier: bool, findings
         return;
     };
     let (at, name) = (&one.site.output_at, &other.site.output_at.key);
-    let is_mirror = other.site.folder.recursive;
+    let is_mirror = other.site.folder.fills_subfolders();
     if output.same(other_output) {
         if earlier {
             let cause =
@@ -157,7 +157,7 @@ fn check_output_against_input(one: &Located<'_>, other: &Located<'_>, findings: 
     } else if other.site.folder.recursive && output.inside(other_input) && !excluded {
         let cause = format!("lies inside {name}, which is recursive");
         findings.add(at, cause);
-    } else if one.site.folder.recursive && other_input.inside(output) {
+    } else if one.site.folder.fills_subfolders() && other_input.inside(output) {
         findings.add(at, format!("holds {name}"));
     }
 }
@@ -191,7 +191,7 @@ fn check_moved(
             let name = &other.output_at.key;
             if moved.same(output) {
                 findings.add(at, format!("is the folder of {name}"));
-            } else if other.folder.recursive && moved.inside(output) {
+            } else if other.folder.fills_subfolders() && moved.inside(output) {
                 let cause = format!("lies inside {name}, in which subfolders are mirrored");
                 findings.add(at, cause);
             } else if site.folder.recursive && output.inside(moved) {

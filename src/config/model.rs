@@ -11,7 +11,11 @@ use globset::GlobSet;
 use tracing::Level;
 
 use super::home::Home;
-use crate::{picture::Recipe, retry::Backoff};
+use crate::{
+    picture::{Format, Order, Recipe},
+    retry::Backoff,
+    template::Template,
+};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -68,12 +72,69 @@ pub struct Folder {
     pub give_up: Duration,
     /// Whether subfolders that were emptied so are removed.
     pub prune_empty: bool,
-    pub recipe: Arc<Recipe>,
-    /// The recipe's fingerprint.
+    pub on_conflict: OnConflict,
+    /// What is made of each picture; at least one.
+    pub renditions: Vec<Rendition>,
+    /// A fingerprint of the renditions.
     pub recipe_id: u64,
 }
 
+/// A result that is made of each picture of a folder.
+#[derive(Debug, Clone)]
+pub struct Rendition {
+    /// The folder below the output: relative, without "..", empty for the output itself.
+    pub to: PathBuf,
+    pub name: Template,
+    /// As the name says; `None` for that of the source.
+    pub format: Option<Format>,
+    pub recipe: Arc<Recipe>,
+}
+
+/// Renditions of a folder at most: each costs time, and nobody needs more.
+pub const MOST_RENDITIONS: usize = 16;
+
+impl Rendition {
+    /// The one of a folder that does not list any: under the name of the source.
+    #[must_use]
+    pub fn only(recipe: Arc<Recipe>) -> Self {
+        Self {
+            to: PathBuf::new(),
+            name: Template::of_source(),
+            format: None,
+            recipe,
+        }
+    }
+
+    /// What is to be made of a source whose name promises this format.
+    #[must_use]
+    pub fn order(&self, promised: Format) -> Order<'_> {
+        Order {
+            wanted: self.format.unwrap_or(promised),
+            recipe: &self.recipe,
+        }
+    }
+}
+
 impl Folder {
+    /// Whether results go into subfolders of the output.
+    #[must_use]
+    pub fn fills_subfolders(&self) -> bool {
+        let has_own = |one: &Rendition| !one.to.as_os_str().is_empty();
+        self.recursive || self.renditions.iter().any(has_own)
+    }
+
+    /// Whether a result has the name of its source, and so of no other one.
+    #[must_use]
+    pub fn keeps_names(&self) -> bool {
+        matches!(&self.renditions[..], [only] if only.name == Template::of_source())
+    }
+
+    /// The recipe of what is made first.
+    #[must_use]
+    pub fn recipe(&self) -> Option<&Arc<Recipe>> {
+        self.renditions.first().map(|first| &first.recipe)
+    }
+
     /// The folders that its files are moved to.
     pub fn moved_to(&self) -> impl Iterator<Item = &Path> {
         let sources = [&self.after, &self.on_failure].into_iter();
@@ -82,6 +143,19 @@ impl Folder {
             Source::Keep | Source::Delete => None,
         })
     }
+}
+
+/// What becomes of a result whose name another file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It replaces what its own source made before, and gets a number beside the result of another.
+    Auto,
+    /// It replaces what is there.
+    Replace,
+    /// It gets a number, also beside what its own source made before.
+    Number,
+    /// It replaces what its own source made before, and fails beside the result of another.
+    Fail,
 }
 
 /// What becomes of a file that has been processed.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     error::{ConfigError, Problem},
-    load, read_file,
+    load,
+    model::Folder,
+    read_file,
     tree::{self, Node, Value},
     value,
 };
@@ -47,11 +49,12 @@ pub fn python_form(file: &Path) -> Result<PythonForm, ConfigError> {
     };
     let base = config.file.parent().unwrap_or(Path::new(""));
     let folder = config.folders.first();
-    let placed = folder.and_then(|folder| folder.recipe.marks.first());
-    let (Some(folder), Some(placed)) = (folder, placed) else {
+    let recipe = folder.and_then(Folder::recipe);
+    let placed = recipe.and_then(|recipe| recipe.marks.first());
+    let (Some(folder), Some(recipe), Some(placed)) = (folder, recipe, placed) else {
         return Err(failed(Problem::of_file("it has no folder or no mark")));
     };
-    let Size::Height(output_height) = folder.recipe.size else {
+    let Size::Height(output_height) = recipe.size else {
         let cause =
             "its size is not an output_height in pixels, which is all that the Python tool had";
         return Err(failed(Problem::of_file(cause)));
@@ -62,7 +65,7 @@ pub fn python_form(file: &Path) -> Result<PythonForm, ConfigError> {
         output: folder.output.clone(),
         opacity: placed.opacity,
         output_height,
-        quality: folder.recipe.quality,
+        quality: recipe.quality,
     })
 }
 

@@ -204,9 +204,9 @@ fn pixels(value: &Value) -> Result<Option<u32>, String> {
 /// The entries of `marks`. What an entry does not say is said by `section`.
 fn list(section: &Section<'_>, node: &Node, marks: &mut Marks<'_>) -> Vec<PlacedMark> {
     let nodes = match &node.value {
-        Value::List(nodes) if (1..=MOST_MARKS).contains(&nodes.len()) => nodes,
+        Value::List(nodes) if (0..=MOST_MARKS).contains(&nodes.len()) => nodes,
         Value::List(nodes) => {
-            let cause = format!("must have 1..{MOST_MARKS} marks, found {}", nodes.len());
+            let cause = format!("must have 0..{MOST_MARKS} marks, found {}", nodes.len());
             section.findings.add(&node.place, cause);
             return Vec::new();
         }

@@ -264,7 +264,7 @@ fn sweep(
                 .any(|old| old.folder.output == root.folder.output)
         })
         .flat_map(|root| {
-            let recursive = root.folder.recursive;
+            let recursive = root.folder.fills_subfolders();
             let written_to = root.folder.moved_to().chain([root.folder.output.as_path()]);
             written_to.map(move |path| (path.to_owned(), recursive))
         })

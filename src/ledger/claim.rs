@@ -9,7 +9,7 @@ use super::{
     connection::Ledger,
     dues::Dues,
     row::State,
-    value::{Name, length, now_ms, path_of},
+    value::{Name, length, now_ms, paths_of},
 };
 use crate::arrival::{FileKey, Stamp};
 
@@ -24,7 +24,7 @@ impl Ledger {
         recipe: u64,
         made: Option<&FileKey>,
         dues: Dues,
-    ) -> anyhow::Result<Option<PathBuf>> {
+    ) -> anyhow::Result<Vec<PathBuf>> {
         self.guarded(|connection| {
             let transaction = connection
                 .transaction()
@@ -80,7 +80,7 @@ impl Ledger {
             transaction
                 .commit()
                 .context("cannot claim the file in the ledger")?;
-            Ok(own.map(path_of))
+            Ok(own.map(paths_of).unwrap_or_default())
         })
     }
 }

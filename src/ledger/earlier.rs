@@ -119,6 +119,7 @@ mod tests {
             other.claim(&file, stamp, 1, None, Dues::NONE).unwrap();
             let fate = Fate::Done {
                 output: Path::new("/out/a.jpg"),
+                more: &[],
                 bytes: 1,
                 took: Duration::ZERO,
                 source_stays: false,

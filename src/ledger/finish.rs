@@ -1,6 +1,9 @@
 //! A file gets its fate, or is put off or given back.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use rusqlite::params;
@@ -9,7 +12,7 @@ use super::{
     connection::Ledger,
     dues::Dues,
     row::{Source, State},
-    value::{Name, in_ms, now_ms},
+    value::{Name, Names, in_ms, now_ms},
 };
 use crate::{arrival::FileKey, outcome::Step, retry::NextTry};
 
@@ -17,8 +20,11 @@ use crate::{arrival::FileKey, outcome::Step, retry::NextTry};
 #[derive(Debug)]
 pub enum Fate<'a> {
     Done {
+        /// What was published, and its length.
         output: &'a Path,
         bytes: u64,
+        /// The other renditions.
+        more: &'a [PathBuf],
         took: Duration,
         /// The picture was made of what there was, since no more came: more may still be written.
         source_stays: bool,
@@ -48,7 +54,7 @@ pub enum Fate<'a> {
 struct Row<'a> {
     state: State,
     cause: Option<(Step, &'a str)>,
-    output: Option<&'a Path>,
+    output: Option<Names<'a>>,
     bytes: Option<u64>,
     took: Option<Duration>,
     /// The bit of the dues by which the source is to leave now; 0 where it stays.
@@ -76,12 +82,16 @@ impl<'a> Row<'a> {
             Fate::Done {
                 output,
                 bytes,
+                more,
                 took,
                 source_stays,
                 damage,
             } => Row {
                 cause: damage.map(|damage| (Step::Decode, damage)),
-                output: Some(output),
+                output: Some(Names {
+                    first: output,
+                    more,
+                }),
                 bytes: Some(bytes),
                 took: Some(took),
                 leaves_if_due: if source_stays { 0 } else { Dues::ONCE_DONE },
@@ -146,7 +156,7 @@ impl Ledger {
                             state,
                             cause.map(|(step, _)| step.name()),
                             cause.map(|(_, reason)| reason),
-                            output.map(Name),
+                            output,
                             bytes,
                             took,
                             now,

@@ -175,6 +175,7 @@ mod tests {
         };
         let done = |source_stays| Fate::Done {
             output: Path::new("/out/x.jpg"),
+            more: &[],
             bytes: 1,
             took: Duration::ZERO,
             source_stays,

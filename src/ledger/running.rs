@@ -24,7 +24,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::value::{beside, in_ms, milliseconds, path_of, time};
 use crate::{
     arrival::NotTaken,
-    config::{self, Config, Folder, Source, Watch},
+    config::{self, Config, Folder, OnConflict, Rendition, Source, Watch},
     log::text,
     os,
 };
@@ -174,7 +174,8 @@ fn folder_to_json(folder: &Folder) -> Value {
         // What was given up has its time in the ledger.
         give_up: _,
         prune_empty: _,
-        recipe: _,
+        on_conflict: _,
+        renditions: _,
         recipe_id,
     } = folder;
     json!({
@@ -213,7 +214,8 @@ fn folder_from_json(value: &Value) -> Option<Folder> {
         on_failure: source_from_json(&value["on_failure"])?,
         give_up: Duration::ZERO,
         prune_empty: false,
-        recipe: Arc::new(config::bare_recipe()),
+        on_conflict: OnConflict::Auto,
+        renditions: vec![Rendition::only(Arc::new(config::bare_recipe()))],
         recipe_id: u64::from_str_radix(value["recipe"].as_str()?, 16).ok()?,
     })
 }
@@ -381,7 +383,8 @@ mod tests {
             on_failure,
             give_up: Duration::ZERO,
             prune_empty: false,
-            recipe: Arc::new(config::bare_recipe()),
+            on_conflict: OnConflict::Auto,
+            renditions: vec![Rendition::only(Arc::new(config::bare_recipe()))],
             recipe_id: u64::MAX - 3,
         };
         let to = || Source::MoveTo("/done".into());

@@ -17,7 +17,8 @@ CREATE TABLE file (
     crashes    INTEGER NOT NULL DEFAULT 0,  -- deaths of processes that count against this file
     step       TEXT,                        -- failed, waiting, released as incomplete, done with damage: in which step
     reason     TEXT,                        -- the same: why, or with what damage
-    output     ANY,                         -- absolute path of the picture published last of this source
+    output     ANY,                         -- absolute path of the picture published last of this source; of several
+                                            -- renditions all paths, as bytes, with a zero between them
     bytes      INTEGER,                     -- done: its length
     took_ms    INTEGER,                     -- done: from claim to published
     tries      INTEGER,                     -- waiting: how often it failed for what may pass

@@ -24,6 +24,45 @@ impl ToSql for Name<'_> {
     }
 }
 
+/// Paths as SQLite keeps them: a single one as [`Name`] has it, several as bytes with a zero between
+/// them, which no path has.
+pub struct Names<'a> {
+    pub first: &'a Path,
+    pub more: &'a [PathBuf],
+}
+
+impl ToSql for Names<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        if self.more.is_empty() {
+            // As `Name`, whose answer would borrow from itself.
+            return Ok(match self.first.to_str() {
+                Some(text) => ToSqlOutput::from(text),
+                None => ToSqlOutput::from(self.first.as_os_str().as_encoded_bytes()),
+            });
+        }
+        let mut bytes = self.first.as_os_str().as_encoded_bytes().to_vec();
+        for path in self.more {
+            bytes.push(0);
+            bytes.extend(path.as_os_str().as_encoded_bytes());
+        }
+        Ok(ToSqlOutput::from(bytes))
+    }
+}
+
+/// Paths as they were before [`Names`] wrote them.
+pub fn paths_of(value: Value) -> Vec<PathBuf> {
+    match value {
+        Value::Blob(bytes) if bytes.contains(&0) => bytes
+            .split(|byte| *byte == 0)
+            .map(|path| match String::from_utf8(path.to_vec()) {
+                Ok(text) => text.into(),
+                Err(error) => path_of(Value::Blob(error.into_bytes())),
+            })
+            .collect(),
+        value => vec![path_of(value)],
+    }
+}
+
 /// The file beside a ledger whose name goes on with `ending`.
 pub fn beside(ledger: &Path, ending: &str) -> PathBuf {
     let mut name = ledger.as_os_str().to_owned();

@@ -20,7 +20,7 @@ use super::{
     open::{SCHEMA, is_corrupt, refuse_remote, too_new},
     row::{Source, State, is_decided, is_gone},
     standing::PIECE,
-    value::{Name, beside, length, milliseconds, now_ms, path_of, stamp, time},
+    value::{Name, beside, length, milliseconds, now_ms, path_of, paths_of, stamp, time},
 };
 use crate::{
     arrival::{FileKey, FolderId, Stamp},
@@ -80,7 +80,8 @@ pub struct Entry {
     pub step: Option<Step>,
     /// Why it failed or waits; of one that is done, with what damage.
     pub reason: Option<String>,
-    pub output: Option<PathBuf>,
+    /// What was published of it, in the order of the renditions.
+    pub outputs: Vec<PathBuf>,
     pub took: Option<Duration>,
     pub tries: Option<u32>,
     pub next: Option<SystemTime>,
@@ -168,7 +169,10 @@ impl Visitor {
                     suspect: row.get(5)?,
                     step: row.get_ref(6)?.as_str_or_null()?.and_then(Step::named),
                     reason: row.get(7)?,
-                    output: row.get::<_, Option<Value>>(8)?.map(path_of),
+                    outputs: row
+                        .get::<_, Option<Value>>(8)?
+                        .map(paths_of)
+                        .unwrap_or_default(),
                     took: row.get::<_, Option<i64>>(9)?.map(milliseconds),
                     tries: row.get(10)?,
                     next: row.get::<_, Option<i64>>(11)?.map(time),

@@ -31,6 +31,11 @@ impl Local {
         }
     }
 
+    #[must_use]
+    pub fn civil(&self) -> civil::DateTime {
+        self.civil
+    }
+
     /// As 2026-11-26.
     #[must_use]
     pub fn date(&self) -> civil::Date {

@@ -134,6 +134,11 @@ impl Directory {
         Ok(openat(&self.0, name, flags, Mode::empty())?.into())
     }
 
+    /// Syncs a file that is not open.
+    pub fn sync_file(&self, name: &OsStr) -> io::Result<()> {
+        self.open_file(name)?.sync_all()
+    }
+
     /// Creates a file that did not exist, readable and writable by all, less the umask.
     pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

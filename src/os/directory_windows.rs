@@ -108,6 +108,12 @@ impl Directory {
         }
     }
 
+    /// Who syncs must be allowed to write.
+    pub fn sync_file(&self, name: &OsStr) -> io::Result<()> {
+        let path = self.0.join(name);
+        fs::OpenOptions::new().write(true).open(path)?.sync_all()
+    }
+
     pub fn create_new(&self, name: &OsStr) -> io::Result<File> {
         super::create_new(&self.0.join(name))
     }

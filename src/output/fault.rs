@@ -18,6 +18,11 @@ pub struct Unusable(pub(super) String);
 #[error("the output's file system does not take this name: {0}")]
 pub struct NameRefused(pub io::Error);
 
+/// The name is taken, and the folder says that this fails a picture.
+#[derive(Debug, thiserror::Error)]
+#[error("another file has this name, and `on_conflict` says fail: rename the source, or say auto")]
+pub struct NameTaken;
+
 /// Whether a call that names a new file or folder may have failed for that name.
 #[must_use]
 pub fn may_be_the_name(cause: &io::Error) -> bool {
@@ -30,10 +35,10 @@ pub fn may_be_the_name(cause: &io::Error) -> bool {
 /// The failure of a picture that could not be written.
 #[must_use]
 pub fn failure(cause: anyhow::Error) -> Failure {
-    if cause
+    let is_for_good = cause
         .chain()
-        .any(<dyn std::error::Error>::is::<NameRefused>)
-    {
+        .any(|cause| cause.is::<NameRefused>() || cause.is::<NameTaken>());
+    if is_for_good {
         return Failure::Permanent {
             step: Step::Publish,
             cause: format!("{cause:#}"),

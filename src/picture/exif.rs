@@ -16,6 +16,8 @@ pub use keep::{Change, mend, scaled};
 const X_RESOLUTION: u16 = 0x011a;
 const Y_RESOLUTION: u16 = 0x011b;
 const RESOLUTION_UNIT: u16 = 0x0128;
+const MAKE: u16 = 0x010f;
+const MODEL: u16 = 0x0110;
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
 const EXIF_VERSION: u16 = 0x9000;
@@ -87,6 +89,14 @@ pub fn rights(tiff: &[u8]) -> Rights<'_> {
         offset: of_exif(TAKEN_OFFSET),
         fraction: of_exif(TAKEN_FRACTION),
     }
+}
+
+/// The camera's maker and model.
+pub fn camera(tiff: &[u8]) -> (&[u8], &[u8]) {
+    let block = Block::of(tiff).and_then(|block| Some((block, block.long(4)?)));
+    block.map_or((&[], &[]), |(block, first)| {
+        (text(block, first, MAKE), text(block, first, MODEL))
+    })
 }
 
 /// A text without the blanks at its end; empty where there is none.

@@ -10,7 +10,7 @@ use super::bytes::{area, sum, times};
 use super::geometry::Task;
 use super::head::{self, Coding, Head, JpegCoding, PngCoding};
 use super::probe::Probe;
-use super::recipe::{Format, Recipe};
+use super::recipe::{Format, Order, Recipe};
 use super::{convert, decode, encode, metadata, overlay, resize, strip};
 
 /// Codecs, tables, and the allocator's rounding.
@@ -28,6 +28,20 @@ pub fn need(
     let head = head::read(file)?;
     // What has no header is read to the end to see that it has none, and goes no further.
     Ok(head.map_or(length, |head| of(&head, length, wanted, recipe)))
+}
+
+/// The same for several results of one picture, which are made one after another.
+pub fn need_of_all(
+    file: &mut (impl io::BufRead + io::Seek),
+    length: u64,
+    orders: &[Order<'_>],
+) -> io::Result<u64> {
+    let head = head::read(file)?;
+    let needs = head.iter().flat_map(|head| {
+        let need = |order: &Order<'_>| of(head, length, order.wanted, order.recipe);
+        orders.iter().map(need)
+    });
+    Ok(needs.max().unwrap_or(length))
 }
 
 fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {

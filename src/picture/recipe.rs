@@ -1,6 +1,6 @@
 //! What becomes of pictures: everything that is the same for all pictures of a folder.
 
-use std::sync::Arc;
+use std::{ffi::OsStr, sync::Arc};
 
 use super::mark::Mark;
 
@@ -139,4 +139,28 @@ pub enum Length {
 pub enum Format {
     Jpeg,
     Png,
+}
+
+impl Format {
+    /// What a name with this extension, without its dot and in any case, promises.
+    #[must_use]
+    pub fn of_extension(extension: impl AsRef<OsStr>) -> Option<Self> {
+        let extension = extension.as_ref();
+        let is = |one: &str| extension.eq_ignore_ascii_case(one);
+        if is("jpg") || is("jpeg") {
+            Some(Self::Jpeg)
+        } else if is("png") {
+            Some(Self::Png)
+        } else {
+            None
+        }
+    }
+}
+
+/// One of the results that are made of a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The format to write.
+    pub wanted: Format,
+    pub recipe: &'a Recipe,
 }

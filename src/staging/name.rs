@@ -7,10 +7,10 @@ use std::{
     path::Path,
 };
 
-use crate::os::{self, Directory};
-
-/// Bytes of a name at most, on all common file systems.
-const LONGEST_NAME: usize = 255;
+use crate::{
+    os::Directory,
+    template::{LONGEST_NAME, cut},
+};
 
 /// How a name is spelled that a directory has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,18 +104,6 @@ pub fn numbered(name: &OsStr, number: u32) -> OsString {
     let mut new = cut(stem, LONGEST_NAME.saturating_sub(ending.len()));
     new.push(ending);
     new
-}
-
-/// The beginning of a name, at most so many bytes, that ends with a whole character.
-fn cut(name: &OsStr, most: usize) -> OsString {
-    if name.len() <= most {
-        return name.to_owned();
-    }
-    let Some(text) = name.to_str() else {
-        return os::first_bytes(name, most);
-    };
-    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
-    OsString::from(&text[..end.unwrap_or(0)])
 }
 
 /// Whether `name` is what [`numbered`] makes of `base`.

@@ -52,14 +52,7 @@ pub fn judge_directory(path: &Path, ignore: &GlobSet) -> Result<(), Ignored> {
 /// The format that a file name's extension promises.
 #[must_use]
 pub fn promised_format(path: &Path) -> Option<Format> {
-    let extension = path.extension()?;
-    if extension.eq_ignore_ascii_case("jpg") || extension.eq_ignore_ascii_case("jpeg") {
-        Some(Format::Jpeg)
-    } else if extension.eq_ignore_ascii_case("png") {
-        Some(Format::Png)
-    } else {
-        None
-    }
+    Format::of_extension(path.extension()?)
 }
 
 fn judge_names(path: &Path, ignore: &GlobSet) -> Result<(), Ignored> {

@@ -17,7 +17,7 @@ use crate::{
     os::{self, Directory},
     outcome::{Failure, Step, panic_cause},
     output,
-    picture::{self, Format, Place, Scratch},
+    picture::{self, Format, Order, Place, Scratch},
     scheduler::Job,
     watch::promised_format,
 };
@@ -55,7 +55,7 @@ impl Buffers {
 pub struct Admitted {
     pub file: File,
     /// As its name promises.
-    pub wanted: Format,
+    pub promised: Format,
 }
 
 /// Opens the file, learns from its header what it will take, and waits until that is free.
@@ -63,7 +63,7 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
     let failed = |cause| unreadable(job, cause);
     let path = job.source();
     job.root.output.look_again(&path).map_err(output::failure)?;
-    let wanted = promised_format(&job.file.path).ok_or(Failure::Gone)?;
+    let promised = promised_format(&job.file.path).ok_or(Failure::Gone)?;
     let mut file = open(job).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
@@ -72,18 +72,21 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
     if Stamp::of(&metadata) != job.stamp {
         return Err(Failure::Changed);
     }
-    let recipe = &job.root.folder.recipe;
+    let renditions = &job.root.folder.renditions;
     let permanent = |cause| Failure::Permanent {
         step: Step::Read,
         cause,
     };
-    let (length, limit) = (job.stamp.length, longest_source(recipe.max_pixels));
+    // The same for all.
+    let max_pixels = renditions.first().map_or(0, |one| one.recipe.max_pixels);
+    let (length, limit) = (job.stamp.length, longest_source(max_pixels));
     if length > limit {
         return Err(permanent(format!(
             "the file has {length} bytes, more than a picture of max_pixels can have ({limit})"
         )));
     }
-    let told = || picture::need(&mut BufReader::new(&file), length, wanted, recipe);
+    let orders: Vec<Order<'_>> = renditions.iter().map(|one| one.order(promised)).collect();
+    let told = || picture::need_of_all(&mut BufReader::new(&file), length, &orders);
     let need = catch_unwind(AssertUnwindSafe(told))
         .map_err(|panic| panicked(&*panic))?
         .map_err(failed)?;
@@ -97,7 +100,7 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
             permanent(format!("needs {need} of memory, max_memory is {limit}"))
         })?;
     }
-    Ok(Admitted { file, wanted })
+    Ok(Admitted { file, promised })
 }
 
 /// Opens the source through no link below its input: who may write there must not have a file of

@@ -415,6 +415,14 @@ fn every_key_of_the_program_is_on_the_page_and_no_other() {
         let names = names.lines().next().unwrap().split(", ");
         names.map(str::to_owned).collect()
     };
+    // An entry of `renditions` has all keys of `watermark`, and its own.
+    let shared = known(places[1].0);
+    let rendition =
+        known("watermark: {npy_path: mark.npy}\nfolders: [{input: in, renditions: [{zz: 1}]}]");
+    let (own, taken): (Vec<String>, Vec<String>) = rendition
+        .into_iter()
+        .partition(|name| !shared.contains(name));
+    assert_eq!(taken.len() + 1, shared.len(), "all but input_folder");
     let mut expected: BTreeSet<String> = places
         .iter()
         .flat_map(|(config, prefix)| {
@@ -422,6 +430,10 @@ fn every_key_of_the_program_is_on_the_page_and_no_other() {
             names.map(move |name| format!("{prefix}{name}"))
         })
         .collect();
+    expected.extend(
+        own.iter()
+            .map(|name| format!("folders[].renditions[].{name}")),
+    );
     // These have rows for what is in them.
     for section in ["watermark", "retry", "log", "status"] {
         assert!(expected.remove(section), "{section}");
@@ -450,6 +462,9 @@ fn place<'a>(config: &'a mut Value, key: &str) -> &'a mut Value {
         }
         let map = node.as_mapping_mut().unwrap();
         let node = map.entry(name.into()).or_insert(Value::Null);
+        if in_list && !node.is_sequence() {
+            *node = Value::Sequence(vec![Value::Null]);
+        }
         if in_list { &mut node[0] } else { node }
     })
 }
@@ -513,6 +528,8 @@ fn every_example_is_taken_and_every_range_is_the_one_that_holds() {
         ("\"100%\"", "\"100.1%\""),
         ("\"1000%\"", "\"1000.1%\""),
     ];
+    // Their numbers are those of entries.
+    let counted = ["watermark.marks", "folders[].renditions"];
     let mut limits = 0;
     for Key {
         name,
@@ -542,7 +559,7 @@ fn every_example_is_taken_and_every_range_is_the_one_that_holds() {
             let (low, high) = part.split_once("..")?;
             Some((low.parse::<i64>().ok()?, high.parse::<i64>().ok()?))
         });
-        let Some((low, high)) = numbers.filter(|_| name != "watermark.marks") else {
+        let Some((low, high)) = numbers.filter(|_| !counted.contains(&&*name)) else {
             continue;
         };
         for value in [low, high] {

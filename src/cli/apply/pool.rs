@@ -20,7 +20,7 @@ use crate::{
     memory::{Account, Budget, Size},
     outcome::panic_cause,
     picture::{self, Format, PictureError, Recipe, Scratch},
-    staging::{self, Rights},
+    staging::{self, Rights, Taken},
     worker::{Buffers, longest_source},
 };
 
@@ -198,8 +198,8 @@ fn publish(target: &Path, bytes: &[u8], force: bool) -> anyhow::Result<PathBuf> 
         fs::create_dir_all(folder)?;
     }
     let rights = Rights {
-        own: None,
-        replaces: force,
+        own: &[],
+        taken: if force { Taken::Replace } else { Taken::Number },
     };
     let landed = staging::land(staging::stage_at(target, bytes)?, rights)?;
     landed.directory.sync()?;

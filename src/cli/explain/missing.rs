@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     cli::{
-        answer::{Answer, cause, path_json},
+        answer::{Answer, cause, outputs, outputs_json, path_json},
         when::time,
     },
     config::{Folder, Source},
@@ -39,7 +39,8 @@ fn last_seen(entry: &Entry, next: &str) -> Answer {
     };
     Answer::new("missing", reason, next)
         .with("since", at)
-        .with("output", entry.output.as_deref().map(path_json))
+        .with("output", entry.outputs.first().map(|path| path_json(path)))
+        .with("outputs", outputs_json(entry))
 }
 
 fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
@@ -58,8 +59,7 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
     let at = time(entry.since);
     let reason = match entry.state {
         State::Done => {
-            let output = entry.output.as_deref().unwrap_or(Path::new("?"));
-            let output = output.display();
+            let output = outputs(entry);
             let left = match (&folder.after, entry.gone) {
                 (Source::MoveTo(to), true) => moved(to),
                 (Source::Delete, true) => "deleted as `after` says".to_owned(),
@@ -78,5 +78,6 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
     };
     Answer::new("missing", reason, next)
         .with("since", at)
-        .with("output", entry.output.as_deref().map(path_json))
+        .with("output", entry.outputs.first().map(|path| path_json(path)))
+        .with("outputs", outputs_json(entry))
 }

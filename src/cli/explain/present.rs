@@ -1,7 +1,7 @@
 //! The fate of a picture that lies in a watched folder.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -9,7 +9,7 @@ use super::remedy::remedy;
 use crate::{
     arrival::Stamp,
     cli::{
-        answer::{Answer, NOT_RELOADED, cause, path_json},
+        answer::{Answer, NOT_RELOADED, cause, outputs, outputs_json, path_json},
         asked::Asked,
         when::{span, time, when},
     },
@@ -192,8 +192,7 @@ impl Now<'_> {
     }
 
     fn done(&self, entry: &Entry) -> Answer {
-        let output: PathBuf = entry.output.clone().unwrap_or_default();
-        let there = output.is_file();
+        let there = entry.outputs.iter().all(|output| output.is_file());
         let stale = entry.recipe != self.folder.recipe_id;
         let took = entry
             .took
@@ -207,7 +206,7 @@ impl Now<'_> {
         let reason = format!(
             "done at {}{took}, to {}{gone}{recipe}",
             when(entry.since, self.at),
-            output.display()
+            outputs(entry)
         );
         let next = match (entry.owed, stale || !there) {
             (true, _) => "it leaves the folder as `after` says, as soon as that works".to_owned(),
@@ -226,7 +225,8 @@ impl Now<'_> {
         }
         Answer::new("done", reason, next)
             .with("damage", entry.reason.clone())
-            .with("output", path_json(&output))
+            .with("output", entry.outputs.first().map(|path| path_json(path)))
+            .with("outputs", outputs_json(entry))
             .with("output_there", there)
             .with(
                 "took_ms",
