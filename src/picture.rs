@@ -249,6 +249,8 @@ pub fn treat<'a>(
 
     let warning = match source.format {
         Format::Jpeg => {
+            // What was written last lies in front: the larger buffer is the other.
+            samples.planes.flip();
             let decoded = decode::jpeg(bytes, &source, &task.geometry, engines, colour, samples);
             after_step(Step::Decode);
             decoded.map_err(bad(Step::Decode))?
@@ -266,8 +268,7 @@ pub fn treat<'a>(
     resize::run(task, engines, room, samples).map_err(bad(Step::Resize))?;
     after_step(Step::Resize);
     if wanted == Format::Jpeg && recipe.quality < 100 {
-        recompress::run(recipe.quality, task.size(), engines, &mut samples.planes)
-            .map_err(bad(Step::Recompress))?;
+        recompress::run(recipe.quality, &mut samples.planes.front);
         after_step(Step::Recompress);
     }
     if task.geometry.marked {

@@ -4,6 +4,8 @@
 //! It decodes only what is beyond doubt. For everything else it says `None`, at the latest when
 //! the data do not end where they should, and libjpeg-turbo decodes the picture from its start:
 //! what is wrong with a picture, and what is made of it then, is for libjpeg-turbo alone to say.
+//!
+//! And its transforms both ways, without coded data in between: [`requantize()`].
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -20,6 +22,8 @@ mod tables;
 mod blocks;
 mod transform;
 
+mod requantize;
+
 mod scan;
 
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod likeness;
 
 use super::markers::{EOI, Walk};
 use super::planes::{Planes, Sampling};
+pub use requantize::requantize;
+
 use blocks::{Coefficients, PLACES};
 use fast::Processor;
 use frame::Frame;

@@ -1,9 +1,8 @@
-//! The two loops, compiled twice: for any processor, and for one with AVX2 and BMI2, where they are
-//! a quarter faster. Which one it is shows at run time.
+//! The loops, compiled twice: for any processor, and for one with AVX2 and BMI2, where they are
+//! a quarter faster or more. Which one it is shows at run time.
 
 use super::blocks::{self, Coefficients, Step};
 use super::source::{Bits, Data};
-use super::transform::{self, Target};
 
 /// What the processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,30 +62,25 @@ pub fn decode(
     blocks::decode(steps, bits, data, coefficients)
 }
 
-/// Checks the coefficients and makes samples of them; `None` if [`transform::plain`] refuses them.
-pub fn render(
-    processor: Processor,
-    eighths: usize,
-    coefficients: &[i16],
-    (quantizer, largest): (&[u8; 64], &[u16; 64]),
-    to: &mut Target<'_>,
-) -> Option<()> {
+/// Work over all lanes. Its `run` must be inlined, always, with all that it calls: a closure would be compiled for
+/// any processor.
+pub trait Wide {
+    type Result;
+    fn run(self) -> Self::Result;
+}
+
+pub fn wide<W: Wide>(processor: Processor, work: W) -> W::Result {
     #[cfg(target_arch = "x86_64")]
     if processor.fast {
         #[target_feature(enable = "avx2")]
-        fn fast(
-            eighths: usize,
-            coefficients: &[i16],
-            tables: (&[u8; 64], &[u16; 64]),
-            to: &mut Target<'_>,
-        ) -> Option<()> {
-            transform::render(eighths, coefficients, tables, to)
+        fn fast<W: Wide>(work: W) -> W::Result {
+            work.run()
         }
         #[expect(unsafe_code, reason = "the compiler cannot know which processor it is")]
         // SAFETY: `Processor::this` found this feature.
-        return unsafe { fast(eighths, coefficients, (quantizer, largest), to) };
+        return unsafe { fast(work) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = processor;
-    transform::render(eighths, coefficients, (quantizer, largest), to)
+    work.run()
 }

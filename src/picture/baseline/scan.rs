@@ -4,7 +4,7 @@ use std::ptr;
 
 use super::super::planes::{Plane, Planes};
 use super::blocks::{self, Coefficients, STRIDE, Step};
-use super::fast::{self, Processor};
+use super::fast::{self, Processor, Wide};
 use super::frame::{Frame, Part};
 use super::source::{GROUP, Source};
 use super::tables::{LANES, Tables};
@@ -213,6 +213,23 @@ impl Progress {
     }
 }
 
+/// A batch of coefficients that becomes samples.
+struct Render<'a, 't> {
+    eighths: usize,
+    from: &'a [i16],
+    tables: (&'a [u8; 64], &'a [u16; 64]),
+    to: &'a mut Target<'t>,
+}
+
+impl Wide for Render<'_, '_> {
+    type Result = Option<()>;
+
+    #[inline(always)]
+    fn run(self) -> Option<()> {
+        transform::render(self.eighths, self.from, self.tables, self.to)
+    }
+}
+
 impl Share<'_> {
     /// Makes samples of a group of MCUs: the first one's column and row, and how many they are.
     fn render(
@@ -241,8 +258,13 @@ impl Share<'_> {
                 left: left * eighths,
                 count: LANES.min(end - left),
             };
-            let tables = (self.part.quantizer, &self.largest);
-            fast::render(processor, eighths, from, tables, &mut to)?;
+            let work = Render {
+                eighths,
+                from,
+                tables: (self.part.quantizer, &self.largest),
+                to: &mut to,
+            };
+            fast::wide(processor, work)?;
         }
         Some(())
     }

@@ -16,7 +16,7 @@ use std::num::Wrapping;
 
 use super::tables::LANES;
 
-type W = Wrapping<i32>;
+pub type W = Wrapping<i32>;
 
 /// Samples of a row of each block, four in each word.
 type Row = [[u32; LANES]; 2];
@@ -187,7 +187,7 @@ fn both<const SIDE: usize, const N: usize>(
 
 /// A result as a sample; what is out of range becomes black or white.
 #[inline(always)]
-fn saturated(result: W) -> u32 {
+pub fn saturated(result: W) -> u32 {
     (result.0.saturating_add(128)).clamp(0, 255).cast_unsigned()
 }
 
@@ -235,7 +235,7 @@ fn emit<const N: usize>(samples: &[Row; N], to: &mut Target<'_>) {
 
 /// Half of what a shift takes off. The factors below have 13 bits behind the point.
 #[inline(always)]
-fn half(shift: usize) -> W {
+pub fn half(shift: usize) -> W {
     Wrapping(1) << (shift - 1)
 }
 
@@ -349,7 +349,7 @@ fn seven(x: [W; 7], shift: usize) -> [W; 7] {
 }
 
 #[inline(always)]
-fn eight(x: [W; 8], shift: usize) -> [W; 8] {
+pub fn eight(x: [W; 8], shift: usize) -> [W; 8] {
     let rounded = half(shift);
     let second = (x[2] + x[6]) * Wrapping(4433);
     let (inner, outer) = (
