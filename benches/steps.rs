@@ -21,7 +21,7 @@ const HEIGHT: usize = 3000;
 fn recipe(quality: u8, output_quality: u8) -> Recipe {
     Recipe {
         marks: vec![PlacedMark {
-            mark: Arc::new(mark::sample()),
+            mark: Arc::new(mark::sample()).into(),
             opacity: 60.0,
             scale: None,
             rotate: 0.0,

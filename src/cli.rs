@@ -124,6 +124,8 @@ enum Command {
         recipe: u64,
         #[arg(long)]
         length: u64,
+        #[arg(long, allow_hyphen_values = true)]
+        written: i64,
         file: PathBuf,
     },
     /// Show whether the daemon runs, the counts of each folder, and recent failures.
@@ -258,8 +260,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Trial {
             recipe,
             length,
+            written,
             file,
-        } => trial::run(&config, &file, recipe, length),
+        } => trial::run(&config, &file, recipe, (length, written)),
         Command::Completions { shell } => completions::run(&Arguments::command(), shell),
         Command::Man { dir } => man::run(Arguments::command(), dir.as_deref()),
         Command::Status { json, watch: true } => watch(&config, json),

@@ -17,6 +17,7 @@ mod renditions;
 mod section;
 mod settings;
 mod state;
+mod text;
 mod tree;
 mod value;
 
@@ -237,7 +238,8 @@ mod tests {
 
     use super::*;
     use crate::picture::{
-        Anchor, Chroma, Format, Length, Position, Recipe, Resample, Scale, Side, Size,
+        Anchor, Chroma, Format, Length, PlacedMark, Position, Recipe, Relative, Resample, Scale,
+        Side, Size, Subject,
     };
 
     const EXAMPLE: &str = include_str!("../config.example.yaml");
@@ -408,10 +410,10 @@ status:
         assert!(!a.ignore.is_match("x.jpg") && !a.ignore.is_match("drafts/s/x.jpg"));
 
         assert!(
-            Arc::ptr_eq(
-                &a.recipe().unwrap().marks[0].mark,
-                &b.recipe().unwrap().marks[0].mark
-            ),
+            match [&a, &b].map(|folder| &folder.recipe().unwrap().marks[0].mark) {
+                [Subject::Image(one), Subject::Image(other)] => Arc::ptr_eq(one, other),
+                _ => false,
+            },
             "a mark was loaded twice"
         );
         let treated = |recipe: &Recipe| {
@@ -494,7 +496,7 @@ folders:
         let text = EXAMPLE
             .replacen("\n  npy_path:", "\n  #npy_path:", 1)
             .replace("\n  #marks:", "\n  marks:")
-            .replace("\n  #  - {npy_path", "\n    - {npy_path");
+            .replace("\n  #  - {", "\n    - {");
         let config = sandbox.good(&text);
         let recipe = config.folders[0].recipe().unwrap();
         assert_eq!(recipe.marks.len(), 2);
@@ -615,13 +617,13 @@ folders:
         ),
         (
             "watermark:\n  input_folder: in\n",
-            &[":1: watermark.npy_path: required, but missing"],
+            &[":1: watermark.npy_path: required, but missing (or text, for a mark that is a text)"],
         ),
         (
             "folders:\n  - output: out\n  - input: in\n    watermark: {npy_path: mark}\n",
             &[
                 ":2: folders[0].input: required, but missing",
-                ":2: folders[0].watermark.npy_path: required, but missing",
+                ":2: folders[0].watermark.npy_path: required, but missing (or text, for a mark that is a text)",
             ],
         ),
         // Ranges, types and spelling, all at once and in the order of the lines.
@@ -689,9 +691,10 @@ status: {listen: here}
              missing ']'",
                 ":20: folders[0].ignore[2]: must be a text, found 3",
                 ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
-                ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, long_edge, margin, \
-             marks, metadata, min_picture, npy_path, opacity, output_height, output_quality, output_width, \
-             position, quality, resample, rotate, scale, short_edge, spacing, upscale",
+                ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, color, font, \
+                 long_edge, margin, marks, metadata, min_picture, npy_path, opacity, outline, output_height, \
+                 output_quality, output_width, position, quality, resample, rotate, scale, shadow, short_edge, size, \
+                 spacing, text, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
                 ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_conflict, \
                  on_failure, output, prune_empty, recursive, renditions, watch, watermark",
@@ -730,17 +733,17 @@ folders:
                 ":4: watermark.marks: cannot be combined with npy_path: name it in the entries",
                 ":5: watermark.marks[0].opacity: must be 0..100, found 101",
                 ":6: watermark.marks[1].scale: must be none, \"20%\", \"20% of width\" or \"20% of height\", above 0% and up to 1000%, found \"0%\"",
-                ":6: watermark.marks[1].quality: unknown key, known here are margin, min_picture, \
-             npy_path, opacity, position, rotate, scale, spacing",
+                ":6: watermark.marks[1].quality: unknown key, known here are color, font, \
+                 margin, min_picture, npy_path, opacity, outline, position, rotate, scale, shadow, size, spacing, text",
                 ":9: folders[1].watermark.marks: must be a list of marks, found \"mark.npy\"",
             ],
         ),
         (
             "watermark:\n  marks:\n  - {opacity: 3}\n  - 7\nfolders: [{input: in}]\n",
             &[
-                ":3: watermark.marks[0].npy_path: required, but missing",
+                ":3: watermark.marks[0].npy_path: required, but missing (or text, for a mark that is a text)",
                 ":4: watermark.marks[1]: must be a mapping, found 7",
-                ":4: watermark.marks[1].npy_path: required, but missing",
+                ":4: watermark.marks[1].npy_path: required, but missing (or text, for a mark that is a text)",
             ],
         ),
         // Numbers that only look whole, and paths that are meant for a shell.
@@ -976,9 +979,102 @@ folders:
         );
         let told = sandbox.bad("folders: [{input: in, renditions: [{to: a}]}]\n");
         assert!(
-            told.contains("renditions[0].npy_path: required, but missing"),
+            told.contains(
+                "renditions[0].npy_path: required, but missing (or text, for a mark that is a text)"
+            ),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_mark_may_be_a_text() {
+        let sandbox = Sandbox::new();
+        let config = sandbox.good(
+            "watermark: {text: \"© {date:%Y} Jane\", size: 5%, color: \"#ff000080\", outline: \"4%,#00ff00\",
+  shadow: \"2,-3%\", scale: 20%, position: bottom-right}
+folders:
+  - input: in
+  - {input: b, watermark: {npy_path: mark}}
+  - {input: c, watermark: {marks: [{npy_path: mark}, {size: 12, outline: null, text: \"{artist}\"}]}}
+",
+        );
+        let texts = |folder: usize| {
+            let marks = &config.folders[folder].recipe().unwrap().marks;
+            let text = |placed: &PlacedMark| match &placed.mark {
+                Subject::Text(text) => Some(Arc::clone(text)),
+                Subject::Image(_) => None,
+            };
+            marks.iter().map(text).collect::<Vec<_>>()
+        };
+        let [Some(text)] = &texts(0)[..] else {
+            panic!()
+        };
+        assert_eq!(text.template.text(), "© {date:%Y} Jane");
+        assert_eq!(
+            (text.size, text.colour),
+            (Length::Percent(5.0), [255, 0, 0, 128])
+        );
+        assert_eq!(
+            text.outline,
+            Some((Relative::Percent(4.0), [0, 255, 0, 255]))
+        );
+        let by = (Relative::Pixels(2.0), Relative::Percent(-3.0));
+        assert_eq!(text.shadow, Some((by, [0, 0, 0, 128])));
+        assert_eq!(config.folders[0].recipe().unwrap().marks[0].scale, None);
+        assert!(matches!(&texts(1)[..], [None]));
+        let [None, Some(text)] = &texts(2)[..] else {
+            panic!()
+        };
+        assert_eq!((text.size, text.outline), (Length::Pixels(12), None));
+    }
+
+    #[test]
+    fn a_text_with_a_mistake_is_refused() {
+        let sandbox = Sandbox::new();
+        for (keys, cause) in [
+            (
+                "text: x, npy_path: mark",
+                "watermark.text: cannot be combined with npy_path: a mark is a file or a text",
+            ),
+            (
+                "text: x, marks: []",
+                "watermark.marks: cannot be combined with text: name it in the entries",
+            ),
+            ("text: \"\"", "watermark.text: must be a text, found \"\""),
+            ("text: \"{who}\"", "watermark.text: {who} is no field"),
+            (
+                "text: \"\u{4e00}\"",
+                "watermark.text: the font has no character",
+            ),
+            (
+                "text: x, font: mark.npy",
+                "watermark.text: the font is not understood",
+            ),
+            ("text: x, font: no.ttf", "no.ttf: No such file"),
+            (
+                "text: x, size: 3",
+                "watermark.size: must be pixels 4..1000, or above \"0%\" and up to \"50%\", found 3",
+            ),
+            ("text: x, size: 51%", "watermark.size: must be"),
+            (
+                "text: x, color: red",
+                "watermark.color: must be a colour in quotes",
+            ),
+            (
+                "text: x, outline: \"4%,red\"",
+                "watermark.outline: must be null, or a width",
+            ),
+            ("text: x, outline: 101", "watermark.outline: must be null"),
+            (
+                "text: x, shadow: 3",
+                "watermark.shadow: must be null, or two distances",
+            ),
+        ] {
+            let told = sandbox.bad(&format!(
+                "watermark: {{{keys}}}\nfolders: [{{input: in}}]\n"
+            ));
+            assert!(told.contains(cause), "{keys}: {told}");
+        }
     }
 
     #[test]

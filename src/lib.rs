@@ -41,13 +41,13 @@ pub mod arrival;
 // the steps of its way, and what became of it
 pub mod outcome;
 
+// texts with fields: names of results, texts of marks
+pub mod template;
+
 // ── A picture, in memory
 
 // decode to encode, a file for each step
 pub mod picture;
-
-// what results are called
-pub mod template;
 
 // makes marks: text, image, NumPy array
 pub mod mark;

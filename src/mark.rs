@@ -3,7 +3,6 @@
 
 mod npy;
 mod sample;
-pub mod text;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -14,7 +13,7 @@ use ndarray_npy::WriteNpyExt;
 
 use crate::picture::open_rgba;
 
-pub use crate::picture::Mark;
+pub use crate::picture::{Mark, lettering as text};
 pub use sample::sample;
 
 /// Bytes that a mark's file may have: the largest mark in 64-bit floats.
@@ -66,6 +65,28 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // A growing file does not end where its metadata says.
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Bytes of a font's file: collections of Chinese, Japanese and Korean fonts have about a hundred
+/// million.
+const LARGEST_FONT: u64 = 512 << 20;
+
+/// Reads a font's file. The error names it.
+pub fn font(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |cause: &dyn std::fmt::Display| format!("font {}: {cause}", path.display());
+    // A FIFO would be waited on for ever.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(failed(&"is not a file"));
+    }
+    let mut bytes = Vec::new();
+    let source = File::open(path).map_err(|cause| failed(&cause))?;
+    let read = source.take(LARGEST_FONT + 1).read_to_end(&mut bytes);
+    if read.map_err(|cause| failed(&cause))? as u64 > LARGEST_FONT {
+        return Err(failed(&format!(
+            "more than {LARGEST_FONT} bytes are not taken"
+        )));
+    }
     Ok(bytes)
 }
 

@@ -87,7 +87,7 @@ mod head;
 // what the samples mean
 mod colour;
 
-// when and with what it was taken
+// when, with what and by whom it was taken
 mod told;
 
 // EXIF, XMP, IPTC: collected and written again
@@ -122,6 +122,9 @@ mod recompress;
 // dear things by what they were made from
 mod cache;
 
+// texts as marks
+pub mod lettering;
+
 // a mark scaled, turned and cut
 mod shape;
 
@@ -152,7 +155,7 @@ use colour::PngColour;
 use error::bad;
 use geometry::Task;
 
-use crate::outcome::Step;
+use crate::{outcome::Step, template::About};
 
 pub use ending::{Place, among_samples, close, is_jpeg, zeros};
 pub use error::PictureError;
@@ -160,11 +163,11 @@ pub use mark::Mark;
 pub use metadata::Lost;
 pub use need::{need, need_of_all};
 pub use recipe::{
-    Anchor, Chroma, Format, Length, Metadata, Order, PlacedMark, Position, Recipe, Resample, Scale,
-    Side, Size,
+    Anchor, Chroma, Format, Length, Metadata, Order, PlacedMark, Position, Recipe, Relative,
+    Resample, Scale, Side, Size, Subject, Text,
 };
 pub use scratch::Scratch;
-pub use told::{Told, told};
+pub use told::about;
 
 pub(crate) use open::open_rgba;
 
@@ -214,15 +217,14 @@ pub fn treat_all<E: From<PictureError>>(
                 told = tell(Progress::After(step));
             }
         };
-        let treated = treat(bytes, order.wanted, order.recipe, scratch, &mut after_step)?;
+        let treated = treat_one(bytes, order, scratch, &mut after_step)?;
         told?;
         tell(Progress::Made(index, treated))?;
     }
     Ok(())
 }
 
-/// Treats one picture. `wanted` is the format to write; what the bytes are, they say themselves.
-/// `after_step` is called after each step that was needed.
+/// The same for one result of a picture of which nothing is known but its bytes.
 pub fn treat<'a>(
     bytes: &[u8],
     wanted: Format,
@@ -230,14 +232,30 @@ pub fn treat<'a>(
     scratch: &'a mut Scratch,
     after_step: &mut dyn FnMut(Step),
 ) -> Result<Treated<'a>, PictureError> {
+    let order = Order {
+        wanted,
+        recipe,
+        about: &About::default(),
+    };
+    treat_one(bytes, &order, scratch, after_step)
+}
+
+/// Makes one result of a picture. What the bytes are, they say themselves. `after_step` is called after
+/// each step that was needed.
+pub fn treat_one<'a>(
+    bytes: &[u8],
+    order: &Order<'_>,
+    scratch: &'a mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Treated<'a>, PictureError> {
+    let (wanted, recipe) = (order.wanted, order.recipe);
     let Scratch {
         engines,
         samples,
         colour,
         metadata,
         resize: room,
-        stamps,
-        encode: written,
+        ..
     } = scratch;
     let source = probe::probe(bytes, &mut colour.icc)?;
     if source.format == Format::Jpeg {
@@ -267,29 +285,49 @@ pub fn treat<'a>(
     }
     resize::run(task, engines, room, samples).map_err(bad(Step::Resize))?;
     after_step(Step::Resize);
-    if wanted == Format::Jpeg && recipe.quality < 100 {
-        recompress::run(recipe.quality, &mut samples.planes.front);
-        after_step(Step::Recompress);
-    }
-    if task.geometry.marked {
-        overlay::run(task, &mut engines.resizer, stamps, colour, samples)
-            .map_err(bad(Step::Overlay))?;
-        after_step(Step::Overlay);
-    }
-    let bytes = encode::run(task, engines, written, colour, metadata, samples)
-        .map_err(bad(Step::Encode))?;
-    after_step(Step::Encode);
-
+    let lost = metadata.lost;
     Ok(Treated {
-        bytes,
+        bytes: finish(task, order.about, scratch, after_step)?,
         format: wanted,
         width: task.geometry.width,
         height: task.geometry.height,
         source_width: source.width,
         source_height: source.height,
         warning,
-        lost: metadata.lost,
+        lost,
     })
+}
+
+/// What comes after scaling: the written picture.
+fn finish<'a>(
+    task: &Task<'_>,
+    about: &About,
+    scratch: &'a mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<&'a [u8], PictureError> {
+    let Scratch {
+        engines,
+        samples,
+        colour,
+        metadata,
+        stamps,
+        encode: written,
+        ..
+    } = scratch;
+    let recipe = task.recipe;
+    if task.wanted == Format::Jpeg && recipe.quality < 100 {
+        recompress::run(recipe.quality, &mut samples.planes.front);
+        after_step(Step::Recompress);
+    }
+    if task.geometry.marked {
+        overlay::run(task, &mut engines.resizer, stamps, colour, samples, about)
+            .map_err(bad(Step::Overlay))?;
+        after_step(Step::Overlay);
+    }
+    let bytes = encode::run(task, engines, written, colour, metadata, samples)
+        .map_err(bad(Step::Encode))?;
+    after_step(Step::Encode);
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -304,11 +342,11 @@ mod tests {
         let rgba = [200, 40, 60, 180].repeat(12 * 9);
         Recipe {
             marks: vec![PlacedMark {
-                mark: Arc::new(Mark {
+                mark: Subject::Image(Arc::new(Mark {
                     width: 12,
                     height: 9,
                     rgba,
-                }),
+                })),
                 opacity: 60.0,
                 scale: None,
                 rotate: 0.0,
@@ -494,11 +532,11 @@ mod tests {
                 ..first.clone()
             },
             PlacedMark {
-                mark: Arc::new(Mark {
+                mark: Subject::Image(Arc::new(Mark {
                     width: 2,
                     height: 2,
                     rgba: vec![255; 16],
-                }),
+                })),
                 opacity: 100.0,
                 ..first
             },
@@ -530,8 +568,8 @@ mod tests {
             png_of(50, 50, png::ColorType::Grayscale, png::BitDepth::Eight),
         ] {
             for (mark, channels) in [
-                (Arc::clone(&recipe().marks[0].mark), 3),
-                (Arc::clone(&grey_mark), 1),
+                (recipe().marks[0].mark.clone(), 3),
+                (Arc::clone(&grey_mark).into(), 1),
             ] {
                 let mut recipe = recipe();
                 recipe.marks[0].mark = mark;
@@ -561,11 +599,11 @@ mod tests {
         recipe.quality = 100;
         recipe.output_quality = 100;
         recipe.chroma = Chroma::Full;
-        recipe.marks[0].mark = Arc::new(Mark {
+        recipe.marks[0].mark = Subject::Image(Arc::new(Mark {
             width: 9,
             height: 9,
             rgba: [255, 0, 0, 255].repeat(81),
-        });
+        }));
         recipe.marks[0].opacity = 100.0;
         recipe.marks[0].position = Position::At(Anchor::Center);
         let treated = treat(&source, Format::Png, &recipe, &mut scratch, &mut |_| ()).unwrap();
@@ -726,7 +764,7 @@ mod tests {
         recipe.output_quality = 100;
         recipe.chroma = Chroma::Full;
         recipe.marks[0] = PlacedMark {
-            mark: red,
+            mark: red.into(),
             opacity: 100.0,
             scale: None,
             rotate: 0.0,
@@ -877,7 +915,12 @@ mod tests {
         };
         assert_eq!(fast.fingerprint(), FINGERPRINT_OF_FAST);
         let changes: &[fn(&mut Recipe)] = &[
-            |recipe| Arc::make_mut(&mut recipe.marks[0].mark).rgba[5] ^= 1,
+            |recipe| {
+                let Subject::Image(mark) = &mut recipe.marks[0].mark else {
+                    return;
+                };
+                Arc::make_mut(mark).rgba[5] ^= 1;
+            },
             |recipe| recipe.marks[0].opacity = 61.0,
             |recipe| recipe.marks[0].scale = Some(scaled(Side::Shorter)),
             |recipe| recipe.marks[0].scale = Some(scaled(Side::Width)),

@@ -1,4 +1,5 @@
-//! Texts with fields, such as `{stem}_web.jpg` and `{date:%Y} Jane`: what results are called.
+//! Texts with fields, such as `{stem}_web.jpg` and `© {date:%Y} {artist}`: what results are called, and what
+//! marks say.
 //!
 //! A field stands in braces. `{{` and `}}` are the braces themselves. A date may have a format after a
 //! colon, in the letters of `strftime`.
@@ -10,7 +11,7 @@ use std::{
 
 use jiff::civil::DateTime;
 
-use crate::{os, picture::Format};
+use crate::os;
 
 /// A text with fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,28 +34,30 @@ enum Field {
     /// In this format.
     Date(String),
     Camera,
+    Artist,
+    Copyright,
     Width,
     Height,
 }
 
-/// What fields stand for.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+/// What the fields of a picture stand for. Texts are empty where the picture does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
     /// The source's file name.
-    pub source: &'a OsStr,
+    pub source: OsString,
     /// When the picture was taken, in the camera's time.
     pub taken: DateTime,
-    /// The camera's maker and model; empty where the picture does not say.
-    pub camera: &'a str,
-    /// Pixels of the result.
-    pub width: u32,
-    pub height: u32,
+    /// Maker and model.
+    pub camera: String,
+    pub artist: String,
+    pub copyright: String,
 }
 
 const DATE: &str = "%Y-%m-%d";
 /// For a camera that a picture does not tell.
 const UNKNOWN: &str = "unknown";
-const KNOWN: &str = "{stem}, {ext}, {date}, {date:%Y}, {camera}, {width} and {height}";
+const KNOWN: &str = "{stem}, {ext}, {date}, {date:%Y}, {camera}, {artist}, {copyright}, \
+                     {width} and {height}";
 
 /// Bytes of a name at most, on all common file systems.
 pub const LONGEST_NAME: usize = 255;
@@ -98,8 +101,8 @@ impl Template {
         })
     }
 
-    /// Reads what results are called, and tells their format: `None` for that of the source.
-    pub fn name(text: &str) -> Result<(Template, Option<Format>), String> {
+    /// Reads what results are called. All that is wrong but for the extension is told.
+    pub fn name(text: &str) -> Result<Template, String> {
         let template = Self::parse(text)?;
         for part in &template.parts {
             let Part::Text(text) = part else { continue };
@@ -110,19 +113,20 @@ impl Template {
         if text.starts_with('.') {
             return Err("a name that begins with a dot is hidden".to_owned());
         }
-        let format = match &template.parts[..] {
-            [.., Part::Text(dot), Part::Field(Field::Ext)] if dot.ends_with('.') => None,
+        Ok(template)
+    }
+
+    /// How the names of results end.
+    #[must_use]
+    pub fn ending(&self) -> Ending<'_> {
+        match &self.parts[..] {
+            [.., Part::Text(dot), Part::Field(Field::Ext)] if dot.ends_with('.') => Ending::Source,
             [.., Part::Text(end)] => match end.rsplit_once('.') {
-                Some((_, extension)) => {
-                    Some(Format::of_extension(extension).ok_or_else(|| {
-                        format!("results are .jpg, .jpeg or .png, not .{extension}")
-                    })?)
-                }
-                None => return Err(NO_ENDING.to_owned()),
+                Some((_, extension)) => Ending::Own(extension),
+                None => Ending::None,
             },
-            _ => return Err(NO_ENDING.to_owned()),
-        };
-        Ok((template, format))
+            _ => Ending::None,
+        }
     }
 
     /// The name of the source.
@@ -147,18 +151,61 @@ impl Template {
     /// Whether the picture itself must be asked for a field.
     #[must_use]
     pub fn asks_the_picture(&self) -> bool {
-        let asks = |part: &Part| matches!(part, Part::Field(Field::Date(_) | Field::Camera));
+        let asks = |part: &Part| match part {
+            Part::Field(Field::Stem | Field::Ext | Field::Width | Field::Height)
+            | Part::Text(_) => false,
+            Part::Field(Field::Date(_) | Field::Camera | Field::Artist | Field::Copyright) => true,
+        };
         self.parts.iter().any(asks)
     }
 
-    /// The name of a result. It has at most 255 bytes: what stands before the extension is cut.
+    /// Letters of a text at most.
     #[must_use]
-    pub fn fill(&self, facts: &Facts<'_>) -> OsString {
+    pub fn longest(&self) -> usize {
+        let letters = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.chars().count(),
+            Part::Field(_) => LONGEST_NAME,
+        });
+        letters.fold(0, usize::saturating_add)
+    }
+
+    /// The text for a result of this size, without blanks at its ends.
+    #[must_use]
+    pub fn text_for(&self, about: &About, size: (u32, u32)) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(plain) => text.push_str(plain),
+                Part::Field(field) => {
+                    let value = field.value(about, size);
+                    let letters = value.to_string_lossy();
+                    let shown = letters.chars().filter(|letter| !letter.is_control());
+                    text.extend(shown.take(LONGEST_NAME));
+                }
+            }
+        }
+        text.trim().to_owned()
+    }
+
+    /// The name of a result of this size. It has at most 255 bytes: what stands before the extension is
+    /// cut.
+    #[must_use]
+    pub fn name_for(&self, about: &About, size: (u32, u32)) -> OsString {
         let mut name = OsString::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push(text),
-                Part::Field(field) => field.fill(facts, &mut name),
+                // It is a name already.
+                Part::Field(field @ (Field::Stem | Field::Ext)) => {
+                    name.push(field.value(about, size));
+                }
+                Part::Field(field) => {
+                    let value = field.value(about, size);
+                    name.push(match for_names(&value.to_string_lossy()) {
+                        value if value.is_empty() => UNKNOWN.to_owned(),
+                        value => value,
+                    });
+                }
             }
         }
         if name.len() <= LONGEST_NAME {
@@ -175,7 +222,15 @@ impl Template {
     }
 }
 
-const NO_ENDING: &str = "must end with .jpg, .jpeg, .png or .{ext}, which says the format";
+/// How the names of results end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending<'a> {
+    /// As that of their source.
+    Source,
+    /// With this extension, without its dot.
+    Own(&'a str),
+    None,
+}
 
 impl Field {
     fn parse(name: &str) -> Result<Field, String> {
@@ -193,27 +248,28 @@ impl Field {
             None if name == "stem" => Field::Stem,
             None if name == "ext" => Field::Ext,
             None if name == "camera" => Field::Camera,
+            None if name == "artist" => Field::Artist,
+            None if name == "copyright" => Field::Copyright,
             None if name == "width" => Field::Width,
             None if name == "height" => Field::Height,
             _ => return Err(format!("{{{name}}} is no field, known here are {KNOWN}")),
         })
     }
 
-    fn fill(&self, facts: &Facts<'_>, name: &mut OsString) {
-        let source = Path::new(facts.source);
+    fn value(&self, about: &About, (width, height): (u32, u32)) -> OsString {
+        let source = Path::new(&about.source);
         match self {
-            Field::Stem => name.push(source.file_stem().unwrap_or_default()),
-            Field::Ext => name.push(source.extension().unwrap_or_default()),
+            Field::Stem => source.file_stem().unwrap_or_default().to_owned(),
+            Field::Ext => source.extension().unwrap_or_default().to_owned(),
             Field::Date(format) => {
-                let date = jiff::fmt::strtime::format(format, facts.taken);
-                name.push(for_names(&date.unwrap_or_default()));
+                let date = jiff::fmt::strtime::format(format, about.taken);
+                date.unwrap_or_default().into()
             }
-            Field::Camera => name.push(match for_names(facts.camera) {
-                camera if camera.is_empty() => UNKNOWN.to_owned(),
-                camera => camera,
-            }),
-            Field::Width => name.push(facts.width.to_string()),
-            Field::Height => name.push(facts.height.to_string()),
+            Field::Camera => about.camera.clone().into(),
+            Field::Artist => about.artist.clone().into(),
+            Field::Copyright => about.copyright.clone().into(),
+            Field::Width => width.to_string().into(),
+            Field::Height => height.to_string().into(),
         }
     }
 }
@@ -257,51 +313,71 @@ mod tests {
 
     use super::*;
 
-    fn facts() -> Facts<'static> {
-        Facts {
-            source: OsStr::new("IMG_1.JPG"),
+    const SIZE: (u32, u32) = (2048, 1365);
+
+    fn about() -> About {
+        About {
+            source: "IMG_1.JPG".into(),
             taken: datetime(2024, 5, 1, 12, 30, 7, 0),
-            camera: "NIKON D70/s ",
-            width: 2048,
-            height: 1365,
+            camera: "NIKON D70/s ".to_owned(),
+            artist: String::new(),
+            copyright: "Jane".to_owned(),
         }
     }
 
     #[test]
     fn fields_are_filled() {
-        for (text, format, expected) in [
-            ("{stem}.{ext}", None, "IMG_1.JPG"),
-            ("{stem}_web.jpg", Some(Format::Jpeg), "IMG_1_web.jpg"),
-            ("{date}.PNG", Some(Format::Png), "2024-05-01.PNG"),
-            ("{date:%Y%m%d-%H%M%S}.{ext}", None, "20240501-123007.JPG"),
-            ("{date:%H:%M}.jpeg", Some(Format::Jpeg), "12_30.jpeg"),
+        for (text, ending, expected) in [
+            ("{stem}.{ext}", Ending::Source, "IMG_1.JPG"),
+            ("{stem}_web.jpg", Ending::Own("jpg"), "IMG_1_web.jpg"),
+            ("{date}.PNG", Ending::Own("PNG"), "2024-05-01.PNG"),
+            (
+                "{date:%Y%m%d-%H%M%S}.{ext}",
+                Ending::Source,
+                "20240501-123007.JPG",
+            ),
+            ("{date:%H:%M}.jpeg", Ending::Own("jpeg"), "12_30.jpeg"),
             (
                 "{camera} {width}x{height}.jpg",
-                Some(Format::Jpeg),
+                Ending::Own("jpg"),
                 "NIKON D70_s 2048x1365.jpg",
             ),
-            ("{{{stem}}}.jpg", Some(Format::Jpeg), "{IMG_1}.jpg"),
+            (
+                "{artist} {copyright}.jpg",
+                Ending::Own("jpg"),
+                "unknown Jane.jpg",
+            ),
+            ("{{{stem}}}.jpg", Ending::Own("jpg"), "{IMG_1}.jpg"),
+            ("{stem}", Ending::None, "IMG_1"),
+            ("{stem}{ext}", Ending::None, "IMG_1JPG"),
+            ("a", Ending::None, "a"),
         ] {
-            let (template, found) = Template::name(text).unwrap();
-            assert_eq!(found, format, "{text}");
-            assert_eq!(template.fill(&facts()), OsStr::new(expected), "{text}");
+            let template = Template::name(text).unwrap();
+            assert_eq!(template.ending(), ending, "{text}");
+            assert_eq!(
+                template.name_for(&about(), SIZE),
+                OsStr::new(expected),
+                "{text}"
+            );
         }
-        let (template, _) = Template::name("{camera}.jpg").unwrap();
-        let nameless = Facts {
-            camera: " .\0",
-            ..facts()
-        };
-        assert_eq!(template.fill(&nameless), OsStr::new("unknown.jpg"));
+    }
+
+    #[test]
+    fn a_text_says_what_the_picture_says() {
+        for (text, expected) in [
+            ("© {date:%Y} {copyright}", "© 2024 Jane"),
+            ("{artist} ", ""),
+            ("{stem}: {camera}", "IMG_1: NIKON D70/s"),
+        ] {
+            let template = Template::parse(text).unwrap();
+            assert_eq!(template.text_for(&about(), SIZE), expected, "{text}");
+            assert!(template.longest() >= expected.chars().count());
+        }
     }
 
     #[test]
     fn a_mistake_is_told() {
         for (text, cause) in [
-            ("{stem}", "must end with .jpg"),
-            ("a", "must end with .jpg"),
-            ("", "must end with .jpg"),
-            ("{stem}{ext}", "must end with .jpg"),
-            ("{stem}.gif", "not .gif"),
             ("{stem.jpg", "no closing brace"),
             ("stem}.jpg", "without its {"),
             ("{name}.jpg", "{name} is no field, known here are {stem}"),
@@ -319,11 +395,12 @@ mod tests {
     #[test]
     fn a_name_is_never_too_long() {
         let long = "é".repeat(126) + ".jpeg";
-        let (template, _) = Template::name("{stem}_web.{ext}").unwrap();
-        let name = template.fill(&Facts {
-            source: OsStr::new(&long),
-            ..facts()
-        });
+        let template = Template::name("{stem}_web.{ext}").unwrap();
+        let about = About {
+            source: long.into(),
+            ..about()
+        };
+        let name = template.name_for(&about, SIZE);
         assert_eq!(name, OsStr::new(&("é".repeat(125) + ".jpeg")));
     }
 }

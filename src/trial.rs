@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use serde_json::{Value, json};
 
 use crate::{
+    arrival::Stamp,
     os,
     outcome::{Step, panic_cause},
     picture::{self, Format, Lost, Order, PictureError, Progress, Scratch, Treated},
@@ -48,7 +49,7 @@ pub enum End<'a> {
 /// Makes the pictures of `source` in a child process. `answer` holds the finished ones.
 pub fn treat<'a>(
     source: &[u8],
-    path: &Path,
+    (path, stamp): (&Path, Stamp),
     orders: &[Order<'_>],
     recipe: u64,
     config: &Path,
@@ -62,6 +63,7 @@ pub fn treat<'a>(
         .arg(recipe.to_string())
         .arg("--length")
         .arg(source.len().to_string())
+        .arg(format!("--written={}", stamp.mtime_ns))
         .arg("--")
         .arg(path)
         .stdin(Stdio::piped())
@@ -289,10 +291,18 @@ pub fn end_with_parent() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::bare_recipe, picture::Recipe};
+    use std::sync::OnceLock;
+
+    use crate::{config::bare_recipe, picture::Recipe, template::About};
+
+    static ABOUT: OnceLock<About> = OnceLock::new();
 
     fn order(wanted: Format, recipe: &Recipe) -> Order<'_> {
-        Order { wanted, recipe }
+        Order {
+            wanted,
+            recipe,
+            about: ABOUT.get_or_init(About::default),
+        }
     }
 
     /// What is told of a picture is the same whichever process makes it.

@@ -15,10 +15,13 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-pub use self::input::{Buffers, longest_source};
 use self::{
     input::{Admitted, admit, panicked, read},
-    target::Source,
+    target::{about, target},
+};
+pub use self::{
+    input::{Buffers, longest_source},
+    target::written,
 };
 use crate::{
     arrival::FileKey,
@@ -181,18 +184,18 @@ fn make(
         ..facts
     };
     let renditions = &job.root.folder.renditions;
+    let about = about(job, source);
     let orders: Vec<Order<'_>> = renditions
         .iter()
-        .map(|rendition| rendition.order(promised))
+        .map(|rendition| rendition.order(promised, &about))
         .collect();
-    let named = Source::of(job, source);
     let mut staged = Vec::with_capacity(orders.len());
     let mut last = Instant::now();
     let mut tell = |progress: Progress<'_>| {
         let step = match progress {
             Progress::After(step) => step,
             Progress::Made(index, treated) => {
-                let target = named.target(&renditions[index], &treated);
+                let target = target(&job.file.path, &about, &renditions[index], &treated);
                 let mut one = stage(job, &target, facts, treated).map_err(Stop::Failed)?;
                 if index > 0 {
                     one.0.close();
@@ -306,7 +309,14 @@ fn treat_apart(
     let recipe = job.root.recipe_id;
     let transient = |step, cause| Stop::Failed(Failure::Transient { step, cause });
     let mut answer = Vec::new();
-    let end = trial::treat(source, &job.source(), orders, recipe, config, &mut answer);
+    let end = trial::treat(
+        source,
+        (&job.source(), job.stamp),
+        orders,
+        recipe,
+        config,
+        &mut answer,
+    );
     let death = match end.map_err(|cause| transient(Step::Picture, cause))? {
         trial::End::Treated(treated) => {
             for (index, treated) in treated?.into_iter().enumerate() {

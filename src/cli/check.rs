@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{self, Folder, Rendition, Source},
     exit, ledger, os,
-    picture::{Chroma, PlacedMark, Position, Recipe, Resample, Scale, Side, Size},
+    picture::{Chroma, PlacedMark, Position, Recipe, Resample, Scale, Side, Size, Subject},
     template::Template,
     watch,
 };
@@ -172,11 +172,12 @@ fn describe_mark(placed: &PlacedMark) -> String {
     });
     let rotate = (placed.rotate != 0.0).then(|| format!(" turned by {} degrees", placed.rotate));
     let tiled = matches!(placed.position, Position::Tile { .. }).then(|| ", tiled".to_owned());
+    let what = match mark {
+        Subject::Image(mark) => format!("{}x{}", mark.width, mark.height),
+        Subject::Text(text) => format!("{:?}", text.template.text()),
+    };
     [
-        format!(
-            ", mark {}x{} at {opacity} % opacity",
-            mark.width, mark.height
-        ),
+        format!(", mark {what} at {opacity} % opacity"),
         scale.unwrap_or_default(),
         rotate.unwrap_or_default(),
         tiled.unwrap_or_default(),

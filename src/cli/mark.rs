@@ -1,13 +1,12 @@
 //! `watermarkd mark`: makes marks from texts and pictures.
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Subcommand;
 
 use super::{examples, terminal};
@@ -15,10 +14,6 @@ use crate::{
     mark::{self, Mark, text},
     staging,
 };
-
-/// Bytes of a font's file: collections of Chinese, Japanese and Korean fonts have about a hundred
-/// million.
-const LARGEST_FONT: u64 = 512 << 20;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -38,7 +33,7 @@ pub enum Command {
         size: f32,
         /// Colour, with its opacity if it has eight digits: #rrggbb or #rrggbbaa; the # may be
         /// left out.
-        #[arg(long, value_name = "COLOR", default_value = "#ffffff", value_parser = colour)]
+        #[arg(long, value_name = "COLOR", default_value = "#ffffff", value_parser = text::colour)]
         color: text::Colour,
         /// Width of an outline in pixels, 0..100, and its colour: 2 or 2,#000000.
         #[arg(long, value_name = "PX[,COLOR]", value_parser = outline)]
@@ -89,8 +84,9 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
                 outline,
                 shadow,
             };
+            let read = |file: &Path| mark::font(file).map_err(anyhow::Error::msg);
             let mark = match &font {
-                Some(file) => text::draw(&text, &read_font(file)?, &style)
+                Some(file) => text::draw(&text, &read(file)?, &style)
                     .map_err(|cause| anyhow::anyhow!("font {}: {cause}", file.display())),
                 None => text::draw(&text, text::FONT, &style).map_err(anyhow::Error::msg),
             };
@@ -98,20 +94,6 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Image { file, target } => write(&mark::load(&file)?, &target),
     }
-}
-
-fn read_font(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let cannot = || format!("cannot read font {}", file.display());
-    let mut bytes = Vec::new();
-    let source = File::open(file).with_context(cannot)?;
-    let read = source.take(LARGEST_FONT + 1).read_to_end(&mut bytes);
-    if read.with_context(cannot)? as u64 > LARGEST_FONT {
-        bail!(
-            "font {}: more than {LARGEST_FONT} bytes are not taken",
-            file.display()
-        );
-    }
-    Ok(bytes)
 }
 
 fn write(mark: &Mark, target: &Target) -> anyhow::Result<ExitCode> {
@@ -155,8 +137,8 @@ fn size(text: &str) -> Result<f32, String> {
 }
 
 fn outline(text: &str) -> Result<(f32, text::Colour), String> {
-    let (width, colour_) = text.split_once(',').unwrap_or((text, "#000000"));
-    Ok((number(width, 0.0, 100.0)?, colour(colour_)?))
+    let (width, colour) = text.split_once(',').unwrap_or((text, "#000000"));
+    Ok((number(width, 0.0, 100.0)?, text::colour(colour)?))
 }
 
 fn shadow(text: &str) -> Result<((i32, i32), text::Colour), String> {
@@ -169,7 +151,7 @@ fn shadow(text: &str) -> Result<((i32, i32), text::Colour), String> {
             .ok_or("two distances in whole pixels -1000..1000 are wanted, such as 3,3")
     };
     let by = (distance()?, distance()?);
-    Ok((by, colour(parts.next().unwrap_or("#00000080"))?))
+    Ok((by, text::colour(parts.next().unwrap_or("#00000080"))?))
 }
 
 fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
@@ -180,24 +162,10 @@ fn number(text: &str, least: f32, most: f32) -> Result<f32, String> {
         .ok_or_else(|| format!("pixels {least}..{most} are wanted"))
 }
 
-fn colour(text: &str) -> Result<text::Colour, String> {
-    let text = text.trim();
-    let digits = text.strip_prefix('#').unwrap_or(text);
-    let wanted = || "#rrggbb or #rrggbbaa is wanted".to_owned();
-    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(wanted());
-    }
-    let value = u32::from_str_radix(digits, 16).map_err(|_cause| wanted())?;
-    match digits.len() {
-        6 => Ok((value << 8 | 0xff).to_be_bytes()),
-        8 => Ok(value.to_be_bytes()),
-        _ => Err(wanted()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mark::text::colour;
 
     #[test]
     fn colours_outlines_and_shadows_are_read() {

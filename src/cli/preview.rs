@@ -10,8 +10,9 @@ use super::{
     terminal::{self, line},
 };
 use crate::{
-    picture::{self, Scratch},
-    staging, watch,
+    arrival::Stamp,
+    picture::{self, Order, Scratch},
+    staging, watch, worker,
 };
 
 pub fn run(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<ExitCode> {
@@ -32,7 +33,14 @@ pub fn run(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut scratch = Scratch::new()?;
     let recipe = folder.recipe().context("the folder makes nothing")?;
-    let treated = picture::treat(&bytes, wanted, recipe, &mut scratch, &mut |_| {})
+    let written = Stamp::of(&absolute.metadata()?);
+    let name = absolute.file_name().unwrap_or_default().to_owned();
+    let order = Order {
+        wanted,
+        recipe,
+        about: &picture::about(&bytes, name, worker::written(written)),
+    };
+    let treated = picture::treat_one(&bytes, &order, &mut scratch, &mut |_| {})
         .with_context(|| file.display().to_string())?;
     staging::write(output, treated.bytes)?;
     let (width, height) = (treated.width, treated.height);

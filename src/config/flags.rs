@@ -47,6 +47,7 @@ pub fn recipe_of(
     ));
     let mut marks = Marks {
         base: Path::new(""),
+        fonts: HashMap::new(),
         loaded: HashMap::from([(PathBuf::from(path), Ok(Arc::clone(mark)))]),
     };
     let root = Node {
@@ -85,7 +86,7 @@ fn node(key: &str, value: Value) -> Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{Anchor, Chroma, Length, Position, Scale, Side, Size};
+    use crate::picture::{Anchor, Chroma, Length, Position, Scale, Side, Size, Subject};
 
     fn read(words: &[(&str, &str)]) -> Result<Recipe, Vec<(String, String)>> {
         let mark = Mark {
@@ -114,7 +115,7 @@ mod tests {
                 Length::Percent(2.0)
             )
         );
-        assert_eq!(placed.mark.width, 1);
+        assert!(matches!(&placed.mark, Subject::Image(mark) if mark.width == 1));
     }
 
     #[test]

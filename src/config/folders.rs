@@ -22,6 +22,7 @@ const GIVE_UP: Duration = Duration::from_secs(3600);
 pub fn read(top: &mut Section<'_>, base: &Path, findings: &Findings) -> Vec<Site> {
     let mut marks = Marks {
         base,
+        fonts: HashMap::new(),
         loaded: HashMap::new(),
     };
     let max_pixels = top.get("max_pixels", value::whole(1..=4_000_000_000));

@@ -14,7 +14,7 @@ use super::home::Home;
 use crate::{
     picture::{Format, Order, Recipe},
     retry::Backoff,
-    template::Template,
+    template::{About, Template},
 };
 
 #[derive(Debug, Clone)]
@@ -105,12 +105,13 @@ impl Rendition {
         }
     }
 
-    /// What is to be made of a source whose name promises this format.
+    /// What is to be made of a source whose name promises this format, and of which this is known.
     #[must_use]
-    pub fn order(&self, promised: Format) -> Order<'_> {
+    pub fn order<'a>(&'a self, promised: Format, about: &'a About) -> Order<'a> {
         Order {
             wanted: self.format.unwrap_or(promised),
             recipe: &self.recipe,
+            about,
         }
     }
 }

@@ -9,13 +9,15 @@ use std::{
 
 use super::{
     section::Section,
+    text::{self, Fonts, TEXT},
     tree::{Node, Value},
     value,
 };
 use crate::{
     mark::{self, Mark},
     picture::{
-        Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side, Size,
+        Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side,
+        Size, Subject,
     },
 };
 
@@ -31,6 +33,7 @@ const LARGEST_SCALE: f32 = 1000.0;
 
 /// The marks of a file by their path; each is loaded once however many folders use it.
 pub struct Marks<'a> {
+    pub fonts: Fonts,
     /// What relative paths are relative to.
     pub base: &'a Path,
     pub loaded: HashMap<PathBuf, Result<Arc<Mark>, String>>,
@@ -45,7 +48,7 @@ pub fn bare_recipe() -> Recipe {
 /// How a mark lies when the file says nothing else.
 fn default_mark(mark: Arc<Mark>) -> PlacedMark {
     PlacedMark {
-        mark,
+        mark: mark.into(),
         opacity: 100.0,
         scale: None,
         rotate: 0.0,
@@ -127,11 +130,10 @@ pub fn read(
 ) -> Recipe {
     let mut recipe = defaults(form);
     // Read even if there is a list of marks, whose defaults these keys are.
-    let mut placed = default_mark(mark(section, marks));
-    place(section, &mut placed);
-    recipe.marks.push(placed);
-    if let Some((LIST, node)) = section.nearest(SINGLE, LIST) {
-        recipe.marks = list(section, node, marks);
+    let placed = placed(section, marks);
+    match alternative(section) {
+        Some((LIST, node)) => recipe.marks = list(section, node, marks),
+        _ => recipe.marks.push(placed),
     }
     recipe.size = size(section).unwrap_or(recipe.size);
     section.set("quality", &mut recipe.quality, value::whole(1..=100));
@@ -220,13 +222,46 @@ fn list(section: &Section<'_>, node: &Node, marks: &mut Marks<'_>) -> Vec<Placed
         .iter()
         .map(|node| {
             let mut entry = section.entry(node);
-            let mut placed = default_mark(mark(&mut entry, marks));
-            place(&mut entry, &mut placed);
-            require(&entry);
+            let placed = placed(&mut entry, marks);
+            require(&mut entry, &[SINGLE, TEXT]);
             entry.finish();
             placed
         })
         .collect()
+}
+
+/// The nearest of the keys for a file, a text and a list of marks, of which a mapping has one.
+fn alternative<'a>(section: &mut Section<'a>) -> Option<(&'static str, &'a Node)> {
+    let found = section.nearest_of(&[SINGLE, TEXT, LIST]);
+    if let [(first, _), .., (last, node)] = found[..] {
+        let remedy = if last == LIST {
+            "name it in the entries"
+        } else {
+            "a mark is a file or a text"
+        };
+        let cause = format!("cannot be combined with {first}: {remedy}");
+        section.findings.add(&node.place, cause);
+    }
+    found.last().copied()
+}
+
+/// A mark and how it lies.
+fn placed(section: &mut Section<'_>, marks: &mut Marks<'_>) -> PlacedMark {
+    let image = mark(section, marks);
+    let text = text::read(section, marks.base, &mut marks.fonts);
+    let subject = section.nearest_of(&[SINGLE, TEXT]);
+    if let [_, (_, node)] = subject[..] {
+        let cause = format!("cannot be combined with {SINGLE}: a mark is a file or a text");
+        section.findings.add(&node.place, cause);
+    }
+    let mut placed = default_mark(image);
+    place(section, &mut placed);
+    if let (Some((TEXT, _)), Some(text)) = (subject.last(), text) {
+        placed.mark = Subject::Text(Arc::new(text));
+        // It has a size of its own.
+        placed.scale = None;
+    }
+    placed
 }
 
 /// The mark that is named. When none can be had it is a transparent one, so that the other keys are
@@ -263,15 +298,14 @@ fn place(section: &mut Section<'_>, placed: &mut PlacedMark) {
 
 /// Notes that a recipe has no mark.
 pub fn require_mark(section: &mut Section<'_>) {
-    if section.nearest(SINGLE, LIST).is_none() {
-        require(section);
-    }
+    require(section, &[SINGLE, TEXT, LIST]);
 }
 
-fn require(section: &Section<'_>) {
-    if section.find(SINGLE).is_none() {
+fn require(section: &mut Section<'_>, keys: &[&'static str]) {
+    if section.nearest_of(keys).is_empty() {
         let place = section.place.key(SINGLE);
-        section.findings.add(&place, "required, but missing");
+        let cause = format!("required, but missing (or {TEXT}, for a mark that is a text)");
+        section.findings.add(&place, cause);
     }
 }
 

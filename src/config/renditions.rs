@@ -14,7 +14,10 @@ use super::{
     tree::{Node, Value},
     value,
 };
-use crate::template::Template;
+use crate::{
+    picture::Format,
+    template::{Ending, Template},
+};
 
 /// The entries of `renditions`. What an entry does not say is said by `own`, the folder's keys of
 /// `watermark`.
@@ -44,7 +47,7 @@ pub fn read(
     for node in nodes {
         let mut entry = own.entry(node);
         let to = entry.get("to", subfolder).unwrap_or_default();
-        let named = entry.get("name", |value| Template::name(value::text(value)?));
+        let named = entry.get("name", |value| name(value::text(value)?));
         let (name, format) = named.unwrap_or_else(|| (Template::of_source(), None));
         let recipe = Arc::new(recipe::read(&mut entry, marks, max_pixels, Form::List));
         recipe::require_mark(&mut entry);
@@ -62,6 +65,23 @@ pub fn read(
         });
     }
     renditions
+}
+
+/// What results are called, and their format: `None` for that of the source.
+fn name(text: &str) -> Result<(Template, Option<Format>), String> {
+    let template = Template::name(text)?;
+    let format = match template.ending() {
+        Ending::Source => None,
+        Ending::Own(extension) => Some(
+            Format::of_extension(extension)
+                .ok_or_else(|| format!("results are .jpg, .jpeg or .png, not .{extension}"))?,
+        ),
+        Ending::None => {
+            let cause = "must end with .jpg, .jpeg, .png or .{ext}, which says the format";
+            return Err(cause.to_owned());
+        }
+    };
+    Ok((template, format))
 }
 
 /// A folder below the output.

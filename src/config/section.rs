@@ -124,21 +124,6 @@ impl<'a> Section<'a> {
         Section::of(node, self.findings).over(self)
     }
 
-    /// The one of two keys that stands nearest, if they are alternatives: a layer that has either
-    /// hides both of the layers below it. An error at `second` when a layer has both.
-    pub fn nearest(
-        &mut self,
-        first: &'static str,
-        second: &'static str,
-    ) -> Option<(&'static str, &'a Node)> {
-        let found = self.nearest_of(&[first, second]);
-        if let [_, (_, node)] = found[..] {
-            let cause = format!("cannot be combined with {first}: name it in the entries");
-            self.findings.add(&node.place, cause);
-        }
-        found.last().copied()
-    }
-
     /// Those of `keys` that the nearest layer with any of them has, in their order: keys that mean
     /// one thing together, so that a layer with one of them hides all of the layers below it.
     pub fn nearest_of(&mut self, keys: &[&'static str]) -> Vec<(&'static str, &'a Node)> {

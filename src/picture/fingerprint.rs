@@ -3,7 +3,8 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::recipe::{
-    Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Resample, Scale, Side, Size,
+    Anchor, Chroma, Length, Metadata, PlacedMark, Position, Recipe, Relative, Resample, Scale,
+    Side, Size, Subject, Text,
 };
 
 impl Recipe {
@@ -103,10 +104,12 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         margin,
         spacing,
         *min_picture,
-        mark.width,
-        mark.height,
     ] {
         hash.update(&number.to_le_bytes());
+    }
+    if let Subject::Image(mark) = mark {
+        hash.update(&mark.width.to_le_bytes());
+        hash.update(&mark.height.to_le_bytes());
     }
     match scale.map(|Scale { side, .. }| side) {
         // As in results from before there was a choice.
@@ -114,7 +117,51 @@ fn add(hash: &mut Xxh3, placed: &PlacedMark) {
         Some(Side::Width) => hash.update(b"width"),
         Some(Side::Height) => hash.update(b"height"),
     }
-    hash.update(&mark.rgba);
+    match mark {
+        Subject::Image(mark) => hash.update(&mark.rgba),
+        Subject::Text(text) => add_text(hash, text),
+    }
+}
+
+fn add_text(hash: &mut Xxh3, text: &Text) {
+    let Text {
+        template,
+        font,
+        size,
+        colour,
+        outline,
+        shadow,
+    } = text;
+    hash.update(b"text");
+    hash.update(template.text().as_bytes());
+    // No text has it.
+    hash.update(&[0]);
+    hash.update(&(font.len() as u64).to_le_bytes());
+    hash.update(font);
+    let (unit, number) = length(*size);
+    hash.update(&[unit]);
+    hash.update(&number.to_le_bytes());
+    hash.update(colour);
+    let mut add = |length: &Relative| {
+        let (unit, number) = match length {
+            Relative::Pixels(pixels) => (0, pixels),
+            Relative::Percent(percent) => (1, percent),
+        };
+        hash.update(&[unit]);
+        hash.update(&number.to_bits().to_le_bytes());
+    };
+    let (mut colours, mut there) = ([[0; 4]; 2], [0; 2]);
+    if let Some((width, colour)) = outline {
+        add(width);
+        (colours[0], there[0]) = (*colour, 1);
+    }
+    if let Some(((x, y), colour)) = shadow {
+        add(x);
+        add(y);
+        (colours[1], there[1]) = (*colour, 1);
+    }
+    hash.update(&there);
+    hash.update(colours.as_flattened());
 }
 
 fn number(anchor: Anchor) -> u8 {

@@ -218,17 +218,17 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::mark::Mark;
-    use super::super::recipe::{Anchor, Length, Metadata, PlacedMark, Position};
+    use super::super::recipe::{Anchor, Length, Metadata, PlacedMark, Position, Subject};
     use super::*;
 
     fn recipe() -> Recipe {
         Recipe {
             marks: vec![PlacedMark {
-                mark: Arc::new(Mark {
+                mark: Subject::Image(Arc::new(Mark {
                     width: 20,
                     height: 10,
                     rgba: vec![255; 800],
-                }),
+                })),
                 opacity: 50.0,
                 scale: None,
                 rotate: 0.0,

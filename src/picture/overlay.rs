@@ -3,28 +3,37 @@
 //! On planes this is done in YCbCr, which equals blending in RGB up to rounding because the
 //! conversion is linear.
 
+use std::sync::Arc;
+
 use fast_image_resize::Resizer;
 
 use super::bytes::{area, sum, times};
 use super::colour::{Colour, PngColour};
 use super::convert::{self, saturated};
 use super::geometry::Task;
+use super::lettering;
 use super::mark::Mark;
 use super::pixels::Pixels;
 use super::placement::{gets, place};
 use super::planes::{Planes, Sampling};
 use super::profile::fitting;
-use super::recipe::{Format, PlacedMark, Position};
+use super::recipe::{Format, PlacedMark, Position, Subject};
 use super::samples::Samples;
 use super::shape::Shape;
 use super::stamp::{Ground, Stamp, StampKey, StampPlane, Stamps, brightness};
+use crate::template::About;
 
 /// Bytes that marks take as they are laid on: scaled, cut to what shows, with stamps for planes.
 pub fn need(task: &Task<'_>) -> u64 {
     let size = task.size();
     let marks = task.recipe.marks.iter().filter(|mark| gets(mark, size));
     sum(marks.map(|mark| {
-        let place = place(mark, size);
+        let (own, drawn) = match &mark.mark {
+            Subject::Image(image) => ((image.width, image.height), 0),
+            // It is drawn in masks, and no larger than the picture unless it cannot be read any more.
+            Subject::Text(text) => (size, times(lettering::most_pixels(text, size), 12)),
+        };
+        let place = place(mark, own, size);
         let window = area((place.window.width, place.window.height));
         // Tiles stand at odd and even places, where chroma is shared.
         let stamps = match mark.position {
@@ -34,7 +43,8 @@ pub fn need(task: &Task<'_>) -> u64 {
         // The mark in the picture's colours and scaled; its window; each stamp's 9 bytes a pixel at
         // most, made by way of 8 more.
         sum([
-            times(area((mark.mark.width, mark.mark.height)), 4),
+            drawn,
+            times(area(own), 4),
             times(area(place.size), 4),
             times(window, 4 + 9 * stamps + 8),
         ])
@@ -48,11 +58,18 @@ pub fn run(
     stamps: &mut Stamps,
     colour: &mut Colour,
     samples: &mut Samples,
+    about: &About,
 ) -> Result<(), String> {
     let size = task.size();
     let marks = task.recipe.marks.iter();
     for placed in marks.filter(|placed| gets(placed, size)) {
-        let coloured = is_coloured(&placed.mark);
+        let mark = match &placed.mark {
+            Subject::Image(mark) => Some(Arc::clone(mark)),
+            Subject::Text(text) => stamps.letterings.find(placed, text, about, size)?,
+        };
+        // A picture that does not say its artist has no words for him.
+        let Some(mark) = mark else { continue };
+        let coloured = is_coloured(&mark);
         let grey = match task.wanted {
             Format::Jpeg => samples.planes.front.sampling == Sampling::Grey,
             Format::Png => samples.pixels.front.channels <= 2,
@@ -61,16 +78,29 @@ pub fn run(
             take_colour(task, colour, samples);
         }
         let icc = fitting(&colour.icc, grey && !coloured);
-        let placed = &PlacedMark {
-            mark: colour.made.mark(&placed.mark, icc),
-            ..placed.clone()
+        let laid = Laid {
+            mark: &colour.made.mark(&mark, icc),
+            placed,
         };
         match task.wanted {
-            Format::Jpeg => planes(stamps, resizer, placed, size, &mut samples.planes.front)?,
-            Format::Png => pixels(stamps, resizer, placed, &mut samples.pixels.front)?,
+            Format::Jpeg => planes(stamps, resizer, laid, size, &mut samples.planes.front)?,
+            Format::Png => pixels(stamps, resizer, laid, &mut samples.pixels.front)?,
         }
     }
     Ok(())
+}
+
+/// A mark that is laid on, in the picture's colours.
+#[derive(Clone, Copy)]
+struct Laid<'a> {
+    mark: &'a Arc<Mark>,
+    placed: &'a PlacedMark,
+}
+
+impl Laid<'_> {
+    fn own(&self) -> (u32, u32) {
+        (self.mark.width, self.mark.height)
+    }
 }
 
 /// Makes a grey picture one of colours. Its profile cannot describe them, so it becomes sRGB.
@@ -109,17 +139,18 @@ fn is_coloured(mark: &Mark) -> bool {
 fn planes(
     stamps: &mut Stamps,
     resizer: &mut Resizer,
-    placed: &PlacedMark,
+    laid: Laid<'_>,
     size: (u32, u32),
     planes: &mut Planes,
 ) -> Result<(), String> {
-    let place = place(placed, size);
+    let placed = laid.placed;
+    let place = place(placed, laid.own(), size);
     let (across, down) = if planes.sampling == Sampling::Grey {
         (1, 1)
     } else {
         planes.sampling.steps(1)
     };
-    let shape = Shape::of(placed, &place);
+    let shape = Shape::of(laid.mark, placed.rotate, &place);
     // Tiles that stand alike in their chroma samples share a stamp, so these are laid together.
     for of_row in 0..down {
         let rows = place.rows(size.1).filter(|y| phase(*y, down) == of_row);
@@ -234,11 +265,12 @@ fn phase(position: i64, step: u32) -> u32 {
 fn pixels(
     stamps: &mut Stamps,
     resizer: &mut Resizer,
-    placed: &PlacedMark,
+    laid: Laid<'_>,
     pixels: &mut Pixels,
 ) -> Result<(), String> {
-    let place = place(placed, (pixels.width, pixels.height));
-    let shape = Shape::of(placed, &place);
+    let placed = laid.placed;
+    let place = place(placed, laid.own(), (pixels.width, pixels.height));
+    let shape = Shape::of(laid.mark, placed.rotate, &place);
     if let (false, channels @ (1 | 3)) = (pixels.deep, pixels.channels) {
         let key = StampKey {
             shape,
@@ -368,7 +400,7 @@ mod tests {
 
     fn placed(mark: &Arc<Mark>) -> PlacedMark {
         PlacedMark {
-            mark: Arc::clone(mark),
+            mark: Arc::clone(mark).into(),
             opacity: 100.0,
             scale: None,
             rotate: 0.0,
@@ -380,9 +412,10 @@ mod tests {
 
     /// A stamp of the whole mark for 4:2:0.
     fn stamp<'a>(stamps: &'a mut Stamps, mark: &Arc<Mark>, (x, y): (i64, i64)) -> &'a Stamp {
-        let place = place(&placed(mark), (1000, 1000));
+        let own = (mark.width, mark.height);
+        let place = place(&placed(mark), own, (1000, 1000));
         let key = StampKey {
-            shape: Shape::of(&placed(mark), &place),
+            shape: Shape::of(mark, 0.0, &place),
             opacity: 1.0_f32.to_bits(),
             ground: Ground::Planes(Sampling::S420),
             phase: (phase(x, 2), phase(y, 2)),
@@ -480,7 +513,11 @@ mod tests {
                 margin: Length::Pixels(x),
                 ..placed(mark)
             };
-            planes(&mut stamps, &mut resizer, &placed, (8, 8), &mut planes_).unwrap();
+            let laid = Laid {
+                mark,
+                placed: &placed,
+            };
+            planes(&mut stamps, &mut resizer, laid, (8, 8), &mut planes_).unwrap();
             assert_eq!(stamps.len(), expected);
         }
     }
@@ -499,7 +536,11 @@ mod tests {
         let mut pixels_ = Pixels::default();
         pixels_.allocate(31, 23, 1, false);
         pixels_.bytes_mut().fill(10);
-        pixels(&mut stamps, &mut resizer, &placed, &mut pixels_).unwrap();
+        let laid = Laid {
+            mark: &grey,
+            placed: &placed,
+        };
+        pixels(&mut stamps, &mut resizer, laid, &mut pixels_).unwrap();
         for (y, row) in pixels_.bytes().chunks_exact(31).enumerate() {
             for (x, sample) in row.iter().enumerate() {
                 let tile = x > 0 && y > 0 && (x - 1) % 9 < 5 && (y - 1) % 7 < 3;
@@ -512,7 +553,7 @@ mod tests {
             for plane in planes_.used_mut() {
                 plane.samples.fill(10);
             }
-            planes(&mut stamps, &mut resizer, &placed, (31, 23), &mut planes_).unwrap();
+            planes(&mut stamps, &mut resizer, laid, (31, 23), &mut planes_).unwrap();
             // Tiles at odd and even places: one stamp for pixels, and four for 4:2:0, whatever the
             // number of tiles.
             assert_eq!(stamps.len(), expected);
@@ -578,11 +619,14 @@ mod tests {
                 pixels(
                     &mut Stamps::default(),
                     &mut Resizer::new(),
-                    &placed,
+                    Laid {
+                        mark: &mark,
+                        placed: &placed,
+                    },
                     &mut fast,
                 )
                 .unwrap();
-                let place = place(&placed, (70, 50));
+                let place = place(&placed, (mark.width, mark.height), (70, 50));
                 for top in place.rows(50) {
                     for left in place.columns(70) {
                         for (at, pixel) in mark.rgba.chunks_exact(4).enumerate() {

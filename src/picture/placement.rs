@@ -52,11 +52,21 @@ pub fn gets(placed: &PlacedMark, (width, height): (u32, u32)) -> bool {
     width.min(height) >= placed.min_picture && placed.opacity > 0.0
 }
 
-/// Places a mark on a picture. A mark larger than the picture keeps its anchor and is cropped on
-/// the other sides.
-pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
+/// By how much a mark of this size must shrink for its box to keep the margin to every edge of the picture:
+/// 1 or more where it does already.
+#[expect(clippy::cast_possible_truncation, reason = "a ratio need not be exact")]
+pub fn room(placed: &PlacedMark, own: (u32, u32), (width, height): (u32, u32)) -> f32 {
     let margin = pixels(placed.margin, width.min(height));
-    let size = size(placed, margin, (width, height));
+    let (across, down) = extent((own.0.into(), own.1.into()), placed.rotate);
+    let free = |side: u32| f64::from(side) - 2.0 * float(margin).min(f64::from(side));
+    (free(width) / across).min(free(height) / down) as f32
+}
+
+/// Places a mark of `own` size on a picture. A mark larger than the picture keeps its anchor and is cropped on
+/// the other sides.
+pub fn place(placed: &PlacedMark, own: (u32, u32), (width, height): (u32, u32)) -> Placement {
+    let margin = pixels(placed.margin, width.min(height));
+    let size = size(placed, own, margin, (width, height));
     let bounds = bounds(size, placed.rotate);
     let near = margin;
     let middle = |side: u32, mark: u32| (i64::from(side) - i64::from(mark)) / 2;
@@ -100,8 +110,12 @@ pub fn place(placed: &PlacedMark, (width, height): (u32, u32)) -> Placement {
 
 /// The mark's sides on a picture. A scaled mark shrinks until the box around it keeps its margin to
 /// every edge.
-fn size(placed: &PlacedMark, margin: i64, (width, height): (u32, u32)) -> (u32, u32) {
-    let own = (placed.mark.width, placed.mark.height);
+fn size(
+    placed: &PlacedMark,
+    own: (u32, u32),
+    margin: i64,
+    (width, height): (u32, u32),
+) -> (u32, u32) {
     let Some(Scale { percent, side }) = placed.scale else {
         return own;
     };
@@ -203,15 +217,23 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::mark::Mark;
+    use super::super::recipe::Subject;
     use super::*;
+
+    fn placing(placed: &PlacedMark, picture: (u32, u32)) -> Placement {
+        let Subject::Image(mark) = &placed.mark else {
+            panic!("a text is drawn first")
+        };
+        place(placed, (mark.width, mark.height), picture)
+    }
 
     fn placed(width: u32, height: u32) -> PlacedMark {
         PlacedMark {
-            mark: Arc::new(Mark {
+            mark: Subject::Image(Arc::new(Mark {
                 width,
                 height,
                 rgba: Vec::new(),
-            }),
+            })),
             opacity: 50.0,
             scale: None,
             rotate: 0.0,
@@ -241,7 +263,7 @@ mod tests {
                 margin,
                 ..placed(20, 10)
             };
-            let place = place(&placed, (1440, 1080));
+            let place = placing(&placed, (1440, 1080));
             assert_eq!((place.x, place.y), expected, "{anchor:?}");
         }
     }
@@ -274,7 +296,7 @@ mod tests {
                 margin,
                 ..placed(mark.0, mark.1)
             };
-            let size = place(&placed, picture).size;
+            let size = placing(&placed, picture).size;
             assert_eq!(
                 size, expected,
                 "{mark:?} at {scale} % {margin:?} on {picture:?}"
@@ -296,7 +318,7 @@ mod tests {
                 position: Position::Tile { spacing },
                 ..placed(20, 10)
             };
-            let place = place(&placed, (60, 40));
+            let place = placing(&placed, (60, 40));
             let found = (
                 place.columns(60).collect::<Vec<_>>(),
                 place.rows(40).collect::<Vec<_>>(),
@@ -323,7 +345,7 @@ mod tests {
                 position: Position::At(Anchor::BottomRight),
                 ..placed(20, 10)
             };
-            let place = place(&placed, (100, 60));
+            let place = placing(&placed, (100, 60));
             assert_eq!(place.bounds, bounds, "{rotate}");
             assert_eq!((place.x, place.y), corner, "{rotate}");
         }
@@ -344,7 +366,7 @@ mod tests {
                 scale: Some(Scale { percent, side }),
                 ..placed(100, 50)
             };
-            let size = place(&placed, picture).size;
+            let size = placing(&placed, picture).size;
             assert_eq!(size, expected, "{side:?} of {picture:?}");
         }
     }
@@ -360,7 +382,7 @@ mod tests {
                 }),
                 ..placed(50, 20)
             };
-            let (width, height) = place(&placed, (301, 200)).bounds;
+            let (width, height) = placing(&placed, (301, 200)).bounds;
             assert!(width <= 301 && height <= 200, "{degrees}: {width}×{height}");
             assert!(width >= 297 || height >= 197, "{degrees}: {width}×{height}");
         }
@@ -378,7 +400,7 @@ mod tests {
                 margin: Length::Pixels(5),
                 ..placed(200, 10)
             };
-            let Placement { window, x, y, .. } = place(&placed, (100, 50));
+            let Placement { window, x, y, .. } = placing(&placed, (100, 50));
             let Window {
                 left,
                 top,
@@ -391,6 +413,6 @@ mod tests {
             margin: Length::Pixels(500),
             ..placed(200, 10)
         };
-        assert_eq!(place(&placed, (100, 50)).window.width, 0);
+        assert_eq!(placing(&placed, (100, 50)).window.width, 0);
     }
 }

@@ -3,6 +3,7 @@
 use std::{ffi::OsStr, sync::Arc};
 
 use super::mark::Mark;
+use crate::template::{About, Template};
 
 /// How pictures are treated. Every field is validated by whoever builds it.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ pub struct Recipe {
 /// A mark and how it lies on pictures.
 #[derive(Debug, Clone)]
 pub struct PlacedMark {
-    pub mark: Arc<Mark>,
+    pub mark: Subject,
     /// Percent, 0..=100; multiplies the mark's alpha.
     pub opacity: f32,
     /// The mark's width; `None` leaves the mark its own pixels.
@@ -38,6 +39,43 @@ pub struct PlacedMark {
     pub margin: Length,
     /// Pixels; pictures whose shorter side (after scaling) is below it do not get this mark.
     pub min_picture: u32,
+}
+
+/// What a mark shows.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    Image(Arc<Mark>),
+    Text(Arc<Text>),
+}
+
+impl From<Arc<Mark>> for Subject {
+    fn from(mark: Arc<Mark>) -> Self {
+        Self::Image(mark)
+    }
+}
+
+/// A text that is drawn at the size of each picture.
+#[derive(Debug, Clone)]
+pub struct Text {
+    pub template: Template,
+    /// TrueType or OpenType, the first font of a collection.
+    pub font: Arc<[u8]>,
+    /// Of an em; on a picture it is 4..=1000 pixels.
+    pub size: Length,
+    /// Straight R G B A.
+    pub colour: [u8; 4],
+    /// Its width, not negative, and its colour.
+    pub outline: Option<(Relative, [u8; 4])>,
+    /// How far it stands to the right and below, and its colour.
+    pub shadow: Option<((Relative, Relative), [u8; 4])>,
+}
+
+/// A length on a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Relative {
+    Pixels(f32),
+    /// Percent of an em.
+    Percent(f32),
 }
 
 /// The size of the written picture: pixels of the upright one, 1..=65500. The aspect ratio is kept.
@@ -163,4 +201,17 @@ pub struct Order<'a> {
     /// The format to write.
     pub wanted: Format,
     pub recipe: &'a Recipe,
+    /// What texts may tell of the source.
+    pub about: &'a About,
+}
+
+impl Recipe {
+    /// Whether a text of it tells what only the picture knows.
+    #[must_use]
+    pub fn asks_the_picture(&self) -> bool {
+        self.marks.iter().any(|placed| match &placed.mark {
+            Subject::Image(_) => false,
+            Subject::Text(text) => text.template.asks_the_picture(),
+        })
+    }
 }

@@ -9,7 +9,6 @@ use super::cache::Cache;
 use super::convert::saturated;
 use super::mark::Mark;
 use super::placement::{Placement, Window, turn};
-use super::recipe::PlacedMark;
 use super::resize::BICUBIC;
 
 /// Bytes of shaped marks that a worker keeps.
@@ -39,11 +38,11 @@ impl PartialEq for Shape {
 }
 
 impl Shape {
-    pub fn of(placed: &PlacedMark, place: &Placement) -> Self {
+    pub fn of(mark: &Arc<Mark>, rotate: f32, place: &Placement) -> Self {
         Self {
-            mark: Arc::clone(&placed.mark),
+            mark: Arc::clone(mark),
             size: place.size,
-            rotate: placed.rotate,
+            rotate,
             bounds: place.bounds,
             window: place.window,
         }
@@ -210,7 +209,7 @@ fn pixel(mark: &Mark, x: i64, y: i64) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::super::placement::place;
-    use super::super::recipe::{Anchor, Length, Position};
+    use super::super::recipe::{Anchor, Length, PlacedMark, Position};
     use super::*;
 
     fn shape(mark: &Arc<Mark>, size: (u32, u32), window: (u32, u32, u32, u32)) -> Shape {
@@ -289,7 +288,7 @@ mod tests {
     /// The whole of a turned mark, as R G B A pixels in rows.
     fn turn_by(mark: &Arc<Mark>, rotate: f32) -> (u32, Vec<[u8; 4]>) {
         let placed = PlacedMark {
-            mark: Arc::clone(mark),
+            mark: Arc::clone(mark).into(),
             opacity: 100.0,
             scale: None,
             rotate,
@@ -297,7 +296,11 @@ mod tests {
             margin: Length::Pixels(0),
             min_picture: 0,
         };
-        let shape = Shape::of(&placed, &place(&placed, (500, 500)));
+        let shape = Shape::of(
+            mark,
+            rotate,
+            &place(&placed, (mark.width, mark.height), (500, 500)),
+        );
         let mut shapes = Shapes::default();
         let turned = shapes.find(&shape, &mut Resizer::new()).unwrap();
         let pixels = turned.rgba.chunks_exact(4);

@@ -6,6 +6,7 @@ use fast_image_resize::Resizer;
 
 use super::cache::Cache;
 use super::convert::saturated;
+use super::lettering::Letterings;
 use super::mark::Mark;
 use super::planes::Sampling;
 use super::shape::{Shape, Shapes};
@@ -50,22 +51,24 @@ pub struct StampPlane {
 /// What a worker keeps of the marks that it lays on.
 #[derive(Debug)]
 pub struct Stamps {
+    pub letterings: Letterings,
     pub shapes: Shapes,
-    stamps: Cache<StampKey, Stamp>,
+    made: Cache<StampKey, Stamp>,
 }
 
 impl Default for Stamps {
     fn default() -> Self {
         Self {
+            letterings: Letterings::default(),
             shapes: Shapes::default(),
-            stamps: Cache::new(BUDGET),
+            made: Cache::new(BUDGET),
         }
     }
 }
 
 impl Stamps {
     pub fn find(&mut self, key: StampKey, resizer: &mut Resizer) -> Result<&Stamp, String> {
-        self.stamps.find(key, |key| {
+        self.made.find(key, |key| {
             let mark = self.shapes.find(&key.shape, resizer)?;
             let planes: Vec<_> = match key.ground {
                 Ground::Planes(sampling) => (0..if sampling == Sampling::Grey { 1 } else { 3 })
@@ -78,14 +81,14 @@ impl Stamps {
         })
     }
 
-    /// Bytes of stamps and shapes.
+    /// Bytes of texts, shapes and stamps.
     pub fn kept(&self) -> usize {
-        self.stamps.bytes() + self.shapes.bytes()
+        self.made.bytes() + self.shapes.bytes() + self.letterings.bytes()
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.stamps.len()
+        self.made.len()
     }
 }
 

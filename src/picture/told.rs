@@ -1,28 +1,25 @@
-//! What a picture says of when and with what it was taken, for those who name its results.
+//! What a picture says of when, with what and by whom it was taken, for the names of its results and the
+//! texts on them.
+
+use std::ffi::OsString;
+
+use jiff::civil::DateTime;
 
 use super::markers::{self, APP1};
 use super::probe::sniff;
 use super::recipe::Format;
 use super::{chunks, exif};
+use crate::template::About;
 
-/// Texts as the picture has them, without blanks at their ends; empty where it does not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// "2024:05:01 12:00:00", in the camera's time.
-    pub taken: String,
-    /// Maker and model. Models that begin with their maker's name stand alone.
-    pub camera: String,
-}
-
-/// Longer ones are cut: more than any camera's name.
+/// Longer texts are cut: more than any camera's name.
 const LONGEST: usize = 64;
 
-/// What the EXIF block of a JPEG or PNG tells.
+/// What the EXIF block of a JPEG or PNG tells of a source of this name. `written` is when its file was last
+/// written, for one that does not say when it was taken.
 #[must_use]
-pub fn told(bytes: &[u8]) -> Told {
-    let Some(tiff) = block(bytes) else {
-        return Told::default();
-    };
+pub fn about(bytes: &[u8], source: OsString, written: DateTime) -> About {
+    let tiff = block(bytes).unwrap_or_default();
+    let rights = exif::rights(tiff);
     let text = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\0')
@@ -34,8 +31,14 @@ pub fn told(bytes: &[u8]) -> Told {
     let (make, model) = (text(make), text(model));
     let maker = make.split_whitespace().next().unwrap_or_default();
     let is_in_model = model.to_lowercase().starts_with(&maker.to_lowercase());
-    Told {
-        taken: text(exif::rights(tiff).taken),
+    let taken = DateTime::strptime("%Y:%m:%d %H:%M:%S", text(rights.taken));
+    // The photographer's, and behind a NUL the editor's.
+    let copyright = rights.copyright.split(|byte| *byte == 0).next();
+    About {
+        source,
+        taken: taken.unwrap_or(written),
+        artist: text(rights.artist),
+        copyright: text(copyright.unwrap_or_default()),
         camera: if model.is_empty() {
             make
         } else if make.is_empty() || is_in_model {
@@ -94,8 +97,11 @@ mod tests {
             ("Leica", "", "Leica"),
             ("", "", ""),
         ] {
-            assert_eq!(told(&jpeg(make, model)).camera, camera, "{make} {model}");
+            let about = about(&jpeg(make, model), OsString::new(), DateTime::MIN);
+            assert_eq!(about.camera, camera, "{make} {model}");
+            assert_eq!(about.taken, DateTime::MIN);
         }
-        assert_eq!(told(b"no picture"), Told::default());
+        let nothing = about(b"no picture", OsString::new(), DateTime::default());
+        assert_eq!(nothing, About::default());
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     output,
     picture::{self, Format, Order, Place, Scratch},
     scheduler::Job,
+    template::About,
     watch::promised_format,
 };
 
@@ -85,7 +86,11 @@ pub fn admit(job: &Job, buffers: &mut Buffers, account: &mut Account) -> Result<
             "the file has {length} bytes, more than a picture of max_pixels can have ({limit})"
         )));
     }
-    let orders: Vec<Order<'_>> = renditions.iter().map(|one| one.order(promised)).collect();
+    let about = About::default();
+    let orders: Vec<Order<'_>> = renditions
+        .iter()
+        .map(|one| one.order(promised, &about))
+        .collect();
     let told = || picture::need_of_all(&mut BufReader::new(&file), length, &orders);
     let need = catch_unwind(AssertUnwindSafe(told))
         .map_err(|panic| panicked(&*panic))?

@@ -475,7 +475,7 @@ fn takes(sandbox: &Sandbox, key: &str, value: &str) -> (bool, String) {
     let mut config: Value = serde_yaml::from_str(base).unwrap();
     let map = config.as_mapping_mut().unwrap();
     match key {
-        "watermark.marks" => drop(map.remove("watermark")),
+        "watermark.marks" | "watermark.text" => drop(map.remove("watermark")),
         "watermark.input_folder" => drop(map.remove("folders")),
         _ => {}
     }

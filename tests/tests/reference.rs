@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
 fn recipe() -> Recipe {
     Recipe {
         marks: vec![PlacedMark {
-            mark: Arc::new(mark::load(&folder().join("mark.npy")).unwrap()),
+            mark: Arc::new(mark::load(&folder().join("mark.npy")).unwrap()).into(),
             opacity: 60.0,
             scale: None,
             rotate: 0.0,

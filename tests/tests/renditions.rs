@@ -142,6 +142,32 @@ fn names_tell_when_and_with_what_a_picture_was_taken() {
     );
 }
 
+#[test]
+fn a_text_says_when_a_picture_was_taken() {
+    let config = |text: &str| {
+        format!(
+            "folders:
+  - input: in
+    output: out
+    watermark: {{text: \"{text}\", output_height: 60, output_quality: 100, size: 20px, position: center}}
+"
+        )
+        .replace("20px", "20")
+    };
+    let made = |text: &str, date: &str| {
+        let sandbox = Sandbox::with(&config(text));
+        // The mark of the top is a file, and the folder's text replaces it.
+        sandbox.write("in/a.jpg", &taken(date, "Box"));
+        sandbox.once_expecting(1, 0);
+        fs::read(sandbox.path("out/a.jpg")).unwrap()
+    };
+    let (one, other) = ("2019:02:03 04:05:06", "2021:02:03 04:05:06");
+    assert_eq!(made("{date:%Y}", one), made("2019", one));
+    assert_ne!(made("{date:%Y}", one), made("{date:%Y}", other));
+    assert_eq!(made("{date:%m}", one), made("{date:%m}", one));
+    assert_ne!(made("{artist} ", one), made("{camera}", one));
+}
+
 fn conflicting(on_conflict: &str) -> Sandbox {
     let sandbox = Sandbox::with(&format!(
         "folders:

@@ -19,9 +19,9 @@ use crate::{
     arrival::Stamp,
     memory::{Account, Budget, Size},
     outcome::panic_cause,
-    picture::{self, Format, PictureError, Recipe, Scratch},
+    picture::{self, Format, Order, PictureError, Recipe, Scratch},
     staging::{self, Rights, Taken},
-    worker::{Buffers, longest_source},
+    worker::{self, Buffers, longest_source},
 };
 
 /// A picture that is to be made.
@@ -119,10 +119,10 @@ fn make(
     buffers: &mut Buffers,
     account: &mut Account,
 ) -> Option<Result<Made, String>> {
-    let read = read(task, buffers, account);
-    if let Err(cause) = read {
-        return Some(Err(cause));
-    }
+    let stamp = match read(task, buffers, account) {
+        Ok(stamp) => stamp,
+        Err(cause) => return Some(Err(cause)),
+    };
     let Buffers { source, scratch } = buffers;
     let scratch = match scratch {
         Some(scratch) => scratch,
@@ -131,7 +131,13 @@ fn make(
             Err(cause) => return Some(Err(told(&cause))),
         },
     };
-    let treated = picture::treat(source, task.wanted, &task.recipe, scratch, &mut |_| {});
+    let name = task.source.file_name().unwrap_or_default().to_owned();
+    let order = Order {
+        wanted: task.wanted,
+        recipe: &task.recipe,
+        about: &picture::about(source, name, worker::written(stamp)),
+    };
+    let treated = picture::treat_one(source, &order, scratch, &mut |_| {});
     let treated = match treated {
         Ok(treated) => treated,
         Err(cause) => return Some(Err(told(&cause))),
@@ -158,7 +164,7 @@ fn told(cause: &PictureError) -> String {
 }
 
 /// Reads the file whole, once there is memory for the picture in it.
-fn read(task: &Task, buffers: &mut Buffers, account: &mut Account) -> Result<(), String> {
+fn read(task: &Task, buffers: &mut Buffers, account: &mut Account) -> Result<Stamp, String> {
     let failed = |cause: std::io::Error| format!("cannot read: {cause}");
     let mut file = File::open(&task.source).map_err(failed)?;
     let before = file.metadata().map_err(failed)?;
@@ -189,7 +195,7 @@ fn read(task: &Task, buffers: &mut Buffers, account: &mut Account) -> Result<(),
     if Stamp::of(&file.metadata().map_err(failed)?) != Stamp::of(&before) {
         return Err("it changed while it was read: try again once it is whole".to_owned());
     }
-    Ok(())
+    Ok(Stamp::of(&before))
 }
 
 /// Gives the picture its name, or a numbered one if another file took that meanwhile.
