@@ -180,14 +180,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// Windows and old browsers write `.jfif` and `.jpe`.
+    const JPEG: [&str; 4] = ["jpg", "jpeg", "jpe", "jfif"];
+
     /// What a name with this extension, without its dot and in any case, promises.
     #[must_use]
     pub fn of_extension(extension: impl AsRef<OsStr>) -> Option<Self> {
         let extension = extension.as_ref();
-        let is = |one: &str| extension.eq_ignore_ascii_case(one);
-        if is("jpg") || is("jpeg") {
+        let is = |one: &&str| extension.eq_ignore_ascii_case(one);
+        if Self::JPEG.iter().any(is) {
             Some(Self::Jpeg)
-        } else if is("png") {
+        } else if is(&"png") {
             Some(Self::Png)
         } else {
             None

@@ -10,7 +10,7 @@ use crate::{config::Folder, picture::Format};
 /// Why a path is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
-    #[error("not a .jpg, .jpeg or .png")]
+    #[error("not a .jpg, .jpeg, .jpe, .jfif or .png")]
     Extension,
     /// With the pattern.
     #[error("hidden, temporary or a system's own name: {0}")]
@@ -140,6 +140,8 @@ mod tests {
         for (name, verdict) in [
             ("a.jpg", Ok(Format::Jpeg)),
             ("A.JPEG", Ok(Format::Jpeg)),
+            ("a.jpe", Ok(Format::Jpeg)),
+            ("Download.JFIF", Ok(Format::Jpeg)),
             ("sub/dir/ü 1.PnG", Ok(Format::Png)),
             ("a~b.jpg", Ok(Format::Jpeg)),
             ("a.gif", Err(Ignored::Extension)),

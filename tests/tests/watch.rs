@@ -21,6 +21,7 @@ fn every_way_of_arriving_ends_in_a_marked_picture() {
     sandbox.start();
     sandbox.write("in/copied.jpg", &jpeg(100, 96, 2));
     sandbox.rename_in("in/renamed.PNG", &png(100, 96, 3));
+    sandbox.rename_in("in/saved.JFIF", &jpeg(100, 96, 6));
     sandbox.write("beside", &jpeg(100, 96, 4));
     fs::hard_link(sandbox.path("beside"), sandbox.path("in/linked.JPEG")).unwrap();
     sandbox.write("in/grown.jpg", &jpeg(100, 96, 5)[..700]);
@@ -34,6 +35,7 @@ fn every_way_of_arriving_ends_in_a_marked_picture() {
         "before.jpg",
         "copied.jpg",
         "renamed.PNG",
+        "saved.JFIF",
         "linked.JPEG",
         "grown.jpg",
     ] {
@@ -46,8 +48,8 @@ fn every_way_of_arriving_ends_in_a_marked_picture() {
         );
     }
     sandbox.stop();
-    assert_eq!(sandbox.lines("processed").len(), 5, "{}", sandbox.tail());
-    assert_eq!(sandbox.names("in").len(), 5, "inputs are kept");
+    assert_eq!(sandbox.lines("processed").len(), 6, "{}", sandbox.tail());
+    assert_eq!(sandbox.names("in").len(), 6, "inputs are kept");
 }
 
 #[test]

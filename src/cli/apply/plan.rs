@@ -55,7 +55,10 @@ pub fn gather(files: &[PathBuf], recursive: bool, output: &Path) -> Gathered {
                     wanted,
                 }),
                 Some(_) => gathered.refuse(file, "it is no file"),
-                None => gathered.refuse(file, "the name does not end in .jpg, .jpeg or .png"),
+                None => gathered.refuse(
+                    file,
+                    "the name does not end in .jpg, .jpeg, .jpe, .jfif or .png",
+                ),
             }
             Ok(())
         });
