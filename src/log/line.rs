@@ -47,7 +47,15 @@ pub struct Lines {
 }
 
 thread_local! {
-    /// Buffers of the last line, so that a line needs no new ones.
+    /// Buffers of the last line. Its fields are kept in them; a path that is shown is put together
+    /// in strings of its own.
+    #[cfg_attr(
+        windows,
+        allow(
+            clippy::missing_const_for_thread_local,
+            reason = "it is const; clippy does not see it in what the macro becomes there"
+        )
+    )]
     static PARTS: Cell<Parts> = const { Cell::new(Parts::new()) };
 }
 

@@ -1,8 +1,4 @@
-use std::{
-    fs,
-    io::Read,
-    process::{Output, Stdio},
-};
+use std::{fs, process::Output};
 
 use super::{
     pictures::{jpeg, size},
@@ -200,6 +196,8 @@ fn wrong_arguments_end_with_2_and_a_bad_configuration_with_78() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_whole_pictures_only() {
+    use std::{io::Read, process::Stdio};
+
     use rustix::process::{Pid, Signal, kill_process};
 
     let sandbox = Sandbox::new();

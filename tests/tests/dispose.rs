@@ -522,6 +522,7 @@ fn what_was_given_up_leaves_later_as_a_failed_one() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn a_moved_file_goes_back_only_where_it_failed() {
     let sandbox = Sandbox::with(
