@@ -93,6 +93,7 @@ fn compare(files: &[PathBuf], height: usize, rounds: usize) {
         output_quality: 80,
         chroma: Chroma::Half,
         resample: Resample::Fast,
+        sharpen: 0,
         upscale: false,
         metadata: Metadata::Strip,
         max_pixels: 1_000_000_000,

@@ -34,6 +34,7 @@ fn recipe(quality: u8, output_quality: u8) -> Recipe {
         output_quality,
         chroma: Chroma::Half,
         resample: Resample::Fine,
+        sharpen: 0,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,

@@ -693,7 +693,7 @@ status: {listen: here}
                 ":22: folders[0].watermark.opacity: must be 0..100, found NaN",
                 ":23: folders[0].watermark.input_folder: unknown key, known here are chroma, color, font, \
                  long_edge, margin, marks, metadata, min_picture, npy_path, opacity, outline, output_height, \
-                 output_quality, output_width, position, quality, resample, rotate, scale, shadow, short_edge, size, \
+                 output_quality, output_width, position, quality, resample, rotate, scale, shadow, sharpen, short_edge, size, \
                  spacing, text, upscale",
                 ":25: folders[1].watermark: must be a mapping, found 7",
                 ":26: folders[1].1: unknown key, known here are after, give_up, ignore, input, on_conflict, \

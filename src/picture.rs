@@ -116,6 +116,9 @@ mod resize;
 // a PNG, scaled while it is decoded
 mod strip;
 
+// edges steeper after scaling down
+mod sharpen;
+
 // the quality of a JPEG, before the mark is laid on
 mod recompress;
 
@@ -311,10 +314,18 @@ fn finish<'a>(
         colour,
         metadata,
         stamps,
+        sharpen: room,
         encode: written,
         ..
     } = scratch;
     let recipe = task.recipe;
+    if recipe.sharpen > 0 && task.geometry.shrinks() {
+        match task.wanted {
+            Format::Jpeg => sharpen::planes(recipe.sharpen, &mut samples.planes.front, room),
+            Format::Png => sharpen::pixels(recipe.sharpen, &mut samples.pixels.front, room),
+        }
+        after_step(Step::Resize);
+    }
     if task.wanted == Format::Jpeg && recipe.quality < 100 {
         recompress::run(recipe.quality, &mut samples.planes.front);
         after_step(Step::Recompress);
@@ -359,6 +370,7 @@ mod tests {
             output_quality: 90,
             chroma: Chroma::Half,
             resample: Resample::Fine,
+            sharpen: 0,
             upscale: true,
             metadata: Metadata::Copyright,
             max_pixels: 100_000,
@@ -938,6 +950,7 @@ mod tests {
             |recipe| recipe.output_quality = 91,
             |recipe| recipe.chroma = Chroma::Full,
             |recipe| recipe.resample = Resample::Fast,
+            |recipe| recipe.sharpen = 1,
             |recipe| recipe.upscale = false,
             |recipe| recipe.metadata = Metadata::Keep,
             |recipe| recipe.max_pixels = 1,

@@ -257,6 +257,7 @@ fn daemon(jpeg: &[u8], (height, resample): (u32, Resample), rounds: usize) -> cu
         output_quality: 100,
         chroma: Chroma::Full,
         resample,
+        sharpen: 0,
         upscale: false,
         metadata: Metadata::Strip,
         max_pixels: 1_000_000_000,

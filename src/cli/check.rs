@@ -141,9 +141,13 @@ fn describe(recipe: &Recipe) -> String {
         Resample::Fast => "fast",
         Resample::Fine => "fine",
     };
+    let sharpen = match recipe.sharpen {
+        0 => String::new(),
+        amount => format!(", sharpen {amount}"),
+    };
     let marks: String = recipe.marks.iter().map(describe_mark).collect();
     format!(
-        "{}, quality {}{marks}, output_quality {}, chroma {chroma}, resample {resample}",
+        "{}, quality {}{marks}, output_quality {}, chroma {chroma}, resample {resample}{sharpen}",
         describe_size(recipe),
         recipe.quality,
         recipe.output_quality,

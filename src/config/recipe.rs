@@ -72,6 +72,7 @@ fn defaults(form: Form) -> Recipe {
         output_quality,
         chroma: auto_chroma(form, output_quality),
         resample: default_resample(form),
+        sharpen: 0,
         upscale,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,
@@ -145,6 +146,7 @@ pub fn read(
     let chroma = section.get("chroma", chroma).flatten();
     recipe.chroma = chroma.unwrap_or_else(|| auto_chroma(form, recipe.output_quality));
     section.set("resample", &mut recipe.resample, resample);
+    section.set("sharpen", &mut recipe.sharpen, value::whole(0..=100));
     section.set("upscale", &mut recipe.upscale, value::switch);
     recipe.max_pixels = max_pixels.unwrap_or(recipe.max_pixels);
     section.set("metadata", &mut recipe.metadata, metadata);

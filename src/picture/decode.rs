@@ -406,6 +406,7 @@ mod tests {
                 size: Size::Height(216),
                 quality: 100,
                 resample,
+                sharpen: 0,
                 max_pixels: 1_000_000,
                 ..recipe()
             };

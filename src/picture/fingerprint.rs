@@ -20,6 +20,7 @@ impl Recipe {
             output_quality,
             chroma,
             resample,
+            sharpen,
             upscale,
             metadata,
             max_pixels,
@@ -57,6 +58,10 @@ impl Recipe {
             Resample::Fine => hash.update(b"fine"),
         }
         add_size(&mut hash, *size);
+        if *sharpen > 0 {
+            hash.update(b"sharpen");
+            hash.update(&[*sharpen]);
+        }
         hash.digest()
     }
 }

@@ -24,6 +24,10 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    pub fn shrinks(&self) -> bool {
+        self.height < self.source_height
+    }
+
     pub fn enlarges(&self) -> bool {
         self.height > self.source_height
     }
@@ -241,6 +245,7 @@ mod tests {
             output_quality: 100,
             chroma: Chroma::Half,
             resample: Resample::Fine,
+            sharpen: 0,
             upscale: true,
             metadata: Metadata::Copyright,
             max_pixels: 100_000_000,

@@ -18,6 +18,8 @@ pub struct Recipe {
     pub output_quality: u8,
     pub chroma: Chroma,
     pub resample: Resample,
+    /// By how much a picture is sharpened that was scaled down: 0 not at all, 100 most.
+    pub sharpen: u8,
     /// Whether pictures smaller than `size` are enlarged.
     pub upscale: bool,
     pub metadata: Metadata,

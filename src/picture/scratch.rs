@@ -7,6 +7,7 @@ use super::error::PictureError;
 use super::metadata::Blocks;
 use super::resize;
 use super::samples::Samples;
+use super::sharpen;
 use super::stamp::Stamps;
 
 /// A worker's engines and the buffers of its steps, used for one picture after another.
@@ -16,6 +17,7 @@ pub struct Scratch {
     pub(super) colour: Colour,
     pub(super) metadata: Blocks,
     pub(super) resize: resize::Room,
+    pub(super) sharpen: sharpen::Room,
     pub(super) stamps: Stamps,
     pub(super) encode: encode::Room,
 }
@@ -29,6 +31,7 @@ impl Scratch {
             colour: Colour::default(),
             metadata: Blocks::default(),
             resize: resize::Room::default(),
+            sharpen: sharpen::Room::default(),
             stamps: Stamps::default(),
             encode: encode::Room::default(),
         })
@@ -42,6 +45,7 @@ impl Scratch {
             self.colour.icc.capacity(),
             self.metadata.kept(),
             self.resize.kept(),
+            self.sharpen.kept(),
             self.stamps.kept(),
             self.encode.kept(),
         ];

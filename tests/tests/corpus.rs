@@ -24,6 +24,7 @@ fn recipe() -> Recipe {
         output_quality: 100,
         chroma: Chroma::Full,
         resample: Resample::Fine,
+        sharpen: 0,
         upscale: false,
         metadata: Metadata::Copyright,
         max_pixels: 100_000_000,

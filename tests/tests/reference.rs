@@ -36,6 +36,7 @@ fn recipe() -> Recipe {
         output_quality: 100,
         chroma: Chroma::Half,
         resample: Resample::Fast,
+        sharpen: 0,
         upscale: true,
         metadata: Metadata::Copyright,
         max_pixels: 1_000_000,
