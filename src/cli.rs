@@ -192,7 +192,7 @@ enum Command {
     Preview {
         /// The picture.
         file: PathBuf,
-        /// Where to write the result: a name that ends in .jpg, .jpeg, .jpe, .jfif or .png.
+        /// Where to write the result: a name that ends in .jpg, .jpeg, .jpe, .jfif, .png or .webp.
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
     },

@@ -1,8 +1,8 @@
 //! The picture path: encoded bytes in, encoded bytes out. Knows no file, clock, config or log.
 //!
 //! A picture travels in one of two forms. What was JPEG stays planar YCbCr from a DCT-scaled
-//! decode to the encoder, with half the samples of RGB and no colour conversion; what was PNG stays
-//! packed pixels of its own depth. Only where the written format differs is the form changed, after
+//! decode to the encoder, with half the samples of RGB and no colour conversion; what was PNG or WebP
+//! stays packed pixels of its own depth. Only where the written format differs is the form changed, after
 //! scaling. Steps write from one buffer into a spare one of the same kind and exchange them, so a
 //! worker allocates nothing for a picture that is not larger than those before.
 //!
@@ -50,6 +50,9 @@ mod markers;
 
 // the one reader of PNG chunks
 mod chunks;
+
+// the one reader and writer of WebP chunks
+mod riff;
 
 // JPEGs without what libjpeg warns of for nothing
 mod mend;
@@ -107,6 +110,9 @@ mod geometry;
 // from one form to the other
 mod convert;
 
+// the one door to the WebP codecs
+mod webp;
+
 // bytes to samples
 mod decode;
 
@@ -154,13 +160,15 @@ mod open;
 #[cfg(test)]
 mod kinds;
 
-use colour::PngColour;
+use colour::{Colour, PngColour};
+use engines::Engines;
 use error::bad;
 use geometry::Task;
+use samples::Samples;
 
 use crate::{outcome::Step, template::About};
 
-pub use ending::{Place, among_samples, close, is_jpeg, zeros};
+pub use ending::{Place, among_samples, close, may_have_holes, zeros};
 pub use error::PictureError;
 pub use mark::Mark;
 pub use metadata::Lost;
@@ -191,7 +199,7 @@ pub struct Treated<'a> {
     pub lost: Lost,
 }
 
-/// Whether a file with this beginning, of 8 bytes or more, can be a picture at all.
+/// Whether a file with this beginning, of 12 bytes or more, can be a picture at all.
 pub fn may_be_picture(head: &[u8]) -> bool {
     probe::sniff(head).is_some()
 }
@@ -268,20 +276,7 @@ pub fn treat_one<'a>(
     metadata::collect(bytes, &source, recipe.metadata, task.size(), metadata);
     colour.png = PngColour::default();
 
-    let warning = match source.format {
-        Format::Jpeg => {
-            // What was written last lies in front: the larger buffer is the other.
-            samples.planes.flip();
-            let decoded = decode::jpeg(bytes, &source, &task.geometry, engines, colour, samples);
-            after_step(Step::Decode);
-            decoded.map_err(bad(Step::Decode))?
-        }
-        // Its rows are scaled as they come, and turned when there are fewer of them.
-        Format::Png => {
-            let (resizer, pixels) = (&mut engines.resizer, &mut samples.pixels);
-            strip::run(bytes, task, resizer, colour, pixels, after_step)?
-        }
-    };
+    let warning = decode(bytes, task, engines, colour, samples, after_step)?;
     if source.orientation != 1 {
         orient::run(source.orientation, source.format, samples);
         after_step(Step::Orient);
@@ -322,13 +317,18 @@ fn finish<'a>(
     if recipe.sharpen > 0 && task.geometry.shrinks() {
         match task.wanted {
             Format::Jpeg => sharpen::planes(recipe.sharpen, &mut samples.planes.front, room),
-            Format::Png => sharpen::pixels(recipe.sharpen, &mut samples.pixels.front, room),
+            Format::Png | Format::WebP => {
+                sharpen::pixels(recipe.sharpen, &mut samples.pixels.front, room);
+            }
         }
         after_step(Step::Resize);
     }
     if task.wanted == Format::Jpeg && recipe.quality < 100 {
         recompress::run(recipe.quality, &mut samples.planes.front);
         after_step(Step::Recompress);
+    }
+    if task.wanted == Format::WebP {
+        overlay::with_colour(task, colour, samples);
     }
     if task.geometry.marked {
         overlay::run(task, &mut engines.resizer, stamps, colour, samples, about)
@@ -339,6 +339,38 @@ fn finish<'a>(
         .map_err(bad(Step::Encode))?;
     after_step(Step::Encode);
     Ok(bytes)
+}
+
+/// Decodes a picture, and all but a JPEG scales as well, since pixels are turned when there are fewer
+/// of them. Returns what was wrong with it all the same.
+fn decode(
+    bytes: &[u8],
+    task: &Task<'_>,
+    engines: &mut Engines,
+    colour: &mut Colour,
+    samples: &mut Samples,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<turbo::Warning, PictureError> {
+    let source = &task.source;
+    let (resizer, pixels) = (&mut engines.resizer, &mut samples.pixels);
+    match source.format {
+        Format::Jpeg => {
+            // What was written last lies in front: the larger buffer is the other.
+            samples.planes.flip();
+            let decoded = decode::jpeg(bytes, source, &task.geometry, engines, colour, samples);
+            after_step(Step::Decode);
+            decoded.map_err(bad(Step::Decode))
+        }
+        // Its rows are scaled as they come.
+        Format::Png => strip::run(bytes, task, resizer, colour, pixels, after_step),
+        Format::WebP => {
+            let decoded = webp::decode(bytes, &mut pixels.back);
+            after_step(Step::Decode);
+            decoded.map_err(bad(Step::Decode))?;
+            strip::whole(task, resizer, pixels).map_err(bad(Step::Resize))?;
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -446,6 +478,17 @@ mod tests {
         bytes
     }
 
+    pub fn webp_of((width, height): (u32, u32), channels: usize, lossless: bool) -> Vec<u8> {
+        let pixels = picture(width as usize, height as usize, channels);
+        let layout = if channels == 4 {
+            ::webp::PixelLayout::Rgba
+        } else {
+            ::webp::PixelLayout::Rgb
+        };
+        let encoder = ::webp::Encoder::new(&pixels, layout, width, height);
+        encoder.encode_simple(lossless, 75.0).unwrap().to_vec()
+    }
+
     fn sources() -> Vec<Vec<u8>> {
         use turbojpeg::Subsamp;
         let mut sources = vec![cmyk(33, 20)];
@@ -469,6 +512,9 @@ mod tests {
                 sources.push(png_of(47, 61, colour, depth));
             }
         }
+        for (channels, lossless) in [(3, false), (4, false), (3, true), (4, true)] {
+            sources.push(webp_of((47, 61), channels, lossless));
+        }
         sources
     }
 
@@ -478,7 +524,7 @@ mod tests {
         for chroma in [Chroma::Half, Chroma::Full] {
             let recipe = Recipe { chroma, ..recipe() };
             for source in sources() {
-                for wanted in [Format::Jpeg, Format::Png] {
+                for wanted in [Format::Jpeg, Format::Png, Format::WebP] {
                     let mut steps = Vec::new();
                     let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |step| {
                         steps.push(step);
@@ -513,7 +559,7 @@ mod tests {
                         max_pixels: 1_000_000,
                         ..recipe()
                     };
-                    for wanted in [Format::Jpeg, Format::Png] {
+                    for wanted in [Format::Jpeg, Format::Png, Format::WebP] {
                         let result = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ());
                         assert!(
                             result.is_ok(),
@@ -554,7 +600,7 @@ mod tests {
             },
         ]);
         for source in sources() {
-            for wanted in [Format::Jpeg, Format::Png] {
+            for wanted in [Format::Jpeg, Format::Png, Format::WebP] {
                 treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
             }
         }
@@ -735,7 +781,8 @@ mod tests {
                 ..recipe()
             };
             let mut bytes = source.clone();
-            for wanted in [Format::Jpeg, Format::Png, Format::Png, Format::Jpeg] {
+            let (jpeg, png, webp) = (Format::Jpeg, Format::Png, Format::WebP);
+            for wanted in [jpeg, png, png, webp, webp, png, webp, jpeg] {
                 let treated = treat(&bytes, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
                 bytes = treated.bytes.to_vec();
                 let found = probe::probe(&bytes, &mut Vec::new()).unwrap();
@@ -748,6 +795,9 @@ mod tests {
                     Format::Png => chunks::all(&bytes)
                         .find(|(kind, _)| *kind == b"eXIf")
                         .map(|(_, body)| body),
+                    Format::WebP => riff::Walk::new(&bytes)
+                        .find(|(kind, _)| *kind == b"EXIF")
+                        .map(|(_, body)| &bytes[body]),
                 };
                 assert_eq!(exif::rights(block.unwrap_or_default()).artist, artist);
             }
@@ -796,7 +846,7 @@ mod tests {
             // It takes colour and is sRGB then.
             (with_profile(&grey, &gamma), [255, 0, 0], &[]),
         ] {
-            for wanted in [Format::Jpeg, Format::Png] {
+            for wanted in [Format::Jpeg, Format::Png, Format::WebP] {
                 let treated = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ()).unwrap();
                 let bytes = treated.bytes.to_vec();
                 let opened = in_its_colours(&bytes, 100_000, &mut scratch).unwrap();
@@ -1017,11 +1067,7 @@ mod tests {
                     }
                 }
             }
-            let wanted = if random(2) == 0 {
-                Format::Jpeg
-            } else {
-                Format::Png
-            };
+            let wanted = [Format::Jpeg, Format::Png, Format::WebP][random(3)];
             let metadata = [Metadata::Keep, Metadata::Copyright][random(2)];
             let recipe = Recipe {
                 metadata,

@@ -171,8 +171,7 @@ pub fn run(arguments: &Arguments, file: &ConfigFile, talk: Talk) -> anyhow::Resu
     }
     let (tasks, mut refused, left_out) = plan(arguments, &recipes)?;
     if tasks.is_empty() && refused.is_empty() {
-        let cause =
-            "there is no .jpg, .jpeg, .jpe, .jfif or .png; --recursive looks into subfolders too";
+        let cause = "there is no .jpg, .jpeg, .jpe, .jfif, .png or .webp; --recursive looks into subfolders too";
         return Err(anyhow::anyhow!("{cause}"));
     }
     for Refused { path, cause } in &refused {

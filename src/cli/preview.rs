@@ -19,7 +19,7 @@ pub fn run(config: &ConfigFile, file: &Path, output: &Path) -> anyhow::Result<Ex
     let config = config.load()?;
     let Some(wanted) = watch::promised_format(output) else {
         bail!(
-            "{}: the name must end in .jpg, .jpeg, .jpe, .jfif or .png",
+            "{}: the name must end in .jpg, .jpeg, .jpe, .jfif, .png or .webp",
             output.display()
         );
     };

@@ -73,11 +73,10 @@ fn name(text: &str) -> Result<(Template, Option<Format>), String> {
     let format = match template.ending() {
         Ending::Source => None,
         Ending::Own(extension) => Some(Format::of_extension(extension).ok_or_else(|| {
-            format!("results are .jpg, .jpeg, .jpe, .jfif or .png, not .{extension}")
+            format!("results are .jpg, .jpeg, .jpe, .jfif, .png or .webp, not .{extension}")
         })?),
         Ending::None => {
-            let cause =
-                "must end with .jpg, .jpeg, .jpe, .jfif, .png or .{ext}, which says the format";
+            let cause = "must end with .jpg, .jpeg, .jpe, .jfif, .png, .webp or .{ext}, which says the format";
             return Err(cause.to_owned());
         }
     };

@@ -65,6 +65,13 @@ fn flatten(pixels: &Pixels, packed: &mut Vec<u8>) {
     }
 }
 
+/// 16-bit samples rounded to 8 bits, alpha among them.
+pub fn narrow(pixels: &Pixels, packed: &mut Vec<u8>) {
+    packed.clear();
+    let words = pixels.words().iter();
+    packed.extend(words.map(|&word| rounded(u32::from(word), 257)));
+}
+
 /// Planes → 8-bit pixels for a PNG. The planes must be grey or of full sampling to be exact.
 pub fn to_pixels(
     decompressor: &mut Decompressor,

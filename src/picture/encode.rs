@@ -2,6 +2,7 @@
 
 use super::bytes::times;
 use super::colour::Colour;
+use super::convert;
 use super::engines::Engines;
 use super::geometry::Task;
 use super::metadata::Blocks;
@@ -9,7 +10,9 @@ use super::pixels::Pixels;
 use super::planes::{Planes, Sampling};
 use super::profile::fitting;
 use super::recipe::Format;
+use super::riff::{self, Along};
 use super::samples::Samples;
+use super::webp::{self, Way};
 
 /// What libjpeg starts with: SOI and an APP0 segment.
 const JFIF: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0";
@@ -23,12 +26,13 @@ pub struct Room {
     /// The metadata segments of a JPEG.
     segments: Vec<u8>,
     png: Vec<u8>,
+    webp: Vec<u8>,
 }
 
 impl Room {
     /// Bytes that are held from one picture to the next.
     pub fn kept(&self) -> usize {
-        self.segments.capacity() + self.png.capacity()
+        self.segments.capacity() + self.png.capacity() + self.webp.capacity()
     }
 }
 
@@ -40,6 +44,10 @@ pub fn need(task: &Task<'_>, planes: u64, pixel: u64) -> u64 {
         // Deflated once in the encoder's hands and once in ours, at most as long as the samples;
         // both grow by doubling.
         Format::Png => times(task.padded_area(), pixel * 3),
+        Format::WebP => {
+            let packed = times(task.padded_area(), 4);
+            packed.saturating_add(webp::encode_need(task.padded_area()))
+        }
     }
 }
 
@@ -68,6 +76,12 @@ pub fn run<'a>(
             let pixels = &mut samples.pixels.front;
             png(pixels, task.recipe.quality, colour, metadata, &mut room.png)?;
             Ok(&room.png)
+        }
+        Format::WebP => {
+            let Samples { pixels, packed, .. } = samples;
+            let along = metadata.along(fitting(&colour.icc, false));
+            webp(task, &pixels.front, packed, &along, &mut room.webp)?;
+            Ok(&room.webp)
         }
     }
 }
@@ -151,6 +165,30 @@ fn png(
         .write_image_data(pixels.bytes())
         .map_err(|error| error.to_string())?;
     writer.finish().map_err(|error| error.to_string())
+}
+
+/// Writes a WebP into `out`: as exact as its source is.
+fn webp(
+    task: &Task<'_>,
+    pixels: &Pixels,
+    packed: &mut Vec<u8>,
+    along: &Along<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let way = if task.source.lossless {
+        Way::Lossless
+    } else {
+        Way::Lossy(task.recipe.output_quality)
+    };
+    let bytes = if pixels.deep {
+        convert::narrow(pixels, packed);
+        packed
+    } else {
+        pixels.bytes()
+    };
+    let size = (pixels.width, pixels.height);
+    let written = webp::encode(bytes, size, pixels.has_alpha(), way, task.recipe.quality)?;
+    riff::write(&written, along, out)
 }
 
 /// The deflate level for a quality; PNG is lossless at all of them. 0 stands for fdeflate, which

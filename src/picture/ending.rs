@@ -12,13 +12,22 @@ use super::error::PictureError;
 use super::markers::{EOI, Frame, Process, SOS, Walk};
 use super::probe;
 use super::recipe::Format;
+use super::riff;
 
 /// Zeros at the end, at least, that a file has whose space was allocated but not yet written.
 const UNWRITTEN: usize = 8;
 
-/// Whether it is a JPEG, of which only what is missing at its end is told by the decoder.
-pub fn is_jpeg(source: &[u8]) -> bool {
+/// Whether holes in it would show only in its samples: those of a PNG have checksums.
+pub fn may_have_holes(source: &[u8]) -> bool {
+    is_jpeg(source) || is_webp(source)
+}
+
+fn is_jpeg(source: &[u8]) -> bool {
     probe::sniff(source) == Some(Format::Jpeg)
+}
+
+fn is_webp(source: &[u8]) -> bool {
+    probe::sniff(source) == Some(Format::WebP)
 }
 
 /// Where in a picture something is.
@@ -39,7 +48,7 @@ pub fn zeros(source: &[u8]) -> Place {
         return Place::Nowhere;
     }
     let in_part = |part| source.get(part).is_some_and(has_zeros);
-    if is_jpeg(source) && among_samples(source, in_part) {
+    if may_have_holes(source) && among_samples(source, in_part) {
         Place::Samples
     } else {
         Place::Beside
@@ -51,9 +60,18 @@ fn has_zeros(part: &[u8]) -> bool {
     blocks.any(|block| block.iter().all(|&byte| byte == 0))
 }
 
-/// Whether what is looked for in parts of a JPEG is among its coded samples. What pads them before the
-/// end marker is none of them, as far as their end can be told.
-pub fn among_samples(jpeg: &[u8], is_in: impl Fn(Range<usize>) -> bool) -> bool {
+/// Whether what is looked for in parts of a JPEG or WebP is among its coded samples. What pads a JPEG's
+/// before the end marker is none of them, as far as their end can be told.
+pub fn among_samples(source: &[u8], is_in: impl Fn(Range<usize>) -> bool) -> bool {
+    if is_webp(source) {
+        let mut chunks = riff::Walk::new(source);
+        return chunks
+            .any(|(kind, body)| matches!(kind, b"VP8 " | b"VP8L" | b"ALPH") && is_in(body));
+    }
+    among_scans(source, is_in)
+}
+
+fn among_scans(jpeg: &[u8], is_in: impl Fn(Range<usize>) -> bool) -> bool {
     let parts = coded(jpeg);
     let Some((last, before)) = parts.split_last() else {
         return false;
@@ -95,6 +113,7 @@ fn coded(jpeg: &[u8]) -> Vec<Range<usize>> {
 pub fn close(bytes: &mut Vec<u8>) -> bool {
     match probe::probe(bytes, &mut Vec::new()) {
         Err(PictureError::Incomplete { .. }) if is_jpeg(bytes) => close_jpeg(bytes),
+        Err(PictureError::Incomplete { .. }) if is_webp(bytes) => false,
         Err(PictureError::Incomplete { .. }) => close_png(bytes),
         _ => false,
     }

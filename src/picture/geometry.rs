@@ -7,6 +7,7 @@ use super::placement::gets;
 use super::planes::Sampling;
 use super::probe::Probe;
 use super::recipe::{Chroma, Format, Recipe, Resample, Size};
+use super::riff::LONGEST_SIDE;
 use super::turbo::JPEG_SIDE;
 use crate::outcome::Step;
 
@@ -63,7 +64,7 @@ impl<'a> Task<'a> {
     pub fn sampling(&self) -> Sampling {
         match (self.wanted, self.recipe.chroma) {
             (Format::Jpeg, Chroma::Half) => Sampling::S420,
-            (Format::Jpeg, Chroma::Full) | (Format::Png, _) => Sampling::S444,
+            (Format::Jpeg, Chroma::Full) | (Format::Png | Format::WebP, _) => Sampling::S444,
         }
     }
 
@@ -87,10 +88,10 @@ impl<'a> Task<'a> {
 
 fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, PictureError> {
     let (source_width, source_height) = upright(source, recipe.max_pixels)?;
-    let limit = if wanted == Format::Jpeg {
-        JPEG_SIDE
-    } else {
-        i32::MAX.unsigned_abs()
+    let (limit, remedy) = match wanted {
+        Format::Jpeg => (JPEG_SIDE, ""),
+        Format::Png => (i32::MAX.unsigned_abs(), ""),
+        Format::WebP => (LONGEST_SIDE, " as WebP: make it smaller, or another format"),
     };
     let (side, wanted) = wanted_side(recipe.size, (source_width, source_height));
     let sizes = |length: u32| match side {
@@ -113,7 +114,7 @@ fn plan(source: &Probe, wanted: Format, recipe: &Recipe) -> Result<Geometry, Pic
     let (width, height) = sizes(length);
     if !fits(length) {
         return Err(bad(Step::Resize)(format!(
-            "the output would be {width}×{height}, its sides can be {limit} at most"
+            "the output would be {width}×{height}, its sides can be {limit} at most{remedy}"
         )));
     }
     let pixels = |side: u64| u32::try_from(side).unwrap_or(limit);
@@ -258,6 +259,7 @@ mod tests {
             width,
             height,
             orientation,
+            lossless: false,
             damaged: None,
         }
     }
@@ -315,6 +317,8 @@ mod tests {
             (Format::Jpeg, (65_000, 1000), (65_455, 1007)),
             (Format::Jpeg, (65_000, 1), (65_000, 1)),
             (Format::Png, (65_000, 1000), (70_200, 1080)),
+            (Format::WebP, (16_000, 800), (16_380, 819)),
+            (Format::WebP, (16_383, 1), (16_383, 1)),
             // By max_pixels.
             (Format::Png, (30_000, 100), (173_100, 577)),
             (Format::Jpeg, (12_500, 8000), (1688, 1080)),
@@ -322,6 +326,12 @@ mod tests {
             let geometry = plan(&source(size.0, size.1, 1), format, &recipe()).unwrap();
             assert_eq!((geometry.width, geometry.height), expected, "{size:?}");
         }
+        let error = plan(&source(16_384, 1, 1), Format::WebP, &recipe()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "resize: the output would be 16384×1, its sides can be 16383 at most as WebP: make it \
+             smaller, or another format"
+        );
         let few = Recipe {
             max_pixels: 10_000,
             ..recipe()

@@ -9,6 +9,7 @@ use super::exif;
 use super::markers::{self, APP0, APP1, APP2, Frame, Process, SOS, Segment, array};
 use super::probe::{Probe, sniff};
 use super::recipe::Format;
+use super::riff;
 
 /// A picture's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub struct Head {
 pub enum Coding {
     Jpeg(JpegCoding),
     Png(PngCoding),
+    WebP(WebPCoding),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,11 @@ pub struct PngCoding {
     pub interlaced: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebPCoding {
+    pub alpha: bool,
+}
+
 /// The longest profile that a PNG may inflate.
 pub const LONGEST_PROFILE: u64 = 16 << 20;
 
@@ -67,6 +74,7 @@ pub fn read(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     let found = match start(source) {
         Ok(Some(Format::Jpeg)) => jpeg(source),
         Ok(Some(Format::Png)) => png(source),
+        Ok(Some(Format::WebP)) => webp(source),
         Ok(None) => Ok(None),
         Err(cause) => Err(cause),
     };
@@ -76,15 +84,18 @@ pub fn read(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     }
 }
 
-/// Leaves the source behind the signature, of a JPEG behind SOI.
+/// Leaves the source behind the signature, of a JPEG behind SOI, of a WebP before it.
 fn start(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Format>> {
-    let mut signature = [0; 8];
-    source.read_exact(&mut signature)?;
+    let signature: [u8; riff::START] = array(source)?;
     let format = sniff(&signature);
-    if format == Some(Format::Jpeg) {
+    source.seek_relative(match format {
         // Just SOI: the third byte belongs to the next marker.
-        source.seek_relative(-6)?;
-    }
+        Some(Format::Jpeg) => -10,
+        Some(Format::Png) => -4,
+        // The length is read again.
+        Some(Format::WebP) => -12,
+        None => 0,
+    })?;
     Ok(format)
 }
 
@@ -224,6 +235,51 @@ fn png(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
     Ok(Some(Head {
         probe,
         coding,
+        around,
+        profile,
+    }))
+}
+
+fn webp(source: &mut (impl BufRead + Seek)) -> io::Result<Option<Head>> {
+    let start: [u8; riff::START] = array(source)?;
+    let end = riff::end(&start);
+    let mut at = riff::START as u64;
+    let (mut around, mut profile) = (0, 0);
+    let (mut found, mut alpha) = (None, false);
+    let mut body = Vec::new();
+    // Metadata may stand behind the image.
+    while at + 8 <= end {
+        let riff::Header { kind, length } = riff::next(source)?;
+        let padded = u64::from(length) + u64::from(length % 2);
+        at += 8 + padded;
+        let mut rest = padded;
+        match &kind {
+            b"VP8X" | b"VP8 " | b"VP8L" => {
+                body.clear();
+                let part = u64::from(length).min(riff::IMAGE_HEAD as u64);
+                (&mut *source).take(part).read_to_end(&mut body)?;
+                rest = rest.saturating_sub(body.len() as u64);
+                let image = riff::Image::of(kind, &body);
+                let extended = riff::Extended::of(&body).filter(|_| kind == *b"VP8X");
+                alpha |= image.is_some_and(|image| image.alpha)
+                    || extended.is_some_and(|extended| extended.alpha);
+                found = found.or(image);
+            }
+            _ => {
+                around += u64::from(length);
+                profile += if kind == *b"ICCP" { length.into() } else { 0 };
+            }
+        }
+        source.seek_relative(i64::try_from(rest).unwrap_or(i64::MAX))?;
+    }
+    Ok(found.map(|image| Head {
+        probe: Probe {
+            width: image.width,
+            height: image.height,
+            lossless: image.lossless,
+            ..Probe::new(Format::WebP)
+        },
+        coding: Coding::WebP(WebPCoding { alpha }),
         around,
         profile,
     }))

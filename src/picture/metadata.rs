@@ -15,12 +15,13 @@ use png::chunk::{self, ChunkType};
 
 use super::bytes::times;
 use super::chunks::{self, text};
-use super::exif::{self, Change, Rights};
+use super::exif::{self, Change, Resolution, Rights};
 use super::head::{Coding, Head};
 use super::markers::{self, APP0, APP1, APP13, COM};
 use super::preview;
 use super::probe::Probe;
 use super::recipe::{Format, Metadata};
+use super::riff;
 use packet::SIGNATURE as XMP;
 use texts::Told;
 
@@ -80,7 +81,7 @@ pub fn need(head: &Head, length: u64) -> u64 {
     let around = match head.coding {
         // A PNG's may stand behind its samples.
         Coding::Png(_) => head.around.max(length.min(3 * LONGEST as u64)),
-        Coding::Jpeg(_) => head.around,
+        Coding::Jpeg(_) | Coding::WebP(_) => head.around,
     };
     times(around, 3)
 }
@@ -107,7 +108,7 @@ pub fn collect(
     (blocks.density, blocks.physical) = (None, None);
     blocks.lost = match source.format {
         Format::Jpeg => lost::lost(bytes),
-        Format::Png => Lost::default(),
+        Format::Png | Format::WebP => Lost::default(),
     };
     let kept = match policy {
         Metadata::Strip => return,
@@ -126,6 +127,7 @@ pub fn collect(
     match source.format {
         Format::Jpeg => from_jpeg(bytes, kept, blocks),
         Format::Png => from_png(bytes, kept, blocks),
+        Format::WebP => from_webp(bytes, kept, blocks),
     }
 }
 
@@ -169,11 +171,7 @@ fn from_jpeg(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
     keep_resources(&blocks.joined, kept, &mut blocks.resources);
     let rights = exif::rights(tiff);
     keep_exif(tiff, &rights, kept, &mut blocks.exif);
-    let by_exif = rights.resolution.map(|found| {
-        let ratio = |(above, below)| f64::from(above) / f64::from(below);
-        let metre = if found.unit == 3 { 100.0 } else { INCHES };
-        (ratio(found.x) * metre, ratio(found.y) * metre)
-    });
+    let by_exif = rights.resolution.map(per_metre);
     let by_jfif = blocks.density.map(|[unit, x1, x0, y1, y0]| {
         let dots = |high, low| f64::from(u16::from_be_bytes([high, low]));
         let metre = if unit == 2 { 100.0 } else { INCHES };
@@ -230,6 +228,30 @@ fn from_png(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
         }
     }
     keep_exif(tiff, &rights, kept, &mut blocks.exif);
+}
+
+fn from_webp(bytes: &[u8], kept: Kept, blocks: &mut Blocks) {
+    let mut tiff: &[u8] = &[];
+    for (kind, body) in riff::Walk::new(bytes) {
+        let body = bytes.get(body).unwrap_or_default();
+        match kind {
+            b"EXIF" if tiff.is_empty() => tiff = riff::tiff(body),
+            b"XMP " if blocks.xmp.is_empty() => keep_xmp(body, kept, &mut blocks.xmp),
+            _ => {}
+        }
+    }
+    let rights = exif::rights(tiff);
+    keep_exif(tiff, &rights, kept, &mut blocks.exif);
+    let resolution = rights.resolution.map(per_metre);
+    blocks.density = resolution.and_then(density);
+    blocks.physical = resolution.map(physical);
+}
+
+/// Pixels per metre.
+fn per_metre(found: Resolution) -> (f64, f64) {
+    let ratio = |(above, below)| f64::from(above) / f64::from(below);
+    let metre = if found.unit == 3 { 100.0 } else { INCHES };
+    (ratio(found.x) * metre, ratio(found.y) * metre)
 }
 
 fn keep_resources(resources: &[u8], kept: Kept, out: &mut Vec<u8>) {
@@ -322,6 +344,15 @@ impl Blocks {
             };
             markers::write(COM, &[], text, out);
             rest = after;
+        }
+    }
+
+    /// EXIF and XMP of a WebP, which has no place for anything else; the profile is not metadata.
+    pub fn along<'a>(&'a self, icc: &'a [u8]) -> riff::Along<'a> {
+        riff::Along {
+            icc,
+            exif: &self.exif,
+            xmp: &self.xmp,
         }
     }
 

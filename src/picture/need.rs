@@ -11,7 +11,7 @@ use super::geometry::Task;
 use super::head::{self, Coding, Head, JpegCoding, PngCoding};
 use super::probe::Probe;
 use super::recipe::{Format, Order, Recipe};
-use super::{convert, decode, encode, metadata, overlay, resize, strip};
+use super::{convert, decode, encode, metadata, overlay, resize, strip, webp};
 
 /// Codecs, tables, and the allocator's rounding.
 const BASE: u64 = 3 << 20;
@@ -48,9 +48,9 @@ fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
     // The profile is copied into the codecs.
     let profile = times(head.profile, 3);
     let fixed = sum([BASE, length, metadata::need(head, length), profile]);
-    // A PNG may say which way up it is behind its samples.
+    // They may say which way up they are behind their samples.
     let orientations: &[u8] = match head.coding {
-        Coding::Png(_) => &[1, 6],
+        Coding::Png(_) | Coding::WebP(_) => &[1, 6],
         Coding::Jpeg(_) => &[head.probe.orientation],
     };
     let ways = orientations.iter().filter_map(|&orientation| {
@@ -62,7 +62,8 @@ fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
         let task = Task::plan(source, wanted, recipe).ok()?;
         let steps = match &head.coding {
             Coding::Jpeg(coding) => from_jpeg(&task, coding, length),
-            Coding::Png(coding) => from_png(&task, *coding),
+            Coding::Png(coding) => from_pixels(&task, *coding),
+            Coding::WebP(coding) => from_webp(&task, coding.alpha, length),
         };
         Some(sum([steps, overlay::need(&task)]))
     });
@@ -81,7 +82,7 @@ fn from_jpeg(task: &Task<'_>, coding: &JpegCoding, length: u64) -> u64 {
     };
     let pixels = match task.wanted {
         // And those again in colour.
-        Format::Png => times(convert::pixels_need(task.size()), 2),
+        Format::Png | Format::WebP => times(convert::pixels_need(task.size()), 2),
         Format::Jpeg => 0,
     };
     // What is decoded once more without harmless warnings is a copy of the file, and gone again before
@@ -97,7 +98,20 @@ fn from_jpeg(task: &Task<'_>, coding: &JpegCoding, length: u64) -> u64 {
     ])
 }
 
-fn from_png(task: &Task<'_>, coding: PngCoding) -> u64 {
+fn from_webp(task: &Task<'_>, alpha: bool, length: u64) -> u64 {
+    let source = &task.source;
+    let size = (source.width, source.height);
+    let coding = PngCoding {
+        channels: if alpha { 4 } else { 3 },
+        deep: false,
+        // It is decoded whole before it is scaled.
+        interlaced: true,
+    };
+    let within = webp::decode_need(size, source.lossless, alpha, length);
+    within.saturating_add(from_pixels(task, coding))
+}
+
+fn from_pixels(task: &Task<'_>, coding: PngCoding) -> u64 {
     let sample = if coding.deep { 2 } else { 1 };
     let (channels, grey) = (u64::from(coding.channels), coding.channels <= 2);
     let scaled = times(area(task.size()), channels * sample);
@@ -110,8 +124,8 @@ fn from_png(task: &Task<'_>, coding: PngCoding) -> u64 {
     let coloured = if grey { channels + 2 } else { channels } * sample;
     let planes = task.planes(grey);
     let written = match task.wanted {
-        Format::Png if grey => times(area(task.size()), coloured),
-        Format::Png => 0,
+        Format::Png | Format::WebP if grey => times(area(task.size()), coloured),
+        Format::Png | Format::WebP => 0,
         Format::Jpeg => sum([convert::flattened_need(task.size()), times(planes, 2)]),
     };
     sum([

@@ -9,7 +9,7 @@ use super::planes::Sampling;
 use super::probe::Damage;
 use super::recipe::Format;
 use super::scratch::Scratch;
-use super::{convert, decode, orient, probe, resize};
+use super::{convert, decode, orient, probe, resize, webp};
 use crate::outcome::Step;
 
 /// Decodes a picture upright; refused above `max_pixels`.
@@ -49,6 +49,7 @@ pub fn in_its_colours(
             let damaged = source.damaged == Some(Damage::Data);
             decode::png(bytes, damaged, icc, pixels).map(|_colour| None)
         }
+        Format::WebP => webp::decode(bytes, &mut samples.pixels.front).map(|()| None),
     }
     .map_err(bad(Step::Decode))?;
     if source.orientation != 1 {

@@ -57,7 +57,7 @@ pub fn run(orientation: u8, format: Format, samples: &mut Samples) {
             self::planes(&planes.front, orientation, &mut planes.back);
             planes.flip();
         }
-        Format::Png => {
+        Format::Png | Format::WebP => {
             self::pixels(&pixels.front, orientation, &mut pixels.back);
             pixels.flip();
         }

@@ -72,7 +72,7 @@ pub fn run(
         let coloured = is_coloured(&mark);
         let grey = match task.wanted {
             Format::Jpeg => samples.planes.front.sampling == Sampling::Grey,
-            Format::Png => samples.pixels.front.channels <= 2,
+            Format::Png | Format::WebP => samples.pixels.front.channels <= 2,
         };
         if grey && coloured {
             take_colour(task, colour, samples);
@@ -84,7 +84,9 @@ pub fn run(
         };
         match task.wanted {
             Format::Jpeg => planes(stamps, resizer, laid, size, &mut samples.planes.front)?,
-            Format::Png => pixels(stamps, resizer, laid, &mut samples.pixels.front)?,
+            Format::Png | Format::WebP => {
+                pixels(stamps, resizer, laid, &mut samples.pixels.front)?;
+            }
         }
     }
     Ok(())
@@ -103,6 +105,13 @@ impl Laid<'_> {
     }
 }
 
+/// Makes pixels that are grey ones of colours, for a format that knows no grey.
+pub fn with_colour(task: &Task<'_>, colour: &mut Colour, samples: &mut Samples) {
+    if samples.pixels.front.channels <= 2 {
+        take_colour(task, colour, samples);
+    }
+}
+
 /// Makes a grey picture one of colours. Its profile cannot describe them, so it becomes sRGB.
 fn take_colour(task: &Task<'_>, colour: &mut Colour, samples: &mut Samples) {
     let table = colour.made.grey(&colour.icc);
@@ -115,7 +124,7 @@ fn take_colour(task: &Task<'_>, colour: &mut Colour, samples: &mut Samples) {
             let (width, height) = task.size();
             planes.colour(task.sampling(), width, height);
         }
-        Format::Png => {
+        Format::Png | Format::WebP => {
             let pixels = &mut samples.pixels;
             if let Some(table) = table {
                 convert::grey_pixels(table, &mut pixels.front);

@@ -3,7 +3,7 @@
 //!
 //! Decoders are forgiving about missing ends, so completeness is proved here: a JPEG by walking
 //! its segments and entropy-coded data to the EOI marker (ITU T.81 annex B), a PNG by walking its
-//! chunks to IEND. What is merely cut short is `Incomplete`, since more may come; what is something
+//! chunks to IEND, a WebP by the length that it starts with. What is merely cut short is `Incomplete`, since more may come; what is something
 //! else is `Bad`.
 
 use super::chunks::{self, Header};
@@ -12,6 +12,7 @@ use super::exif;
 use super::markers::{self, APP1, APP2, Frame, SOS, Walk};
 use super::profile::Parts;
 use super::recipe::Format;
+use super::riff::{self, Extended, Image};
 use crate::outcome::Step;
 
 /// What the bytes say about themselves.
@@ -23,6 +24,8 @@ pub struct Probe {
     pub height: u32,
     /// EXIF orientation, 1..=8.
     pub orientation: u8,
+    /// Whether its samples are exact, so that a WebP of them should be.
+    pub lossless: bool,
     /// What of a PNG has a checksum that is not its own.
     pub damaged: Option<Damage>,
 }
@@ -54,6 +57,7 @@ impl Probe {
             width: 0,
             height: 0,
             orientation: 1,
+            lossless: format == Format::Png,
             damaged: None,
         }
     }
@@ -65,12 +69,14 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
         Some(Format::Jpeg)
     } else if bytes.starts_with(chunks::SIGNATURE) {
         Some(Format::Png)
+    } else if riff::is_webp(bytes) {
+        Some(Format::WebP)
     } else {
         None
     }
 }
 
-/// Probes a picture. A JPEG's ICC profile is collected into `icc`, which is left empty when there
+/// Probes a picture. A JPEG's or WebP's ICC profile is collected into `icc`, which is left empty when there
 /// is none or a part of it is missing.
 pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
     icc.clear();
@@ -78,14 +84,22 @@ pub fn probe(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
         walk_jpeg(bytes, icc)
     } else if bytes.starts_with(chunks::SIGNATURE) {
         walk_png(bytes)
-    } else if markers::SIGNATURE.starts_with(bytes) || chunks::SIGNATURE.starts_with(bytes) {
+    } else if riff::is_webp(bytes) {
+        walk_webp(bytes, icc)
+    } else if markers::SIGNATURE.starts_with(bytes)
+        || chunks::SIGNATURE.starts_with(bytes)
+        || riff::may_become_one(bytes)
+    {
         Err(incomplete("the file is empty or ends within its signature"))
     } else if bytes.iter().take(16).all(|&byte| byte == 0) {
         Err(incomplete(
             "the file starts with zeros: allocated, but not written yet",
         ))
     } else {
-        Err(bad(format!("neither JPEG nor PNG: {}", resemblance(bytes))))
+        Err(bad(format!(
+            "neither JPEG, PNG nor WebP: {}",
+            resemblance(bytes)
+        )))
     }
 }
 
@@ -183,6 +197,52 @@ fn walk_png(bytes: &[u8]) -> Result<Probe, PictureError> {
     Err(premature())
 }
 
+fn walk_webp(bytes: &[u8], icc: &mut Vec<u8>) -> Result<Probe, PictureError> {
+    let mut found = Probe::new(Format::WebP);
+    match bytes.first_chunk().map_or(0, riff::end) {
+        0 => return Err(incomplete("its length is not written yet")),
+        end if end > bytes.len() as u64 => return Err(premature()),
+        _ => {}
+    }
+    let (mut walk, mut extended, mut image) = (riff::Walk::new(bytes), None, None);
+    let mut upright = false;
+    for (kind, body) in walk.by_ref() {
+        let body = bytes.get(body).unwrap_or_default();
+        match kind {
+            b"VP8X" if image.is_none() && extended.is_none() => extended = Extended::of(body),
+            b"ANIM" | b"ANMF" => return Err(bad(ANIMATED.to_owned())),
+            b"VP8 " | b"VP8L" if image.is_none() => image = Image::of(*kind, body),
+            b"ICCP" if icc.is_empty() => icc.extend_from_slice(body),
+            b"EXIF" if !upright => {
+                found.orientation = exif::orientation(riff::tiff(body));
+                upright = true;
+            }
+            _ => {}
+        }
+    }
+    if !walk.is_at_end() {
+        let at = walk.position();
+        return Err(bad(format!("damaged chunk header at byte {at}")));
+    }
+    if extended.is_some_and(|extended| extended.animated) {
+        return Err(bad(ANIMATED.to_owned()));
+    }
+    let Some(image) = image else {
+        return Err(bad("there is no picture in it".to_owned()));
+    };
+    // What is decoded is as large as the image says, and what was planned as the header.
+    if extended.is_some_and(|told| (told.width, told.height) != (image.width, image.height)) {
+        return Err(bad(
+            "the headers disagree about the picture's size".to_owned()
+        ));
+    }
+    (found.width, found.height) = (image.width, image.height);
+    found.lossless = image.lossless;
+    Ok(found)
+}
+
+const ANIMATED: &str = "an animated WebP is not taken, only a still one";
+
 fn premature() -> PictureError {
     incomplete("premature end of data")
 }
@@ -206,7 +266,6 @@ fn resemblance(bytes: &[u8]) -> &'static str {
     let inner = bytes.get(4..12).unwrap_or_default();
     match bytes {
         [b'G', b'I', b'F', b'8', ..] => "looks like GIF",
-        [b'R', b'I', b'F', b'F', ..] if inner.ends_with(b"WEBP") => "looks like WebP",
         [b'B', b'M', ..] => "looks like BMP",
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => {
             "looks like TIFF or a camera raw file"
@@ -263,6 +322,7 @@ mod tests {
                 width: 3,
                 height: 2,
                 orientation: 6,
+                lossless: false,
                 damaged: None
             }
         );
@@ -273,6 +333,7 @@ mod tests {
                 width: 3,
                 height: 2,
                 orientation: 1,
+                lossless: true,
                 damaged: Some(Damage::Data)
             }
         );
@@ -315,7 +376,6 @@ mod tests {
     fn others_are_named() {
         for (bytes, name) in [
             (&b"GIF89a...."[..], "GIF"),
-            (b"RIFF\x10\0\0\0WEBPVP8 ", "WebP"),
             (b"hello, this is a note", "text"),
             (b"\0\0\0\x20ftypheic\0\0", "HEIC"),
         ] {

@@ -12,9 +12,9 @@ pub struct Recipe {
     pub marks: Vec<PlacedMark>,
     pub size: Size,
     /// JPEG quality 1..=100 that the picture is reduced to before the mark is laid on; 100 leaves
-    /// it as it is. For PNG the compression effort: 100 fastest, low smallest.
+    /// it as it is. For PNG and WebP the compression effort: 100 fastest, low smallest.
     pub quality: u8,
-    /// JPEG quality 1..=100 of the written file.
+    /// Quality 1..=100 of the written file, if it is a JPEG or a lossy WebP.
     pub output_quality: u8,
     pub chroma: Chroma,
     pub resample: Resample,
@@ -174,11 +174,12 @@ pub enum Length {
     Percent(f32),
 }
 
-/// The two formats that are read and written.
+/// The formats that are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Jpeg,
     Png,
+    WebP,
 }
 
 impl Format {
@@ -194,6 +195,8 @@ impl Format {
             Some(Self::Jpeg)
         } else if is(&"png") {
             Some(Self::Png)
+        } else if is(&"webp") {
+            Some(Self::WebP)
         } else {
             None
         }

@@ -138,17 +138,17 @@ pub fn run(
             planes.flip();
             match wanted {
                 Format::Jpeg => Ok(()),
-                Format::Png => {
+                Format::Png | Format::WebP => {
                     convert::to_pixels(decompressor, &planes.front, size, &mut pixels.front)
                 }
             }
         }
-        // Its rows were scaled as they came.
-        (Format::Png, Format::Jpeg) => {
+        // It was scaled when it was decoded.
+        (Format::Png | Format::WebP, Format::Jpeg) => {
             let (pixels, planes) = (&pixels.front, &mut planes.front);
             convert::to_planes(compressor, pixels, task.sampling(), packed, planes)
         }
-        (Format::Png, Format::Png) => Ok(()),
+        (Format::Png | Format::WebP, Format::Png | Format::WebP) => Ok(()),
     }
 }
 

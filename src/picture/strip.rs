@@ -211,6 +211,40 @@ fn png(
     Ok(colour)
 }
 
+/// Scales a picture that was decoded as a whole into the back buffer, as it is stored.
+pub fn whole(
+    task: &Task<'_>,
+    resizer: &mut Resizer,
+    pixels: &mut Pair<Pixels>,
+) -> Result<(), String> {
+    let Pair { front, back } = pixels;
+    let (width, height) = stored(task);
+    let form = Form {
+        width: back.width,
+        height: back.height,
+        channels: back.channels,
+        deep: back.deep,
+    };
+    let row_bytes = back.bytes().len() / back.height.max(1) as usize;
+    let filter = Filter::of(&task.geometry);
+    let cut = Cut::new((form.height, height), row_bytes as u64, filter);
+    front.allocate(width, height, form.channels, form.deep);
+    let mut first = 0;
+    while first < height {
+        let end = first.saturating_add(cut.step).min(height);
+        let (from, to) = cut.span(first, end);
+        let part = from as usize * row_bytes..to as usize * row_bytes;
+        let rows = Rows {
+            bytes: &back.bytes()[part],
+            from,
+            to,
+        };
+        scale(resizer, &rows, &form, cut, first..end, front)?;
+        first = end;
+    }
+    Ok(())
+}
+
 /// Rows of the source, `from..to`.
 struct Rows<'a> {
     bytes: &'a [u8],

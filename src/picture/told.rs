@@ -8,13 +8,13 @@ use jiff::civil::DateTime;
 use super::markers::{self, APP1};
 use super::probe::sniff;
 use super::recipe::Format;
-use super::{chunks, exif};
+use super::{chunks, exif, riff};
 use crate::template::About;
 
 /// Longer texts are cut: more than any camera's name.
 const LONGEST: usize = 64;
 
-/// What the EXIF block of a JPEG or PNG tells of a source of this name. `written` is when its file was last
+/// What the EXIF block of a picture tells of a source of this name. `written` is when its file was last
 /// written, for one that does not say when it was taken.
 #[must_use]
 pub fn about(bytes: &[u8], source: OsString, written: DateTime) -> About {
@@ -54,6 +54,10 @@ fn block(bytes: &[u8]) -> Option<&[u8]> {
         Format::Jpeg => markers::before_scan(bytes)
             .filter(|(marker, _)| *marker == APP1)
             .find_map(|(_, body)| markers::exif(body)),
+        Format::WebP => riff::Walk::new(bytes)
+            .find(|(kind, _)| *kind == b"EXIF")
+            .and_then(|(_, body)| bytes.get(body))
+            .map(riff::tiff),
         Format::Png => chunks::all(bytes)
             .find(|(kind, _)| *kind == b"eXIf")
             .map(|(_, body)| body),

@@ -10,7 +10,7 @@ use crate::{config::Folder, picture::Format};
 /// Why a path is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
-    #[error("not a .jpg, .jpeg, .jpe, .jfif or .png")]
+    #[error("not a .jpg, .jpeg, .jpe, .jfif, .png or .webp")]
     Extension,
     /// With the pattern.
     #[error("hidden, temporary or a system's own name: {0}")]
@@ -144,6 +144,7 @@ mod tests {
             ("Download.JFIF", Ok(Format::Jpeg)),
             ("sub/dir/ü 1.PnG", Ok(Format::Png)),
             ("a~b.jpg", Ok(Format::Jpeg)),
+            ("a.WebP", Ok(Format::WebP)),
             ("a.gif", Err(Ignored::Extension)),
             ("jpg", Err(Ignored::Extension)),
             (".jpg", Err(Ignored::Extension)),

@@ -172,19 +172,19 @@ pub fn read(job: &Job, mut file: File, buffer: &mut Vec<u8>) -> Result<Facts, Fa
         // A hole reads as zeros; on some systems it takes long to ask for one.
         hole: match zeros {
             Place::Nowhere => Place::Nowhere,
-            _ if picture::is_jpeg(buffer) => hole(&file, buffer),
+            _ if picture::may_have_holes(buffer) => hole(&file, buffer),
             _ => Place::Nowhere,
         },
         end_supplied: false,
     })
 }
 
-/// Where in the JPEG that was read from a file the file has holes.
-fn hole(file: &File, jpeg: &[u8]) -> Place {
+/// Where in the picture that was read from a file the file has holes.
+fn hole(file: &File, source: &[u8]) -> Place {
     let has_hole = |part: Range<usize>| os::has_hole(file, part.start as u64..part.end as u64);
-    if !has_hole(0..jpeg.len()) {
+    if !has_hole(0..source.len()) {
         Place::Nowhere
-    } else if picture::among_samples(jpeg, has_hole) {
+    } else if picture::among_samples(source, has_hole) {
         Place::Samples
     } else {
         Place::Beside

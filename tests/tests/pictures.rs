@@ -47,7 +47,7 @@ pub fn size(bytes: &[u8]) -> (u32, u32) {
             u32::try_from(picture.height).unwrap(),
         )
     } else {
-        let picture = image::load_from_memory_with_format(bytes, ImageFormat::Png).unwrap();
+        let picture = image::load_from_memory(bytes).unwrap();
         (picture.width(), picture.height())
     }
 }

@@ -234,3 +234,44 @@ fn a_taken_name_is_replaced_numbered_or_refused_as_the_folder_says() {
     let (_, told) = run(&sandbox, &["explain", "in/a.png"]);
     assert!(told.contains("another file has this name"), "{told}");
 }
+
+#[test]
+fn a_name_that_ends_in_webp_is_one_and_so_is_a_source() {
+    let sandbox = Sandbox::with(
+        "folders:
+  - input: in
+    output: out
+    renditions:
+      - {name: \"{stem}_{ext}.webp\"}
+      - {to: same, name: \"{stem}.{ext}\"}
+      - {to: jpeg, name: \"{stem}_{ext}.jpg\"}
+",
+    );
+    sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+    sandbox.write("in/a.png", &png(40, 60, 2));
+    let mut webp = std::io::Cursor::new(Vec::new());
+    let encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut webp);
+    super::pictures::rgb(60, 90, 3)
+        .write_with_encoder(encoder)
+        .unwrap();
+    sandbox.write("in/a.webp", &webp.into_inner());
+    sandbox.once_expecting(3, 0);
+    for (name, expected, lossy) in [
+        ("out/a_jpg.webp", (72, 48), true),
+        ("out/a_png.webp", (32, 48), false),
+        ("out/a_webp.webp", (32, 48), false),
+        ("out/same/a.webp", (32, 48), false),
+    ] {
+        let bytes = fs::read(sandbox.path(name)).unwrap();
+        assert_eq!(&bytes[8..12], b"WEBP", "{name}");
+        assert_eq!(size(&bytes), expected, "{name}");
+        assert_eq!(bytes[12..].starts_with(b"VP8 "), lossy, "{name}");
+    }
+    for name in ["out/same/a.jpg", "out/jpeg/a_webp.jpg"] {
+        let bytes = fs::read(sandbox.path(name)).unwrap();
+        assert!(bytes.starts_with(&[0xff, 0xd8]), "{name}");
+    }
+    let (code, told) = run(&sandbox, &["preview", "in/a.png", "-o", "p.webp"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(&fs::read(sandbox.path("p.webp")).unwrap()[8..12], b"WEBP");
+}

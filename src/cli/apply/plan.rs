@@ -57,7 +57,7 @@ pub fn gather(files: &[PathBuf], recursive: bool, output: &Path) -> Gathered {
                 Some(_) => gathered.refuse(file, "it is no file"),
                 None => gathered.refuse(
                     file,
-                    "the name does not end in .jpg, .jpeg, .jpe, .jfif or .png",
+                    "the name does not end in .jpg, .jpeg, .jpe, .jfif, .png or .webp",
                 ),
             }
             Ok(())
