@@ -5,6 +5,7 @@
 //! [--filters catmull-rom,lanczos/mitchell]` prints the curve and the daemon's rows; the second filter is that of chroma. `--each yes` prints every picture's score too.
 //! Pictures for moiré are made and added. All are compared as they are stored, without orientation and profile, and as
 //! JPEGs of quality 100 and 4:4:4 show them.
+//! `--webp yes` prints instead what a WebP weighs against a JPEG that looks the same.
 //! `--prepare DIR` writes these pictures instead, and `--peers DIR` adds a row for each folder in it, which has the
 //! pictures as JPEGs. `benches/peers/quality` does both.
 
@@ -17,6 +18,7 @@
 mod curve;
 mod measure;
 mod targets;
+mod webp;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -53,6 +55,7 @@ struct Options {
     margins: Vec<f64>,
     filters: String,
     each: bool,
+    webp: bool,
 }
 
 fn options() -> Options {
@@ -65,6 +68,7 @@ fn options() -> Options {
         margins: curve::MARGINS.to_vec(),
         filters: curve::FILTERS.to_owned(),
         each: false,
+        webp: false,
     };
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -76,6 +80,7 @@ fn options() -> Options {
             ("--rounds", Some(number)) => options.rounds = number.parse().unwrap(),
             ("--filters", Some(words)) => options.filters = words,
             ("--each", Some(word)) => options.each = word == "yes",
+            ("--webp", Some(word)) => options.webp = word == "yes",
             ("--margins", Some(words)) => {
                 let words = words.split(',').filter(|word| !word.is_empty());
                 options.margins = words.map(|word| word.parse().unwrap()).collect();
@@ -93,6 +98,11 @@ fn main() {
         return;
     };
     let sources = sources(folder, options.height);
+    if options.webp {
+        let cameras = sources.iter().filter(|source| !source.made);
+        webp::print(cameras.map(|source| &source.jpeg[..]), options.height);
+        return;
+    }
     if let Some(folder) = &options.prepare {
         fs::create_dir_all(folder).unwrap();
         for source in &sources {
