@@ -46,7 +46,9 @@ pub fn need(task: &Task<'_>, planes: u64, pixel: u64) -> u64 {
         Format::Png => times(task.padded_area(), pixel * 3),
         Format::WebP => {
             let packed = times(task.padded_area(), 4);
-            packed.saturating_add(webp::encode_need(task.padded_area()))
+            // What is lossy has 8 bits.
+            let (lossless, alpha) = (task.source.lossless, pixel == 4);
+            packed.saturating_add(webp::encode_need(task.padded_area(), lossless, alpha))
         }
     }
 }

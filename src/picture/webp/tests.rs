@@ -396,3 +396,29 @@ fn codes_are_counted_before_they_are_built() {
         assert!((400..most).contains(&codes), "{codes}");
     }
 }
+
+#[test]
+fn what_is_written_tells_what_it_takes() {
+    let recipe = Recipe {
+        max_pixels: 1_000_000,
+        ..plain()
+    };
+    // Bytes a pixel above what the same picture takes as a JPEG.
+    let more = |source: &[u8]| {
+        let length = source.len() as u64;
+        let [webp, jpeg] = [Format::WebP, Format::Jpeg].map(|wanted| {
+            super::super::need(&mut Cursor::new(source), length, wanted, &recipe).unwrap()
+        });
+        webp.saturating_sub(jpeg) / (800 * 600)
+    };
+    let of = |channels, lossless| more(&webp_of((800, 600), channels, lossless));
+    for (channels, lossless, expected) in [
+        (3, false, 20..44),
+        (3, true, 30..56),
+        (4, true, 30..56),
+        (4, false, 70..92),
+    ] {
+        let found = of(channels, lossless);
+        assert!(expected.contains(&found), "{channels} {lossless}: {found}");
+    }
+}
