@@ -553,12 +553,14 @@ mod tests {
                 turbojpeg::Subsamp::Sub1x2,
             ] {
                 let source = jpeg(width, height, sampling);
-                for upscale in [true, false] {
-                    let recipe = Recipe {
+                for (upscale, margin) in [(true, 0), (false, 0), (false, 50)] {
+                    let mut recipe = Recipe {
                         upscale,
                         max_pixels: 1_000_000,
                         ..recipe()
                     };
+                    recipe.marks[0].margin = Length::Pixels(margin);
+                    recipe.marks[0].position = Position::At(Anchor::BottomRight);
                     for wanted in [Format::Jpeg, Format::Png, Format::WebP] {
                         let result = treat(&source, wanted, &recipe, &mut scratch, &mut |_| ());
                         assert!(

@@ -140,7 +140,9 @@ impl StampPlane {
         // Sums over the pixels of a sample; pixels beyond the mark add nothing.
         let mut sums = vec![(0.0_f32, 0.0_f32); width * height];
         let [offset, red, green, blue] = YCBCR[plane];
-        for (y, row) in (y_phase..).zip(mark.rgba.chunks_exact(mark.width as usize * 4)) {
+        // Beside a picture that is thinner than the margin nothing is left of it.
+        let rows = mark.rgba.chunks_exact((mark.width as usize * 4).max(1));
+        for (y, row) in (y_phase..).zip(rows) {
             let line = (y / y_step) as usize * width;
             for (x, pixel) in (x_phase..).zip(row.chunks_exact(4)) {
                 let alpha = f32::from(pixel[3]) * opacity;
