@@ -4,7 +4,7 @@
 //! ```text
 //! watch ──FileEvent──▶ settle ──Settled──▶ scheduler ──Job──▶ worker ──Finished──▶ publish ──Outcome──▶ ledger
 //!                                                           │
-//!                                     picture: decode → orient → resize → recompress → overlay → encode
+//!                                     picture: decode and resize → orient → recompress → overlay → encode
 //! ```
 //!
 //! The modules stand in layer order, lowest first: each uses only those above it here, which

@@ -40,6 +40,9 @@ mod samples;
 // rows become columns
 mod transpose;
 
+// what the processor has, and loops that are made for it
+mod processor;
+
 // the one door to libjpeg-turbo
 mod turbo;
 
@@ -107,6 +110,12 @@ mod placement;
 // all sizes, before anything is allocated
 mod geometry;
 
+// how much of each sample a scaled one takes
+mod filter;
+
+// rows added up with weights
+mod convolve;
+
 // from one form to the other
 mod convert;
 
@@ -116,7 +125,7 @@ mod webp;
 // bytes to samples
 mod decode;
 
-// planes to the output size
+// planes to the output size, while they are decoded
 mod resize;
 
 // a PNG, scaled while it is decoded
@@ -161,10 +170,13 @@ mod open;
 mod kinds;
 
 use colour::{Colour, PngColour};
+use decode::Lies;
 use engines::Engines;
 use error::bad;
 use geometry::Task;
+use resize::{Plan, Scaler};
 use samples::Samples;
+use turbo::Warning;
 
 use crate::{outcome::Step, template::About};
 
@@ -276,13 +288,13 @@ pub fn treat_one<'a>(
     metadata::collect(bytes, &source, recipe.metadata, task.size(), metadata);
     colour.png = PngColour::default();
 
-    let warning = decode(bytes, task, engines, colour, samples, after_step)?;
-    if source.orientation != 1 {
-        orient::run(source.orientation, source.format, samples);
-        after_step(Step::Orient);
-    }
-    resize::run(task, engines, room, samples).map_err(bad(Step::Resize))?;
-    after_step(Step::Resize);
+    // Rows are scaled as they come, and turned when there are fewer of them.
+    let warning = match source.format {
+        Format::Jpeg => from_jpeg(bytes, task, engines, colour, room, samples, after_step)?,
+        Format::Png | Format::WebP => {
+            from_pixels(bytes, task, engines, colour, samples, after_step)?
+        }
+    };
     let lost = metadata.lost;
     Ok(Treated {
         bytes: finish(task, order.about, scratch, after_step)?,
@@ -341,36 +353,96 @@ fn finish<'a>(
     Ok(bytes)
 }
 
-/// Decodes a picture, and all but a JPEG scales as well, since pixels are turned when there are fewer
-/// of them. Returns what was wrong with it all the same.
-fn decode(
+/// Decodes and scales a JPEG. Returns what was wrong with it all the same.
+fn from_jpeg(
+    bytes: &[u8],
+    task: &Task<'_>,
+    engines: &mut Engines,
+    colour: &mut Colour,
+    room: &mut resize::Room,
+    samples: &mut Samples,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Warning, PictureError> {
+    let Samples {
+        planes,
+        pixels,
+        packed,
+    } = samples;
+    // What was written last lies in front: the larger buffer is the other.
+    planes.flip();
+    let mut scaler = Scaler::new(Plan::of(task), room, &mut planes.back, after_step);
+    let mut to = decode::Target {
+        planes: &mut planes.front,
+        packed,
+        sink: &mut scaler,
+    };
+    let decoded = decode::jpeg(
+        bytes,
+        &task.source,
+        &task.geometry,
+        engines,
+        colour,
+        &mut to,
+    );
+    scaler.passed(Step::Decode);
+    let (warning, lies) = decoded.map_err(bad(Step::Decode))?;
+    if lies == Lies::Whole {
+        scaler.whole(&planes.front);
+        scaler.passed(Step::Resize);
+    }
+    scaler.finish();
+    planes.flip();
+    if task.wanted != Format::Jpeg {
+        let (planes, to) = (&planes.front, &mut pixels.front);
+        convert::to_pixels(&mut engines.decompressor, planes, task.size(), to)
+            .map_err(bad(Step::Resize))?;
+    }
+    after_step(if task.source.orientation == 1 {
+        Step::Resize
+    } else {
+        Step::Orient
+    });
+    Ok(warning)
+}
+
+/// The same for what is decoded to pixels.
+fn from_pixels(
     bytes: &[u8],
     task: &Task<'_>,
     engines: &mut Engines,
     colour: &mut Colour,
     samples: &mut Samples,
     after_step: &mut dyn FnMut(Step),
-) -> Result<turbo::Warning, PictureError> {
-    let source = &task.source;
-    let (resizer, pixels) = (&mut engines.resizer, &mut samples.pixels);
-    match source.format {
-        Format::Jpeg => {
-            // What was written last lies in front: the larger buffer is the other.
-            samples.planes.flip();
-            let decoded = decode::jpeg(bytes, source, &task.geometry, engines, colour, samples);
-            after_step(Step::Decode);
-            decoded.map_err(bad(Step::Decode))
-        }
-        // Its rows are scaled as they come.
-        Format::Png => strip::run(bytes, task, resizer, colour, pixels, after_step),
-        Format::WebP => {
-            let decoded = webp::decode(bytes, &mut pixels.back);
-            after_step(Step::Decode);
-            decoded.map_err(bad(Step::Decode))?;
-            strip::whole(task, resizer, pixels).map_err(bad(Step::Resize))?;
-            Ok(None)
-        }
+) -> Result<Warning, PictureError> {
+    let Samples {
+        planes,
+        pixels,
+        packed,
+    } = samples;
+    let resizer = &mut engines.resizer;
+    let warning = if task.source.format == Format::WebP {
+        let decoded = webp::decode(bytes, &mut pixels.back);
+        after_step(Step::Decode);
+        decoded.map_err(bad(Step::Decode))?;
+        strip::whole(task, resizer, pixels).map_err(bad(Step::Resize))?;
+        after_step(Step::Resize);
+        None
+    } else {
+        strip::run(bytes, task, resizer, colour, pixels, after_step)?
+    };
+    if task.source.orientation != 1 {
+        orient::pixels(&pixels.front, task.source.orientation, &mut pixels.back);
+        pixels.flip();
+        after_step(Step::Orient);
     }
+    if task.wanted == Format::Jpeg {
+        let (pixels, planes) = (&pixels.front, &mut planes.front);
+        let compressor = &mut engines.compressor;
+        convert::to_planes(compressor, pixels, task.sampling(), packed, planes)
+            .map_err(bad(Step::Resize))?;
+        after_step(Step::Resize);
+    }
+    Ok(warning)
 }
 
 #[cfg(test)]

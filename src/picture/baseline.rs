@@ -13,8 +13,9 @@
     reason = "fields are cut out of words, and the loops must be compiled for the processor"
 )]
 
+mod sink;
+
 mod codes;
-mod fast;
 mod frame;
 mod source;
 mod tables;
@@ -31,10 +32,11 @@ mod likeness;
 
 use super::markers::{EOI, Walk};
 use super::planes::{Planes, Sampling};
+use super::processor::Processor;
 pub use requantize::requantize;
+pub use sink::{Sink, Whole};
 
 use blocks::{Coefficients, PLACES};
-use fast::Processor;
 use frame::Frame;
 use scan::Layout;
 use source::{Data, Source};
@@ -68,7 +70,7 @@ impl Baseline {
         jpeg: &[u8],
         (size, sampling): ((u32, u32), Sampling),
         eighths: u32,
-        out: &mut Planes,
+        out: (&mut Planes, &mut dyn Sink),
     ) -> Option<()> {
         let processor = Processor::this();
         if !worthwhile(eighths, processor) {
@@ -83,14 +85,16 @@ impl Baseline {
         jpeg: &[u8],
         (size, sampling): ((u32, u32), Sampling),
         eighths: u32,
-        out: &mut Planes,
+        (out, sink): (&mut Planes, &mut dyn Sink),
     ) -> Option<()> {
         let mut walk = Walk::new(jpeg);
         let (frame, header) = Frame::read(&mut walk)?;
         if !agrees(&frame, size, sampling) {
             return None;
         }
-        out.allocate_scaled(sampling, size, eighths);
+        out.form_scaled(sampling, size, eighths);
+        let rows = |index: usize| frame.component(index).down * eighths as usize;
+        sink.begin(out, std::array::from_fn(rows));
         if self.0.is_none() {
             self.0 = Some(Room::new()?);
         }
@@ -101,7 +105,7 @@ impl Baseline {
             header,
             room,
             (eighths as usize, processor),
-            out,
+            (out, sink),
         )
     }
 }
@@ -150,7 +154,7 @@ fn scans<'a>(
     mut header: &'a [u8],
     room: &mut Room,
     way: (usize, Processor),
-    out: &mut Planes,
+    (out, sink): (&mut Planes, &mut dyn Sink),
 ) -> Option<()> {
     let mut missing = [true; 3];
     loop {
@@ -164,8 +168,7 @@ fn scans<'a>(
         layout.make_tables(&mut room.tables)?;
         let mut source = Source::new(walk.rest(), &mut room.data);
         let (tables, coefficients) = (&room.tables, &mut room.coefficients);
-        layout.decode(&mut source, tables, coefficients, way, out)?;
-        layout.pad(way.0, out);
+        layout.decode(&mut source, tables, coefficients, way, (out, sink))?;
         if missing[..frame.count] == [false; 3][..frame.count] {
             return (source.following(2) == [0xff, EOI]).then_some(());
         }

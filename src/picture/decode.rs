@@ -4,7 +4,7 @@
 use std::io::Cursor;
 use std::ops::Range;
 
-use super::baseline;
+use super::baseline::{self, Sink};
 use super::bytes::{sum, times};
 use super::cause;
 use super::chunks::{self, still::Still};
@@ -14,10 +14,9 @@ use super::geometry::Geometry;
 use super::head::{self, Coding, JpegCoding, LONGEST_PROFILE};
 use super::mend;
 use super::pixels::Pixels;
-use super::planes::Sampling;
+use super::planes::{Planes, Sampling};
 use super::probe::Probe;
 use super::recipe::Resample;
-use super::samples::Samples;
 use super::turbo::{AtWarning, Decompressor, Says, Space, Warning, says};
 
 /// How many times as high as its output the decoder leaves a picture at least.
@@ -46,8 +45,6 @@ pub struct Decoded {
     /// Sides of the stored picture as far as it is scaled down, pixels.
     pub width: u64,
     pub height: u64,
-    /// Its largest plane.
-    pub luma: u64,
     /// All of its planes.
     pub planes: u64,
     /// Packed pixels on the way to them.
@@ -85,7 +82,6 @@ pub fn need(source: &Probe, coding: &JpegCoding, geometry: &Geometry) -> Decoded
     Decoded {
         width,
         height,
-        luma,
         planes,
         packed,
         within: within(source, coding).saturating_add(baseline::NEED),
@@ -112,6 +108,25 @@ fn within(source: &Probe, coding: &JpegCoding) -> u64 {
     rows.saturating_add(coefficients)
 }
 
+/// Where a decoded JPEG is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lies {
+    /// The sink has taken all of its rows.
+    Taken,
+    /// In the planes, and the sink has none of it.
+    Whole,
+}
+
+/// A decoded JPEG: what was wrong with it, and where it is.
+type Outcome = Result<(Warning, Lies), String>;
+
+/// Room for a picture that is decoded.
+pub struct Target<'a> {
+    pub planes: &'a mut Planes,
+    pub packed: &'a mut Vec<u8>,
+    pub sink: &'a mut dyn Sink,
+}
+
 /// Decodes a JPEG, as far scaled down as its output allows. Every planar sampling stays as it is; RGB,
 /// CMYK and odd samplings become 4:4:4 by way of packed pixels. So does what will be enlarged:
 /// libjpeg's own interpolation of chroma is what the picture looks like everywhere else, and
@@ -122,23 +137,23 @@ pub fn jpeg(
     geometry: &Geometry,
     engines: &mut Engines,
     colour: &mut Colour,
-    samples: &mut Samples,
-) -> Result<Warning, String> {
+    to: &mut Target<'_>,
+) -> Outcome {
     let mut decode = |bytes: &[u8], at_warning| {
-        decoded(
-            bytes, source, geometry, at_warning, engines, colour, samples,
-        )
+        decoded(bytes, source, geometry, at_warning, engines, colour, to)
     };
-    let Some(text) = decode(bytes, AtWarning::Stop)? else {
-        return Ok(None);
+    let text = match decode(bytes, AtWarning::Stop)? {
+        (None, lies) => return Ok((None, lies)),
+        (Some(text), _) => text,
     };
     if says(&text) == Says::Damage {
         return decode(bytes, AtWarning::GoOn);
     }
     // libjpeg tells of its first warning only: what else there is shows without that one's cause.
     let mended = mend::mended(bytes)?;
-    let warning = decode(&mended, AtWarning::GoOn)?;
-    Ok(warning.filter(|text| !mend::says_nothing(text, &mended)))
+    let (warning, lies) = decode(&mended, AtWarning::GoOn)?;
+    let warning = warning.filter(|text| !mend::says_nothing(text, &mended));
+    Ok((warning, lies))
 }
 
 /// Decodes once. The warning is the first that libjpeg had.
@@ -149,8 +164,8 @@ fn decoded(
     at_warning: AtWarning,
     engines: &mut Engines,
     colour: &mut Colour,
-    samples: &mut Samples,
-) -> Result<Warning, String> {
+    to: &mut Target<'_>,
+) -> Outcome {
     let Engines {
         baseline,
         decompressor,
@@ -179,20 +194,26 @@ fn decoded(
         _ => false,
     };
     let eighths = eighths(geometry.source_height, geometry.height, geometry.resample);
-    let (planes, packed) = (&mut samples.planes.front, &mut samples.packed);
+    let Target {
+        planes,
+        packed,
+        sink,
+    } = to;
     if planar && !header.lossless {
         let picture = (header.width, header.height);
         let sampling = header.sampling.filter(|_| at_warning == AtWarning::Stop);
         if let Some(sampling) = sampling
-            && let Some(()) = baseline.planes(bytes, (picture, sampling), eighths, planes)
+            && let sink = &mut **sink as &mut dyn Sink
+            && let Some(()) = baseline.planes(bytes, (picture, sampling), eighths, (planes, sink))
         {
-            return Ok(None);
+            return Ok((None, Lies::Taken));
         }
-        return decompressor.planes(bytes, eighths, at_warning, planes);
+        let warning = decompressor.planes(bytes, eighths, at_warning, planes)?;
+        return Ok((warning, Lies::Whole));
     }
     let (width, height, warning) = decompressor.packed(bytes, eighths, at_warning, packed)?;
     if warning.is_some() && at_warning == AtWarning::Stop {
-        return Ok(warning);
+        return Ok((warning, Lies::Whole));
     }
     if header.space == Space::Cmyk && !colour.made.cmyk(&colour.icc, packed) {
         cmyk_to_rgb(packed);
@@ -201,7 +222,7 @@ fn decoded(
     if !header.lossless {
         planes.end_within((header.width, header.height), eighths);
     }
-    Ok(warning)
+    Ok((warning, Lies::Whole))
 }
 
 /// Inverted C M Y K, as Adobe writes it, to R G B in place where no profile says more: a channel is its ink's lack times the

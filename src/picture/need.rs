@@ -73,13 +73,10 @@ fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {
 fn from_jpeg(task: &Task<'_>, coding: &JpegCoding, length: u64) -> u64 {
     let decoded = decode::need(&task.source, coding, &task.geometry);
     let scaled = task.planes(coding.components == 1);
-    // Planes are turned and scaled from one set to another.
+    // Most pictures are scaled while they are decoded. Of those that libjpeg-turbo decodes all planes are there
+    // first, and which they are shows only on the way.
     let front = decoded.planes.max(scaled);
-    let back = if task.source.orientation == 1 {
-        scaled
-    } else {
-        front
-    };
+    let back = scaled;
     let pixels = match task.wanted {
         // And those again in colour.
         Format::Png | Format::WebP => times(convert::pixels_need(task.size()), 2),

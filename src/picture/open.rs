@@ -1,15 +1,18 @@
 //! Opens a picture for its pixels, untreated: a mark may be given as a picture.
 
+use super::baseline::Whole;
 use super::colour::{by_exif, to_srgb};
-use super::engines::Engines;
 use super::error::{PictureError, bad};
+use super::filter::BICUBIC;
 use super::geometry;
 use super::mark::Mark;
 use super::planes::Sampling;
 use super::probe::Damage;
 use super::recipe::Format;
+use super::resize::{Plan, Scaler};
+use super::samples::Samples;
 use super::scratch::Scratch;
-use super::{convert, decode, orient, probe, resize, webp};
+use super::{convert, decode, orient, probe, webp};
 use crate::outcome::Step;
 
 /// Decodes a picture upright; refused above `max_pixels`.
@@ -42,35 +45,46 @@ pub fn in_its_colours(
         return Err(bad(Step::Decode)(damage.text().to_owned()));
     }
     let geometry = geometry::unscaled(&source, max_pixels)?;
+    let size = (geometry.width, geometry.height);
     match source.format {
-        Format::Jpeg => decode::jpeg(bytes, &source, &geometry, engines, colour, samples),
+        Format::Jpeg => {
+            let Samples {
+                planes,
+                pixels,
+                packed,
+            } = samples;
+            let mut to = decode::Target {
+                planes: &mut planes.front,
+                packed,
+                sink: &mut Whole,
+            };
+            decode::jpeg(bytes, &source, &geometry, engines, colour, &mut to)
+                .map_err(bad(Step::Decode))?;
+            let plan = Plan {
+                orientation: source.orientation,
+                sampling: Sampling::S444,
+                size,
+                filter: BICUBIC,
+            };
+            let mut nothing = |_| ();
+            let mut scaler = Scaler::new(plan, resize, &mut planes.back, &mut nothing);
+            scaler.whole(&planes.front);
+            scaler.finish();
+            let decompressor = &mut engines.decompressor;
+            convert::to_pixels(decompressor, &planes.back, size, &mut pixels.front)
+        }
         Format::Png => {
             let (icc, pixels) = (&mut colour.icc, &mut samples.pixels.front);
             let damaged = source.damaged == Some(Damage::Data);
-            decode::png(bytes, damaged, icc, pixels).map(|_colour| None)
+            decode::png(bytes, damaged, icc, pixels).map(|_colour| ())
         }
-        Format::WebP => webp::decode(bytes, &mut samples.pixels.front).map(|()| None),
+        Format::WebP => webp::decode(bytes, &mut samples.pixels.front),
     }
     .map_err(bad(Step::Decode))?;
-    if source.orientation != 1 {
-        orient::run(source.orientation, source.format, samples);
-    }
-    let size = (geometry.width, geometry.height);
-    if source.format == Format::Jpeg {
-        let full = match samples.planes.front.sampling {
-            Sampling::Grey => Sampling::Grey,
-            _ => Sampling::S444,
-        };
-        let (planes, pixels) = (&mut samples.planes, &mut samples.pixels.front);
-        let Engines {
-            resizer,
-            decompressor,
-            ..
-        } = engines;
-        let by = (resizer, resize::BICUBIC);
-        resize::planes(by, resize, &planes.front, full, size, &mut planes.back)
-            .and_then(|()| convert::to_pixels(decompressor, &planes.back, size, pixels))
-            .map_err(bad(Step::Decode))?;
+    let pixels = &mut samples.pixels;
+    if source.format != Format::Jpeg && source.orientation != 1 {
+        orient::pixels(&pixels.front, source.orientation, &mut pixels.back);
+        pixels.flip();
     }
     Ok(Mark {
         width: geometry.width,

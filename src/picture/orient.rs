@@ -1,15 +1,13 @@
 //! Turns the stored picture upright (EXIF 2.3, tag 0x0112), on planes or pixels.
 //!
-//! It comes before the resize although fewer samples would have to be moved after it: flipping a
-//! 4:2:0 picture of odd size changes which pixels share a chroma sample, and only the resize can
-//! put that right, by starting within a sample.
+//! It comes behind the resize, when there are fewer samples to move. Flipping a 4:2:0 picture of odd size changes which
+//! pixels share a chroma sample, and only the resize can put that right, by starting within a sample: so it
+//! works on the area that [`upright`] tells.
 
 use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::pixels::Pixels;
-use super::planes::{Area, Planes, coordinate};
-use super::recipe::Format;
-use super::samples::Samples;
+use super::planes::{Area, Plane, coordinate};
 use super::transpose::{Flips, transpose};
 
 /// Side of the square blocks that are moved at once when rows become columns, so that both sides
@@ -18,14 +16,14 @@ const BLOCK: usize = 32;
 
 /// How output coordinates become input coordinates: exchanged first, then counted from the far
 /// side.
-#[derive(Clone, Copy)]
-struct Turn {
-    transpose: bool,
-    flip_x: bool,
-    flip_y: bool,
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Turn {
+    pub transpose: bool,
+    pub flip_x: bool,
+    pub flip_y: bool,
 }
 
-fn turn(orientation: u8) -> Turn {
+pub fn turn(orientation: u8) -> Turn {
     let (transpose, flip_x, flip_y) = match orientation {
         2 => (false, true, false),
         3 => (false, true, true),
@@ -48,58 +46,47 @@ pub fn exchanges_sides(orientation: u8) -> bool {
     turn(orientation).transpose
 }
 
-/// Turns the picture, which is in the form of its source's `format`. It needs a second picture of the
-/// same size.
-pub fn run(orientation: u8, format: Format, samples: &mut Samples) {
-    let Samples { planes, pixels, .. } = samples;
-    match format {
-        Format::Jpeg => {
-            self::planes(&planes.front, orientation, &mut planes.back);
-            planes.flip();
-        }
-        Format::Png | Format::WebP => {
-            self::pixels(&pixels.front, orientation, &mut pixels.back);
-            pixels.flip();
-        }
+/// The part of a plane that is picture once it is upright, and the plane's sides.
+pub fn upright(plane: &Plane, orientation: u8) -> (Area, (usize, usize)) {
+    let turn = turn(orientation);
+    let (mut area, sides) = (plane.area, (plane.width, plane.height));
+    // What was padding at the end becomes padding at the start.
+    if turn.flip_x {
+        area.left = coordinate(plane.width) - (area.left + area.width);
     }
+    if turn.flip_y {
+        area.top = coordinate(plane.height) - (area.top + area.height);
+    }
+    if !turn.transpose {
+        return (area, sides);
+    }
+    let area = Area {
+        left: area.top,
+        top: area.left,
+        width: area.height,
+        height: area.width,
+    };
+    (area, (sides.1, sides.0))
 }
 
-pub fn planes(source: &Planes, orientation: u8, target: &mut Planes) {
+/// Turns samples, whose rows are so long, to the top left of a plane whose rows begin `stride` samples apart.
+pub fn place((from, width): (&[u8], usize), orientation: u8, to: &mut [u8], stride: usize) {
     let turn = turn(orientation);
-    target.sampling = if turn.transpose {
-        source.sampling.transposed()
-    } else {
-        source.sampling
-    };
-    for (from, to) in source.used().iter().zip(target.used_mut()) {
-        let mut area = from.area;
-        // What was padding at the end becomes padding at the start.
+    if turn.transpose {
+        let flips = Flips {
+            x: turn.flip_x,
+            y: turn.flip_y,
+        };
+        return transpose(from, width, flips, to, stride);
+    }
+    let rows = from.chunks_exact(width.max(1));
+    let last = rows.len().saturating_sub(1);
+    for (y, row) in rows.enumerate() {
+        let y = if turn.flip_y { last - y } else { y };
+        let to = &mut to[y * stride..][..width];
+        to.copy_from_slice(row);
         if turn.flip_x {
-            area.left = coordinate(from.width) - (area.left + area.width);
-        }
-        if turn.flip_y {
-            area.top = coordinate(from.height) - (area.top + area.height);
-        }
-        (to.width, to.height) = (from.width, from.height);
-        if turn.transpose {
-            area = Area {
-                left: area.top,
-                top: area.left,
-                width: area.height,
-                height: area.width,
-            };
-            (to.width, to.height) = (from.height, from.width);
-        }
-        to.area = area;
-        to.samples.resize(from.samples.len(), 0);
-        if turn.transpose {
-            let flips = Flips {
-                x: turn.flip_x,
-                y: turn.flip_y,
-            };
-            transpose(&from.samples, from.width, flips, &mut to.samples, to.width);
-        } else {
-            apply(&from.samples, from.width, &mut to.samples, to.width, turn);
+            to.reverse();
         }
     }
 }
@@ -202,32 +189,27 @@ mod tests {
 
     #[test]
     fn padding_changes_sides_with_the_picture() {
-        use super::super::planes::Sampling;
-        let mut source = Planes::default();
-        source.allocate(Sampling::S422, 3, 2);
-        let mut target = Planes::default();
-        planes(&source, 6, &mut target);
-        assert_eq!(target.sampling, Sampling::S440);
-        let chroma = &target.used()[1];
-        assert_eq!((chroma.width, chroma.height), (2, 2));
-        assert_eq!(
-            chroma.area,
-            Area {
+        let plane = Plane {
+            samples: Vec::new(),
+            width: 2,
+            height: 2,
+            area: Area {
                 left: 0.0,
                 top: 0.0,
-                width: 2.0,
-                height: 1.5
-            }
-        );
-        planes(&source, 2, &mut target);
-        assert_eq!(
-            target.used()[1].area,
-            Area {
-                left: 0.5,
-                top: 0.0,
                 width: 1.5,
-                height: 2.0
-            }
-        );
+                height: 2.0,
+            },
+        };
+        for (orientation, [left, top, width, height]) in
+            [(6, [0.0, 0.0, 2.0, 1.5]), (2, [0.5, 0.0, 1.5, 2.0])]
+        {
+            let area = Area {
+                left,
+                top,
+                width,
+                height,
+            };
+            assert_eq!(upright(&plane, orientation), (area, (2, 2)));
+        }
     }
 }

@@ -39,17 +39,6 @@ impl Sampling {
         }
     }
 
-    /// The sampling after rows and columns have changed places.
-    pub fn transposed(self) -> Self {
-        match self {
-            Self::S422 => Self::S440,
-            Self::S440 => Self::S422,
-            Self::S411 => Self::S441,
-            Self::S441 => Self::S411,
-            same => same,
-        }
-    }
-
     fn planes(self) -> usize {
         if self == Self::Grey { 1 } else { 3 }
     }
@@ -102,6 +91,19 @@ impl Planes {
     /// Makes room for a picture of this size, with the padding that TurboJPEG wants. The samples
     /// are whatever was there before; buffers only grow.
     pub fn allocate(&mut self, sampling: Sampling, width: u32, height: u32) {
+        self.form(sampling, width, height);
+        self.make_room();
+    }
+
+    /// Makes room for all samples of planes that have their form.
+    pub fn make_room(&mut self) {
+        for plane in self.used_mut() {
+            plane.samples.resize(plane.width * plane.height, 0);
+        }
+    }
+
+    /// Sizes and areas, without room for samples.
+    fn form(&mut self, sampling: Sampling, width: u32, height: u32) {
         self.sampling = sampling;
         let (across, down) = sampling.chroma_steps();
         for (index, plane) in self.used_mut().iter_mut().enumerate() {
@@ -115,20 +117,20 @@ impl Planes {
                 width: f64::from(width) / f64::from(x_step),
                 height: f64::from(height) / f64::from(y_step),
             };
-            plane.samples.resize(plane.width * plane.height, 0);
         }
     }
 
     /// The same for a picture of this coded size at a scale of `eighths`/8, which may end within a sample.
-    pub fn allocate_scaled(
-        &mut self,
-        sampling: Sampling,
-        (width, height): (u32, u32),
-        eighths: u32,
-    ) {
+    pub fn allocate_scaled(&mut self, sampling: Sampling, size: (u32, u32), eighths: u32) {
+        self.form_scaled(sampling, size, eighths);
+        self.make_room();
+    }
+
+    /// The same without room for samples.
+    pub fn form_scaled(&mut self, sampling: Sampling, (width, height): (u32, u32), eighths: u32) {
         // A side of 16 bits times 8 is far below the limit.
         let scaled = |side: u32| side.saturating_mul(eighths).div_ceil(8);
-        self.allocate(sampling, scaled(width), scaled(height));
+        self.form(sampling, scaled(width), scaled(height));
         self.end_within((width, height), eighths);
     }
 

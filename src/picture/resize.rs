@@ -1,281 +1,260 @@
-//! Scales to the output size with antialiasing: by Lanczos3, or bicubic with a = -0.5, as Pillow's BICUBIC.
+//! Scales planes to the output size with antialiasing, by Lanczos3 or bicubic, while they are decoded: of a source of any
+//! height only the rows under one strip of the output are in memory, and those that the next strip needs again.
 //!
 //! JPEG chroma samples stand in the middle of the pixels that they cover, so a plane maps onto
 //! another by its area alone, whatever the two samplings are.
+//!
+//! A picture is scaled down its columns first and then along its rows, once it is upright. One that lies on its
+//! side when it is stored is scaled the other way round here, and turned when there are fewer samples of it. So the
+//! result is the same to the last bit.
 
-use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+mod stage;
 
+use std::ops::Range;
+
+use super::baseline::Sink;
 use super::bytes::{sum, times};
-use super::convert;
+use super::convolve::SIDE;
 use super::decode::Decoded;
-use super::engines::Engines;
-use super::geometry::{Geometry, Task};
-use super::orient::exchanges_sides;
-use super::planes::{Area, Plane, Planes, Sampling};
-use super::recipe::{Format, Resample};
-use super::samples::Samples;
-use super::transpose::{Flips, transpose};
+use super::filter::{BICUBIC, Filter, Scale, Weights};
+use super::geometry::Task;
+use super::orient::{self, turn};
+use super::planes::{Plane, Planes, Sampling};
+use super::processor::Processor;
+use crate::outcome::Step;
+use stage::{SLACK, SPARE, Shared, Stage};
 
-/// A filter that scales.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filter {
-    kind: FilterType,
-    /// How far it reaches, in samples of the smaller of source and output.
-    pub reach: u32,
+/// Bytes that scaling planes takes, without the planes themselves.
+pub fn need(task: &Task<'_>, decoded: &Decoded) -> u64 {
+    let (width, height) = task.size();
+    let filter = Filter::of(&task.geometry);
+    let output = u64::from(width.max(height)) + 16;
+    let turned = if task.source.orientation == 1 {
+        0
+    } else {
+        task.planes(false)
+    };
+    // Three planes' lines, strips that are turned over and back, and rows that are scaled along.
+    let source = decoded.width.max(decoded.height) + 4;
+    let side = source.max(output);
+    let strips = times(side, 8 * SIDE as u64);
+    let weights = times(filter.need(source, output), 4);
+    sum([strips, turned, weights])
 }
 
-/// The bicubic filter of Keys with a = -0.5.
-pub const BICUBIC: Filter = Filter {
-    kind: FilterType::CatmullRom,
-    reach: 2,
-};
+/// Rows of padding behind those that are coded, at most.
+const PADDING: usize = 4;
 
-pub const LANCZOS: Filter = Filter {
-    kind: FilterType::Lanczos3,
-    reach: 3,
-};
+/// What becomes of planes.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How the source is stored.
+    pub orientation: u8,
+    /// Of the output, if the source has colour.
+    pub sampling: Sampling,
+    /// The output.
+    pub size: (u32, u32),
+    /// Luma's. Chroma is bicubic: Lanczos took longer and came no nearer to the full size.
+    pub filter: Filter,
+}
 
-impl Filter {
-    /// The one for luma, and for pixels. Lanczos draws rings around what it enlarges.
-    pub fn of(geometry: &Geometry) -> Self {
-        match geometry.resample {
-            Resample::Fine if !geometry.enlarges() => LANCZOS,
-            Resample::Fine | Resample::Fast => BICUBIC,
+impl Plan {
+    pub fn of(task: &Task<'_>) -> Self {
+        Self {
+            orientation: task.source.orientation,
+            sampling: task.sampling(),
+            size: task.size(),
+            filter: Filter::of(&task.geometry),
         }
     }
-
-    /// Bytes that the weights of one direction take: of `fast_image_resize`, a float and a short for
-    /// each sample that an output sample is made of, and a list for each output sample.
-    pub fn need(self, from: u64, to: u64) -> u64 {
-        let samples = times(times(from.max(to), u64::from(self.reach)), 2);
-        sum([times(samples, 10), times(to, 80)])
-    }
-
-    pub fn algorithm(self) -> ResizeAlg {
-        ResizeAlg::Convolution(self.kind)
-    }
 }
 
-/// Room for the planes between two steps of scaling one.
+/// The buffers of a worker.
 #[derive(Debug, Default)]
 pub struct Room {
-    /// A plane that must be extended.
-    wider: Plane,
-    one: Vec<u8>,
-    other: Vec<u8>,
+    /// Along a row and down a column, of luma and of chroma.
+    weights: [Weights; 4],
+    stages: [Stage; 3],
+    shared: Shared,
 }
 
 impl Room {
     /// Bytes that are held from one picture to the next.
     pub fn kept(&self) -> usize {
-        self.wider.samples.capacity() + self.one.capacity() + self.other.capacity()
+        let stages = self.stages.iter().map(Stage::kept);
+        let weights = self.weights.iter().map(Weights::kept);
+        stages.chain(weights).sum::<usize>() + self.shared.kept()
     }
 }
 
-/// Bytes that scaling planes takes, without the planes themselves.
-pub fn need(task: &Task<'_>, decoded: &Decoded) -> u64 {
-    let across = if exchanges_sides(task.source.orientation) {
-        decoded.height
-    } else {
-        decoded.width
-    };
-    let (width, height) = task.size();
-    // The plane that is scaled is first made as high as the output, then turned over, and where a
-    // side is odd it may be copied to be a sample wider.
-    let widest = across.max(u64::from(width)) + 4;
-    let between = times(times(widest, u64::from(height) + 4), 2);
-    let has_chroma = decoded.planes > decoded.luma;
-    let filter = Filter::of(&task.geometry);
-    let down = decoded.luma.checked_div(across).unwrap_or(0);
-    let weights = [
-        filter.need(across, width.into()),
-        filter.need(down, height.into()),
-    ];
-    sum([
-        between,
-        if has_chroma { decoded.luma } else { 0 },
-        weights[0],
-        weights[1],
-    ])
+/// Takes the rows of a picture and scales them.
+pub struct Scaler<'a> {
+    plan: Plan,
+    room: &'a mut Room,
+    to: &'a mut Planes,
+    after_step: &'a mut dyn FnMut(Step),
+    processor: Processor,
 }
 
-/// Scales what is not scaled yet, and from here on the picture has the form that belongs to the
-/// wanted format.
-pub fn run(
-    task: &Task<'_>,
-    engines: &mut Engines,
-    room: &mut Room,
-    samples: &mut Samples,
-) -> Result<(), String> {
-    let Samples {
-        planes,
-        pixels,
-        packed,
-    } = samples;
-    let Engines {
-        resizer,
-        compressor,
-        decompressor,
-        ..
-    } = engines;
-    match (task.source.format, task.wanted) {
-        (Format::Jpeg, wanted) => {
-            let sampling = match planes.front.sampling {
-                Sampling::Grey => Sampling::Grey,
-                _ => task.sampling(),
-            };
-            let size = task.size();
-            self::planes(
-                (resizer, Filter::of(&task.geometry)),
-                room,
-                &planes.front,
-                sampling,
-                size,
-                &mut planes.back,
-            )?;
-            planes.flip();
-            match wanted {
-                Format::Jpeg => Ok(()),
-                Format::Png | Format::WebP => {
-                    convert::to_pixels(decompressor, &planes.front, size, &mut pixels.front)
-                }
+impl<'a> Scaler<'a> {
+    pub fn new(
+        plan: Plan,
+        room: &'a mut Room,
+        to: &'a mut Planes,
+        after_step: &'a mut dyn FnMut(Step),
+    ) -> Self {
+        Self {
+            plan,
+            room,
+            to,
+            after_step,
+            processor: Processor::this(),
+        }
+    }
+
+    /// Tells of a step.
+    pub fn passed(&mut self, step: Step) {
+        (self.after_step)(step);
+    }
+
+    /// Scales planes that are there as a whole.
+    pub fn whole(&mut self, from: &Planes) {
+        self.start(from);
+        for (index, plane) in from.used().iter().enumerate() {
+            self.feed(index, &plane.samples, 0..plane.height);
+        }
+    }
+
+    fn start(&mut self, from: &Planes) {
+        let sampling = match from.sampling {
+            Sampling::Grey => Sampling::Grey,
+            _ => self.plan.sampling,
+        };
+        let (width, height) = self.plan.size;
+        self.to.allocate(sampling, width, height);
+        let filters = [self.plan.filter, BICUBIC, BICUBIC];
+        let both = from.used().iter().zip(self.to.used());
+        for (index, ((from, to), filter)) in both.zip(filters).enumerate() {
+            let slot = index.min(1) * 2;
+            let scales = scales(from, to, self.plan.orientation, filter);
+            for (weights, scale) in self.room.weights[slot..].iter_mut().zip(scales) {
+                weights.make(scale);
+            }
+            let stage = &mut self.room.stages[index];
+            stage.start(from, turn(self.plan.orientation), slot);
+        }
+    }
+
+    /// Takes rows, the first of which is where `samples` begin.
+    fn feed(&mut self, index: usize, samples: &[u8], rows: Range<usize>) {
+        let Room {
+            weights,
+            stages,
+            shared,
+        } = &mut *self.room;
+        let stage = &mut stages[index];
+        let both = [&weights[stage.across], &weights[stage.down]];
+        let turned = self.plan.orientation != 1;
+        let (mut own, plane) = (
+            std::mem::take(&mut stage.turned),
+            &mut self.to.used_mut()[index],
+        );
+        let (to, stride) = if turned {
+            own.resize(both[0].len() * both[1].len(), 0);
+            (&mut own, both[0].len())
+        } else {
+            (&mut plane.samples, plane.width)
+        };
+        let by = (self.processor, both);
+        if stage.turn.transpose {
+            stage.along_first(by, samples, rows, shared, (to, stride));
+        } else {
+            stage.down_first(by, samples, rows, shared, (to, stride));
+        }
+        stage.turned = own;
+    }
+
+    /// Turns the output upright, and fills its padding.
+    pub fn finish(self) {
+        for (stage, plane) in self.room.stages.iter().zip(self.to.used_mut()) {
+            let counts = [stage.across, stage.down].map(|slot| self.room.weights[slot].len());
+            let [across, down] = counts;
+            if self.plan.orientation != 1 {
+                let turned = (&stage.turned[..], across);
+                orient::place(
+                    turned,
+                    self.plan.orientation,
+                    &mut plane.samples,
+                    plane.width,
+                );
+            }
+            if stage.turn.transpose {
+                pad(plane, down, across);
+            } else {
+                pad(plane, across, down);
             }
         }
-        // It was scaled when it was decoded.
-        (Format::Png | Format::WebP, Format::Jpeg) => {
-            let (pixels, planes) = (&pixels.front, &mut planes.front);
-            convert::to_planes(compressor, pixels, task.sampling(), packed, planes)
+    }
+}
+
+impl Sink for Scaler<'_> {
+    fn begin(&mut self, planes: &mut Planes, at_once: [usize; 3]) {
+        self.start(planes);
+        let both = planes.used_mut().iter_mut().zip(at_once);
+        for (index, (plane, at_once)) in both.enumerate() {
+            let stage = &mut self.room.stages[index];
+            stage.at_once = at_once;
+            let rows = if stage.turn.transpose {
+                SIDE
+            } else {
+                self.room.weights[stage.down].longest() + SLACK
+            };
+            let rows = rows + SPARE + at_once + PADDING;
+            plane.samples.resize(plane.width * rows, 0);
         }
-        (Format::Png | Format::WebP, Format::Png | Format::WebP) => Ok(()),
+    }
+
+    fn take(&mut self, index: usize, plane: &mut Plane, rows: Range<usize>) -> usize {
+        (self.after_step)(Step::Decode);
+        let end = rows.end;
+        let mut first = rows.start;
+        self.feed(index, &plane.samples, rows);
+        let stage = &self.room.stages[index];
+        let room = plane.samples.len() / plane.width.max(1);
+        if end < plane.height && end - first + stage.at_once + PADDING > room {
+            let low = stage.low(&self.room.weights[stage.down]).clamp(first, end);
+            let part = (low - first) * plane.width..(end - first) * plane.width;
+            plane.samples.copy_within(part, 0);
+            first = low;
+        }
+        (self.after_step)(Step::Resize);
+        first
     }
 }
 
-/// Scales planes to a `width` × `height` picture of the given sampling. The filter is that of luma. Chroma is
-/// bicubic: Lanczos took longer and came no nearer to the full size.
-pub fn planes(
-    (resizer, luma): (&mut Resizer, Filter),
-    room: &mut Room,
-    source: &Planes,
-    sampling: Sampling,
-    (width, height): (u32, u32),
-    target: &mut Planes,
-) -> Result<(), String> {
-    target.allocate(sampling, width, height);
-    let filters = [luma, BICUBIC, BICUBIC];
-    let both = source.used().iter().zip(target.used_mut());
-    for ((from, to), filter) in both.zip(filters) {
-        plane((resizer, filter), room, from, to)?;
-    }
-    Ok(())
-}
-
-fn plane(
-    (resizer, filter): (&mut Resizer, Filter),
-    room: &mut Room,
-    from: &Plane,
-    to: &mut Plane,
-) -> Result<(), String> {
-    // The whole samples that touch the picture; beyond them is padding only.
-    let columns = ceiling(to.area.width, to.width)?;
-    let rows = ceiling(to.area.height, to.height)?;
-    let (left, top) = (from.area.left, from.area.top);
-    let width = stretched(from.area.width, f64::from(columns) / to.area.width);
-    let height = stretched(from.area.height, f64::from(rows) / to.area.height);
-    // At an odd size the last chroma sample reaches half a sample beyond the picture. Cutting that
-    // off instead would shift all colours a little, the more the farther right or down.
-    let Room { wider, one, other } = room;
-    let from = extended(from, left + width, top + height, wider)?;
-    let stride = to.width;
-    let source = View {
-        samples: &from.samples,
-        width: side(from.width)?,
-        height: side(from.height)?,
+/// What becomes of the upright plane, along its rows and down its columns.
+fn scales(from: &Plane, to: &Plane, orientation: u8, filter: Filter) -> [Scale; 2] {
+    let (area, sides) = orient::upright(from, orientation);
+    let limit = sides.0.max(sides.1) * 2 + 2;
+    let one = |start: f64, length: f64, source: usize, target: f64, most: usize| {
+        // The whole samples that touch the picture; beyond them is padding only.
+        let output = ceiling(target, most);
+        let length = stretched(length, f64::from(output) / target);
+        // At an odd size the last chroma sample reaches half a sample beyond the picture. Cutting that
+        // off instead would shift all colours a little, the more the farther right or down.
+        let source = ceiling(start + length, limit).max(side(source));
+        Scale {
+            filter,
+            source,
+            start,
+            length,
+            output,
+        }
     };
-    if left.fract() == 0.0 && (width - f64::from(columns)).abs() < f64::EPSILON {
-        let crop = Area {
-            left,
-            top,
-            width,
-            height,
-        };
-        let size = (columns, rows);
-        let by = (resizer, filter);
-        scale(by, source, crop, &mut to.samples, stride, size)?;
-    } else {
-        // Down the columns whole rows are added up in vector registers, along a row single samples
-        // must be gathered. So the second direction goes down the columns as well, on the picture
-        // turned over and back again; the result is the same to the last bit.
-        let crop = Area {
-            left: 0.0,
-            top,
-            width: f64::from(source.width),
-            height,
-        };
-        one.resize(from.width * rows as usize, 0);
-        let by = (&mut *resizer, filter);
-        scale(by, source, crop, one, from.width, (source.width, rows))?;
-        other.resize(one.len(), 0);
-        transpose(one, from.width, Flips::default(), other, rows as usize);
-        let source = View {
-            samples: other,
-            width: rows,
-            height: source.width,
-        };
-        let crop = Area {
-            left: 0.0,
-            top: left,
-            width: f64::from(rows),
-            height: width,
-        };
-        one.resize(rows as usize * columns as usize, 0);
-        let by = (resizer, filter);
-        scale(by, source, crop, one, rows as usize, (rows, columns))?;
-        transpose(
-            one,
-            rows as usize,
-            Flips::default(),
-            &mut to.samples,
-            stride,
-        );
-    }
-    pad(to, columns as usize, rows as usize);
-    Ok(())
-}
-
-/// Samples whose rows follow each other without gaps.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    samples: &'a [u8],
-    width: u32,
-    height: u32,
-}
-
-/// Scales a crop to `columns` × `rows` samples at the top left of
-/// `to`, whose rows have `stride` samples.
-fn scale(
-    (resizer, filter): (&mut Resizer, Filter),
-    from: View<'_>,
-    crop: Area,
-    to: &mut [u8],
-    stride: usize,
-    (columns, rows): (u32, u32),
-) -> Result<(), String> {
-    let options = ResizeOptions::new()
-        .resize_alg(filter.algorithm())
-        .use_alpha(false)
-        .crop(crop.left, crop.top, crop.width, crop.height);
-    let source = TypedImageRef::<U8>::from_buffer(from.width, from.height, from.samples)
-        .map_err(|error| error.to_string())?;
-    let height = side(to.len().checked_div(stride).unwrap_or(0))?;
-    let mut whole = TypedImage::<U8>::from_buffer(side(stride)?, height, to)
-        .map_err(|error| error.to_string())?;
-    let mut part = TypedCroppedImageMut::from_ref(&mut whole, 0, 0, columns, rows)
-        .map_err(|error| error.to_string())?;
-    resizer
-        .resize_typed(&source, &mut part, &options)
-        .map_err(|error| error.to_string())
+    [
+        one(area.left, area.width, sides.0, to.area.width, to.width),
+        one(area.top, area.height, sides.1, to.area.height, to.height),
+    ]
 }
 
 /// The length of source under a target that reaches `stretch` times as far as the picture.
@@ -288,33 +267,6 @@ fn stretched(length: f64, stretch: f64) -> f64 {
     } else {
         wanted
     }
-}
-
-/// The plane, or a copy with its last column and row repeated where it ends too early.
-fn extended<'a>(
-    plane: &'a Plane,
-    right: f64,
-    bottom: f64,
-    wider: &'a mut Plane,
-) -> Result<&'a Plane, String> {
-    let limit = plane.width.max(plane.height) * 2 + 2;
-    let width = (ceiling(right, limit)? as usize).max(plane.width);
-    let height = (ceiling(bottom, limit)? as usize).max(plane.height);
-    if (width, height) == (plane.width, plane.height) {
-        return Ok(plane);
-    }
-    wider.samples.clear();
-    for row in plane.samples.chunks_exact(plane.width) {
-        wider.samples.extend_from_slice(row);
-        wider.samples.resize(
-            wider.samples.len() + width - plane.width,
-            row[plane.width - 1],
-        );
-    }
-    wider.samples.resize(width * height, 0);
-    (wider.width, wider.height, wider.area) = (width, height, plane.area);
-    pad(wider, width, plane.height);
-    Ok(wider)
 }
 
 /// Repeats the last column and row into the padding, so that it costs the encoder nothing.
@@ -338,146 +290,13 @@ fn pad(plane: &mut Plane, columns: usize, rows: usize) {
     clippy::cast_sign_loss,
     reason = "the length lies within 0..=limit, which came from a u32"
 )]
-fn ceiling(length: f64, limit: usize) -> Result<u32, String> {
-    Ok((length.ceil() as u32).clamp(1, side(limit)?.max(1)))
+fn ceiling(length: f64, limit: usize) -> u32 {
+    (length.ceil() as u32).clamp(1, side(limit).max(1))
 }
 
-fn side(value: usize) -> Result<u32, String> {
-    u32::try_from(value).map_err(|error| error.to_string())
+fn side(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::planes::coordinate;
-    use super::*;
-
-    fn ramp(sampling: Sampling, width: u32, height: u32) -> Planes {
-        let mut planes = Planes::default();
-        planes.allocate(sampling, width, height);
-        for plane in planes.used_mut() {
-            let columns = plane.width;
-            for row in plane.samples.chunks_exact_mut(columns) {
-                for (x, sample) in row.iter_mut().enumerate() {
-                    *sample = u8::try_from(x * 255 / columns.max(1)).unwrap();
-                }
-            }
-        }
-        planes
-    }
-
-    #[test]
-    fn same_size_and_sampling_is_a_copy() {
-        let source = ramp(Sampling::S420, 101, 33);
-        let mut target = Planes::default();
-        planes(
-            (&mut Resizer::new(), BICUBIC),
-            &mut Room::default(),
-            &source,
-            Sampling::S420,
-            (101, 33),
-            &mut target,
-        )
-        .unwrap();
-        for (from, to) in source.used().iter().zip(target.used()).skip(1) {
-            assert_eq!(from.samples, to.samples);
-        }
-        let luma = &target.used()[0];
-        assert_eq!((luma.width, luma.height), (102, 34));
-        assert_eq!(luma.samples[100], source.used()[0].samples[100]);
-        assert_eq!(luma.samples[101], luma.samples[100]);
-    }
-
-    #[test]
-    fn the_way_round_by_turning_changes_no_sample() {
-        let (width, height) = (301, 157);
-        let samples: Vec<u8> = (0..width * height)
-            .map(|at: usize| u8::try_from(at * at / 7 % 256).unwrap())
-            .collect();
-        for (left, columns, rows) in [(0.0, 200, 99), (0.5, 280, 157), (0.25, 20, 300)] {
-            let area = Area {
-                left,
-                top: 0.0,
-                width: 300.5 - left,
-                height: 157.0,
-            };
-            let from = Plane {
-                samples: samples.clone(),
-                width,
-                height,
-                area,
-            };
-            let mut to = Plane {
-                samples: vec![0; columns * rows],
-                width: columns,
-                height: rows,
-                area: Area {
-                    left: 0.0,
-                    top: 0.0,
-                    width: coordinate(columns),
-                    height: coordinate(rows),
-                },
-            };
-            let by = (&mut Resizer::new(), LANCZOS);
-            plane(by, &mut Room::default(), &from, &mut to).unwrap();
-            let mut direct = vec![0; columns * rows];
-            let size = (side(columns).unwrap(), side(rows).unwrap());
-            let view = View {
-                samples: &samples,
-                width: 301,
-                height: 157,
-            };
-            let crop = Area { left, ..area };
-            let by = (&mut Resizer::new(), LANCZOS);
-            scale(by, view, crop, &mut direct, columns, size).unwrap();
-            assert!(to.samples == direct, "{left} {columns}x{rows}");
-        }
-    }
-
-    #[test]
-    fn odd_sizes_do_not_shift_colour() {
-        // Chroma samples of a ramp in their places: the last one half beyond the picture.
-        let source = ramp(Sampling::S422, 360, 40);
-        let mut target = Planes::default();
-        let room = &mut Room::default();
-        planes(
-            (&mut Resizer::new(), BICUBIC),
-            room,
-            &source,
-            Sampling::S420,
-            (269, 31),
-            &mut target,
-        )
-        .unwrap();
-        let (luma, chroma) = (&target.used()[0], &target.used()[1]);
-        assert_eq!((chroma.width, chroma.height), (135, 16));
-        for x in 8..130 {
-            let (one, other) = (luma.samples[x * 2], chroma.samples[x]);
-            assert!(one.abs_diff(other) <= 1, "column {x}: {one} and {other}");
-        }
-    }
-
-    #[test]
-    fn a_ramp_stays_in_place_across_samplings() {
-        let source = ramp(Sampling::S411, 400, 40);
-        let mut target = Planes::default();
-        planes(
-            (&mut Resizer::new(), BICUBIC),
-            &mut Room::default(),
-            &source,
-            Sampling::S444,
-            (200, 20),
-            &mut target,
-        )
-        .unwrap();
-        let luma = &target.used()[0].samples;
-        let chroma = &target.used()[1].samples;
-        for x in 8..192 {
-            assert!(
-                luma[x].abs_diff(chroma[x]) <= 3,
-                "column {x}: {} and {}",
-                luma[x],
-                chroma[x]
-            );
-        }
-    }
-}
+mod tests;

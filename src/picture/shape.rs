@@ -7,9 +7,9 @@ use fast_image_resize::{PixelType, ResizeOptions, Resizer};
 
 use super::cache::Cache;
 use super::convert::saturated;
+use super::filter::BICUBIC;
 use super::mark::Mark;
 use super::placement::{Placement, Window, turn};
-use super::resize::BICUBIC;
 
 /// Bytes of shaped marks that a worker keeps.
 const BUDGET: usize = 16 << 20;

@@ -15,12 +15,12 @@ use super::bytes::{sum, times};
 use super::colour::{Colour, PngColour};
 use super::decode::{Form, PngSource};
 use super::error::{PictureError, bad};
+use super::filter::Filter;
 use super::geometry::Task;
 use super::head::PngCoding;
 use super::orient::exchanges_sides;
 use super::pixels::Pixels;
 use super::probe::Damage;
-use super::resize::Filter;
 use super::samples::Pair;
 use super::turbo::Warning;
 use crate::outcome::Step;
@@ -297,7 +297,7 @@ fn scale(
 mod tests {
     use std::ops::RangeInclusive;
 
-    use super::super::resize::{BICUBIC, LANCZOS};
+    use super::super::filter::{BICUBIC, LANCZOS};
     use super::*;
 
     fn form(source: &[u8]) -> Form {

@@ -5,6 +5,7 @@
 //! what leads beyond its end does no harm until it is noticed. Places in the whole are masked, so
 //! that no write needs a check.
 
+use super::super::processor::Work;
 use super::codes::{Code, Codes};
 use super::source::{Bits, Data};
 use super::tables::{BITS, Entry, LANES, LARGEST_AC, Tables, value};
@@ -28,10 +29,27 @@ pub struct Step<'a> {
     pub place: usize,
 }
 
+/// Blocks to decode, by [`decode`].
+pub struct Decode<'a, 't> {
+    pub steps: &'a [Step<'t>],
+    pub bits: &'a mut Bits,
+    pub data: &'a Data,
+    pub coefficients: &'a mut Coefficients,
+}
+
+impl Work for Decode<'_, '_> {
+    type Result = Option<()>;
+
+    #[inline(always)]
+    fn run(self) -> Option<()> {
+        decode(self.steps, self.bits, self.data, self.coefficients)
+    }
+}
+
 /// Decodes blocks whose coefficients are all 0, their first ones as differences. `None` if the data
 /// say what no encoder writes.
 #[inline(always)]
-pub fn decode(
+fn decode(
     steps: &[Step<'_>],
     bits: &mut Bits,
     data: &Data,

@@ -316,9 +316,13 @@ impl Bench {
             return Ok(false);
         };
         let picture = ((header.width, header.height), sampling);
-        let ours = self
-            .baseline
-            .planes_by(processor, jpeg, picture, eighths, &mut self.ours);
+        let ours = self.baseline.planes_by(
+            processor,
+            jpeg,
+            picture,
+            eighths,
+            (&mut self.ours, &mut Whole),
+        );
         if ours.is_none() {
             return Ok(false);
         }

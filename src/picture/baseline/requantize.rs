@@ -15,7 +15,7 @@ use std::array;
 use std::num::Wrapping;
 
 use super::super::planes::Plane;
-use super::fast::{self, Processor, Wide};
+use super::super::processor::{Processor, Work};
 use super::tables::LANES;
 use super::transform::{W, eight, half, saturated};
 
@@ -91,7 +91,7 @@ fn by(processor: Processor, plane: &mut Plane, table: &[u8; 64]) {
     for rows in plane.samples.chunks_mut(8 * plane.width) {
         for left in (0..plane.width).step_by(WIDTH) {
             gather(rows, plane.width, left, &mut blocks);
-            fast::wide(processor, Through(&mut blocks, &steps, &mut between));
+            processor.run(Through(&mut blocks, &steps, &mut between));
             for (row, samples) in rows.chunks_mut(plane.width).zip(&blocks) {
                 let row = &mut row[left..];
                 let count = row.len().min(WIDTH);
@@ -118,7 +118,7 @@ fn gather(rows: &[u8], width: usize, left: usize, blocks: &mut Blocks) {
 
 struct Through<'a>(&'a mut Blocks, &'a Steps, &'a mut Between);
 
-impl Wide for Through<'_> {
+impl Work for Through<'_> {
     type Result = ();
 
     #[inline(always)]

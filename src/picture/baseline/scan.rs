@@ -3,9 +3,10 @@
 use std::ptr;
 
 use super::super::planes::{Plane, Planes};
-use super::blocks::{self, Coefficients, STRIDE, Step};
-use super::fast::{self, Processor, Wide};
+use super::super::processor::{Processor, Work};
+use super::blocks::{self, Coefficients, Decode, STRIDE, Step};
 use super::frame::{Frame, Part};
+use super::sink::Sink;
 use super::source::{GROUP, Source};
 use super::tables::{LANES, Tables};
 use super::transform::{self, Target};
@@ -137,15 +138,17 @@ impl<'a> Layout<'a> {
         (steps, owners)
     }
 
-    /// Decodes the scan to planes, of which it leaves the padding.
+    /// Decodes the scan to planes, and gives each row of MCUs to the sink.
     pub fn decode(
         &self,
         source: &mut Source<'_, '_>,
         tables: &[Tables; 3],
         coefficients: &mut Coefficients,
         (eighths, processor): (usize, Processor),
-        planes: &mut Planes,
+        (planes, sink): (&mut Planes, &mut dyn Sink),
     ) -> Option<()> {
+        // The first row of each plane that is there.
+        let mut first = [0; 3];
         let (steps, owners) = self.steps(tables);
         let mut progress = Progress {
             previous: [0; 4],
@@ -165,7 +168,13 @@ impl<'a> Layout<'a> {
                     let run = progress.left.min(count - done);
                     let range = done * self.blocks..(done + run) * self.blocks;
                     let (bits, data) = source.ready();
-                    fast::decode(processor, &steps[range.clone()], bits, data, coefficients)?;
+                    let work = Decode {
+                        steps: &steps[range.clone()],
+                        bits,
+                        data,
+                        coefficients,
+                    };
+                    processor.run(work)?;
                     if source.overdrawn() {
                         return None;
                     }
@@ -178,20 +187,18 @@ impl<'a> Layout<'a> {
                     let planes = planes.used_mut();
                     let plane = planes.get_mut(share.part.component)?;
                     let at = (column, row, count);
+                    let plane = (plane, first[share.part.component]);
                     share.render(at, coefficients, (eighths, processor), plane)?;
                 }
             }
-        }
-        source.finished().then_some(())
-    }
-
-    /// Fills what no block reaches with the samples beside it.
-    pub fn pad(&self, eighths: usize, planes: &mut Planes) {
-        for share in self.shares.iter().flatten() {
-            if let Some(plane) = planes.used_mut().get_mut(share.part.component) {
-                pad(plane, share.columns * eighths, share.rows * eighths);
+            for share in self.shares.iter().flatten() {
+                let index = share.part.component;
+                let plane = planes.used_mut().get_mut(index)?;
+                let end = share.pad(eighths, row, row + 1 == self.rows, (plane, first[index]));
+                first[index] = sink.take(index, plane, first[index]..end);
             }
         }
+        source.finished().then_some(())
     }
 }
 
@@ -221,7 +228,7 @@ struct Render<'a, 't> {
     to: &'a mut Target<'t>,
 }
 
-impl Wide for Render<'_, '_> {
+impl Work for Render<'_, '_> {
     type Result = Option<()>;
 
     #[inline(always)]
@@ -237,7 +244,7 @@ impl Share<'_> {
         (column, row, count): (usize, usize, usize),
         coefficients: &Coefficients,
         (eighths, processor): (usize, Processor),
-        plane: &mut Plane,
+        (plane, first): (&mut Plane, usize),
     ) -> Option<()> {
         let end = self.columns.min((column + count) * self.across);
         for batch in 0..self.across * self.down {
@@ -246,7 +253,7 @@ impl Share<'_> {
             if left >= end || top >= self.rows {
                 continue;
             }
-            let start = top * eighths * plane.width;
+            let start = (top * eighths).checked_sub(first)? * plane.width;
             let Some(rows) = plane.samples.get_mut(start..) else {
                 continue;
             };
@@ -264,23 +271,37 @@ impl Share<'_> {
                 tables: (self.part.quantizer, &self.largest),
                 to: &mut to,
             };
-            fast::wide(processor, work)?;
+            processor.run(work)?;
         }
         Some(())
     }
-}
 
-fn pad(plane: &mut Plane, columns: usize, rows: usize) {
-    if columns < plane.width && columns > 0 {
-        for row in plane.samples.chunks_exact_mut(plane.width) {
-            let last = row[columns - 1];
-            row[columns..].fill(last);
+    /// Fills what no block reaches with the samples beside it, in a row of MCUs. Returns how far the plane goes now.
+    fn pad(
+        &self,
+        eighths: usize,
+        row: usize,
+        last: bool,
+        (plane, first): (&mut Plane, usize),
+    ) -> usize {
+        let (columns, rows) = (self.columns * eighths, self.rows * eighths);
+        let end = ((row + 1) * self.down * eighths).min(rows);
+        let (width, height) = (plane.width, plane.height);
+        let start = row * self.down * eighths;
+        if columns < width && columns > 0 {
+            for row in start..end.min(height) {
+                let row = &mut plane.samples[(row - first) * width..][..width];
+                let last = row[columns - 1];
+                row[columns..].fill(last);
+            }
         }
-    }
-    for row in rows.max(1)..plane.height {
-        let last = (row - 1) * plane.width;
-        plane
-            .samples
-            .copy_within(last..last + plane.width, row * plane.width);
+        if !last {
+            return end.min(height);
+        }
+        for row in end.max(1)..height {
+            let last = (row - 1 - first) * width;
+            plane.samples.copy_within(last..last + width, last + width);
+        }
+        height
     }
 }
