@@ -35,7 +35,7 @@ pub fn pixels(amount: u8, pixels: &mut Pixels, room: &mut Room) {
     let layout = Layout {
         width: pixels.width as usize,
         channels,
-        colours: channels - usize::from(channels.is_multiple_of(2)),
+        colours: channels.saturating_sub(usize::from(channels.is_multiple_of(2))),
     };
     if pixels.deep {
         sharpen(amount, pixels.words_mut(), layout, room);
