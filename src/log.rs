@@ -69,6 +69,7 @@ pub struct Log {
     fold: Fold,
     names: Names,
     reopen: Arc<AtomicBool>,
+    keeps_level: bool,
     _guards: Vec<WorkerGuard>,
 }
 
@@ -160,13 +161,22 @@ pub fn start(settings: &config::Log, bar: &ProgressBar, quiet: bool) -> anyhow::
         fold,
         names,
         reopen,
+        keeps_level: false,
         _guards: writers.guards,
     })
 }
 
 impl Log {
-    /// Changes the level from now on.
+    /// The level stays as it is: the command line asks for it, which no configuration overrides.
+    pub fn keep_level(&mut self) {
+        self.keeps_level = true;
+    }
+
+    /// Changes the level from now on, unless it is to stay.
     pub fn set_level(&self, level: Level) -> anyhow::Result<()> {
+        if self.keeps_level {
+            return Ok(());
+        }
         self.level
             .reload(LevelFilter::from_level(level))
             .context("cannot change the log level")

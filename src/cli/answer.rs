@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::when::time;
+use super::when::{local, utc};
 use crate::{
     ledger::{Daemon, Entry},
     outcome::Step,
@@ -45,7 +45,7 @@ pub fn daemon_line(daemon: Option<&Daemon>) -> String {
         return "not running".to_owned();
     };
     let pid = pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let since = since.map_or_else(String::new, |at| format!(", since {}", time(at)));
+    let since = since.map_or_else(String::new, |at| format!(", since {}", local(at)));
     format!("running{pid}{since}")
 }
 
@@ -53,7 +53,7 @@ pub fn daemon_json(daemon: Option<&Daemon>) -> Value {
     json!({
         "running": daemon.is_some(),
         "pid": daemon.and_then(|daemon| daemon.pid),
-        "since": daemon.and_then(|daemon| daemon.since).map(time),
+        "since": daemon.and_then(|daemon| daemon.since).map(utc),
     })
 }
 

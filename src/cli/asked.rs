@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{answer::path_json, config_file::ConfigFile, terminal::quoted, when::time};
+use super::{
+    answer::path_json,
+    config_file::ConfigFile,
+    terminal::quoted,
+    when::{local, utc},
+};
 use crate::{
     arrival::NotTaken,
     config::{self, Config, ConfigError, Folder, Understood},
@@ -90,7 +95,7 @@ impl ConfigFile {
             .as_ref()
             .filter(|_| running.is_none() && !ledger.exists())
         {
-            return Err(copy_of(cause).into());
+            return Err(cause.clone().into());
         }
         let relation = relation(&config, error.is_some(), running.as_ref(), daemon.is_some());
         let in_file = std::mem::take(&mut config.folders);
@@ -121,13 +126,6 @@ impl ConfigFile {
             watched,
             next_ledger,
         })
-    }
-}
-
-fn copy_of(error: &ConfigError) -> ConfigError {
-    ConfigError {
-        file: error.file.clone(),
-        problems: error.problems.clone(),
     }
 }
 
@@ -246,7 +244,7 @@ impl Asked {
         let Some(verdict) = self.verdict() else {
             return Vec::new();
         };
-        let at = time(verdict.at);
+        let at = local(verdict.at);
         let outcome = match (verdict.taken, verdict.reasons.is_empty()) {
             (true, true) => "taken over",
             (true, false) => "taken over, with warnings",
@@ -280,7 +278,7 @@ impl Asked {
             return Value::Null;
         };
         json!({
-            "at": time(verdict.at),
+            "at": utc(verdict.at),
             "taken": verdict.taken,
             "reasons": verdict.reasons,
         })

@@ -48,6 +48,33 @@ Examples:
 
 pub const SERVICE: &str = "\
 Examples:
+  watermarkd service install
+  watermarkd service status";
+
+pub const SERVICE_UNINSTALL: &str = "\
+Examples:
+  watermarkd service uninstall";
+
+pub const SERVICE_START: &str = "\
+Examples:
+  watermarkd service start";
+
+pub const SERVICE_STOP: &str = "\
+Examples:
+  watermarkd service stop";
+
+pub const SERVICE_RELOAD: &str = "\
+Examples:
+  Hold a change to its rules first:
+  watermarkd check
+  watermarkd service reload";
+
+pub const SERVICE_STATUS: &str = "\
+Examples:
+  watermarkd service status";
+
+pub const SERVICE_INSTALL: &str = "\
+Examples:
   See what an installation would do:
   watermarkd service install --dry-run
 

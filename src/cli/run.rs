@@ -39,7 +39,10 @@ pub fn run_configured(
         ProgressBar::hidden()
     };
     refuse_beside_another(&config.ledger)?;
-    let log = log::start(&config.log, &bar, talk.quiet)?;
+    let mut log = log::start(&config.log, &bar, talk.quiet)?;
+    if talk.verbose > 0 {
+        log.keep_level();
+    }
     log.flush_on_panic();
     log.name_folders(&config.folders);
     info!(

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::config_file::ConfigFile;
+use super::{config_file::ConfigFile, examples};
 #[cfg(not(any(windows, target_os = "macos")))]
 use systemd::Manner;
 
@@ -25,33 +25,40 @@ pub enum Command {
     ///
     /// Under systemd this makes the user of the service, the folders that are missing, and, if there
     /// is none, a configuration. It gives the service the rights to the folders of the
-    /// configuration. Run it again after a change of the folders.
+    /// configuration. Run it again after a change of the folders. It checks the configuration with
+    /// the rights of that user first, and stops at a mistake.
     /// On Windows it prints the rights that the service's account needs, and does not start it.
+    #[command(after_long_help = examples::SERVICE_INSTALL)]
     Install {
         #[command(flatten)]
         manner: Manner,
     },
     /// Stop the service and remove it. Configuration, ledger, log and pictures stay.
+    #[command(after_long_help = examples::SERVICE_UNINSTALL)]
     Uninstall {
         #[command(flatten)]
         manner: Manner,
     },
     /// Start the service and wait until it watches its folders.
+    #[command(after_long_help = examples::SERVICE_START)]
     Start {
         #[command(flatten)]
         manner: Manner,
     },
     /// Stop the service and wait until the pictures that are being processed are finished.
+    #[command(after_long_help = examples::SERVICE_STOP)]
     Stop {
         #[command(flatten)]
         manner: Manner,
     },
     /// Reload the configuration. The log of the service says whether it was taken.
+    #[command(after_long_help = examples::SERVICE_RELOAD)]
     Reload {
         #[command(flatten)]
         manner: Manner,
     },
     /// Say whether the service is installed and running.
+    #[command(after_long_help = examples::SERVICE_STATUS)]
     Status {
         #[command(flatten)]
         manner: Manner,

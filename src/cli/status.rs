@@ -13,7 +13,7 @@ use super::{
     asked::Asked,
     availability::{self, Looked},
     terminal::line,
-    when::{time, when},
+    when::{local, utc, when},
 };
 use crate::{
     arrival::NotTaken,
@@ -146,7 +146,7 @@ impl All<'_> {
         }
         for (folder, entry) in &self.failures {
             let path = folder.input.join(&entry.path);
-            let at = time(entry.since);
+            let at = local(entry.since);
             line(
                 out,
                 format_args!("  {at} {}: {}", path.display(), cause(entry)),
@@ -233,7 +233,7 @@ impl All<'_> {
             .map(|(folder, entry)| {
                 json!({
                     "file": path_json(&folder.input.join(&entry.path)),
-                    "at": time(entry.since),
+                    "at": utc(entry.since),
                     "step": entry.step.map(Step::name),
                     "cause": entry.reason,
                 })
@@ -325,7 +325,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
     let next = tally.next.as_ref().map(|entry| {
         json!({
             "file": path_json(&folder.input.join(&entry.path)),
-            "at": entry.next.map(time),
+            "at": entry.next.map(utc),
             "step": entry.step.map(Step::name),
             "cause": entry.reason,
         })
@@ -333,7 +333,7 @@ fn folder_json(seen: &Seen<'_>) -> Value {
     let last = tally.last_done.as_ref().map(|entry| {
         json!({
             "file": path_json(&folder.input.join(&entry.path)),
-            "at": time(entry.since),
+            "at": utc(entry.since),
             "output": entry.outputs.first().map(|path| path_json(path)),
         })
     });

@@ -4,11 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 
+use crate::log::Local;
+
 /// The last second that the calendar has room for, at the end of the year 9999.
 const LAST: u64 = 253_402_300_799;
 
-/// A time in UTC, to the second, as RFC 3339 has it.
-pub fn time(at: SystemTime) -> String {
+/// A time as the log's lines have it, so that both can be compared by eye.
+pub fn local(at: SystemTime) -> String {
+    Local::of(at).to_string()
+}
+
+/// A time in UTC, to the second, as RFC 3339 has it: for JSON.
+pub fn utc(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH);
     let seconds = seconds.unwrap_or_default().as_secs().min(LAST);
     let at = OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -24,7 +31,7 @@ pub fn when(at: SystemTime, now: SystemTime) -> String {
         Ok(ago) => format!("{} ago", span(ago)),
         Err(ahead) => format!("in {}", span(ahead.duration())),
     };
-    format!("{} ({apart})", time(at))
+    format!("{} ({apart})", local(at))
 }
 
 /// A duration in the unit that suits it.
@@ -56,7 +63,7 @@ mod tests {
             (u64::MAX / 4, "9999-12-31T23:59:59Z"),
         ] {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(time(at), text);
+            assert_eq!(utc(at), text);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Everything that is wrong with a configuration, in the order of its lines.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ConfigError {
     /// As it was named.
     pub file: PathBuf,

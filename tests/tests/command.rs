@@ -397,9 +397,22 @@ fn completions_and_man_pages_name_every_command() {
 fn help_wraps_at_the_width_of_the_terminal_and_has_examples() {
     let sandbox = Sandbox::new();
     for command in [
-        "run", "check", "status", "explain", "retry", "preview", "mark",
+        "run",
+        "check",
+        "status",
+        "explain",
+        "retry",
+        "preview",
+        "mark",
+        "service install",
+        "service uninstall",
+        "service start",
+        "service stop",
+        "service reload",
+        "service status",
     ] {
-        let output = sandbox.command(&[command, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let output = sandbox.command(&words);
         let output = { output }.env("COLUMNS", "60").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         assert!(help.contains("Examples:\n  "), "{help}");
@@ -495,6 +508,10 @@ fn an_installation_can_be_looked_at_first() {
         "cat > /etc/systemd/system/watermarkd.service.d/folders-of-config.conf <<'END'",
         &format!("BindPaths=-{}", made.display()),
         "systemctl restart watermarkd",
+        &format!(
+            "/usr/local/bin/watermarkd check -c {}",
+            sandbox.path("config.yaml").display()
+        ),
     ] {
         assert!(
             steps.lines().any(|step| step == line),

@@ -799,3 +799,32 @@ fn status_counts_what_the_ledger_knows() {
     assert_eq!(json(&sandbox, &["status"])["daemon"]["running"], false);
     assert_eq!(run(&sandbox, &["status", "-c", "nowhere.yaml"]).0, Some(78));
 }
+
+#[test]
+fn times_for_people_are_those_of_the_log() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jpg", &jpeg(90, 90, 1));
+    let zone = "XYZ-3:45";
+    let output = { sandbox.command(&["run", "--once"]) }
+        .env("TZ", zone)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", sandbox.tail());
+    let explain = |arguments: &[&str]| {
+        let output = { sandbox.command(arguments) }.env("TZ", zone).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let told = explain(&["explain", "in/a.jpg"]);
+    let log = sandbox.log();
+    let line = log.lines().find(|line| line.contains("processed")).unwrap();
+    // The same minute in the same spelling, unless it has just ended.
+    let (_, offset) = line.split_at(19);
+    assert!(offset.starts_with("+03:45"), "{line}");
+    assert!(
+        told.contains(&line[..14]) && told.contains("+03:45"),
+        "{told}"
+    );
+    let told = explain(&["explain", "--json", "in/a.jpg"]);
+    let found: Value = serde_json::from_str(&told).unwrap();
+    assert!(found["since"].as_str().unwrap().ends_with('Z'), "{told}");
+}

@@ -39,6 +39,23 @@ fn folders_marks_and_level_follow_a_good_configuration() {
 }
 
 #[test]
+fn a_level_of_the_command_line_stays() {
+    let mut sandbox = Sandbox::new();
+    let config = fs::read_to_string(sandbox.path("config.yaml")).unwrap();
+    let quiet = config.replace("level: debug", "level: info");
+    sandbox.write("config.yaml", quiet.as_bytes());
+    sandbox.start_with(&["-v"]);
+    sandbox.signal(Signal::HUP);
+    sandbox.wait_for_line(&["configuration reloaded"]);
+    sandbox.write("in/a.jpg", &jpeg(90, 90, 1));
+    sandbox.wait_for_picture("out/a.jpg");
+    sandbox.stop();
+    let log = sandbox.log();
+    let (_, after) = log.split_once("configuration reloaded").unwrap();
+    assert!(after.contains("DEBUG"), "{}", sandbox.tail());
+}
+
+#[test]
 fn a_bad_configuration_changes_nothing_and_is_told_with_all_reasons() {
     let mut sandbox = Sandbox::new();
     sandbox.start();

@@ -190,6 +190,14 @@ impl Sandbox {
         self.wait_for("ready", |sandbox| sandbox.new_log().contains(" ready "));
     }
 
+    /// Starts the daemon with more arguments and waits until it watches.
+    #[cfg(unix)]
+    pub fn start_with(&mut self, arguments: &[&str]) {
+        let command = self.command(&[&["run"], arguments].concat());
+        self.spawn(command);
+        self.wait_for("ready", |sandbox| sandbox.new_log().contains(" ready "));
+    }
+
     /// Starts the daemon with so many KiB of address space, and does not wait.
     #[cfg(unix)]
     pub fn start_limited(&mut self, limit: u64) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     cli::{
         answer::{Answer, cause, outputs, outputs_json, path_json},
-        when::time,
+        when::{local, utc},
     },
     config::{Folder, Source},
     ledger::{Entry, State},
@@ -28,7 +28,7 @@ pub fn missing(folder: &Folder, entry: Option<&Entry>, offline: Option<String>) 
 
 /// The ledger's word of a file that cannot be looked at.
 fn last_seen(entry: &Entry, next: &str) -> Answer {
-    let at = time(entry.since);
+    let at = local(entry.since);
     let reason = match entry.state {
         State::Done => format!("the file was done at {at}"),
         State::Failed => format!("the file failed at {at} ({})", cause(entry)),
@@ -38,7 +38,7 @@ fn last_seen(entry: &Entry, next: &str) -> Answer {
         }
     };
     Answer::new("missing", reason, next)
-        .with("since", at)
+        .with("since", utc(entry.since))
         .with("output", entry.outputs.first().map(|path| path_json(path)))
         .with("outputs", outputs_json(entry))
 }
@@ -56,7 +56,7 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
             new.display()
         )
     };
-    let at = time(entry.since);
+    let at = local(entry.since);
     let reason = match entry.state {
         State::Done => {
             let output = outputs(entry);
@@ -77,7 +77,7 @@ fn no_longer(folder: &Folder, entry: Option<&Entry>) -> Answer {
         _ => format!("it went away before it was processed; last heard of at {at}"),
     };
     Answer::new("missing", reason, next)
-        .with("since", at)
+        .with("since", utc(entry.since))
         .with("output", entry.outputs.first().map(|path| path_json(path)))
         .with("outputs", outputs_json(entry))
 }

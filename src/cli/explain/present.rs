@@ -11,7 +11,7 @@ use crate::{
     cli::{
         answer::{Answer, NOT_RELOADED, cause, outputs, outputs_json, path_json},
         asked::Asked,
-        when::{span, time, when},
+        when::{span, utc, when},
     },
     config::{Folder, Source},
     ledger::{Entry, State},
@@ -72,7 +72,7 @@ impl Now<'_> {
 
     pub fn unknown(&self) -> Answer {
         let (age, settle) = (span(self.age), self.about.asked.config.settle);
-        let since = self.at.checked_sub(self.age).map(time);
+        let since = self.at.checked_sub(self.age).map(utc);
         if self.age < settle {
             let reason = format!(
                 "it changed {age} ago and is left alone for {}",
@@ -113,7 +113,7 @@ impl Now<'_> {
         if answer.facts.contains_key("since") {
             answer
         } else {
-            answer.with("since", time(entry.since))
+            answer.with("since", utc(entry.since))
         }
     }
 
@@ -188,7 +188,7 @@ impl Now<'_> {
             .with("step", entry.step.map(Step::name))
             .with("cause", entry.reason.clone())
             .with("tries", tries)
-            .with("next_try", time(at))
+            .with("next_try", utc(at))
     }
 
     fn done(&self, entry: &Entry) -> Answer {

@@ -67,6 +67,11 @@ fn lines(key: &str, values: impl IntoIterator<Item = String>) -> String {
     lines.collect()
 }
 
+/// Whether the service gets to it only by what the drop-in grants.
+pub fn is_opened(place: &Place) -> bool {
+    place.group.is_some() || is_hidden(&place.path)
+}
+
 fn is_hidden(path: &Path) -> bool {
     HIDDEN.iter().any(|hidden| path.starts_with(hidden))
 }

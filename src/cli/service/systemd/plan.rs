@@ -103,11 +103,23 @@ pub fn install(found: &Found) -> Vec<Step> {
             output.into(),
         ]));
     }
+    steps.push(check(found));
     steps.extend(units(found));
     steps.push(found.systemctl(&["daemon-reload"]));
     steps.push(found.systemctl(&["enable", "watermarkd"]));
     steps.push(found.systemctl(&["restart", "watermarkd"]));
     steps
+}
+
+/// Before anything is changed for the service manager: with a mistake, or without a right that the
+/// service needs, what runs goes on as it is.
+fn check(found: &Found) -> Step {
+    let mut words = vec![found.installed().as_os_str().to_owned(), "check".into()];
+    if found.is_for_system() && !found.places.iter().any(dropin::is_opened) {
+        words.extend(["--user".into(), USER.into()]);
+    }
+    words.extend(["-c".into(), found.config.as_os_str().to_owned()]);
+    Step::Run(words)
 }
 
 fn account(user: Account) -> Vec<Step> {
@@ -252,6 +264,7 @@ mod tests {
                 "install -d -o watermarkd -g watermarkd -m 2775 /srv/watermarkd/out",
                 "/usr/local/bin/watermarkd init /etc/watermarkd --input /srv/watermarkd/in \
                  --output /srv/watermarkd/out",
+                "/usr/local/bin/watermarkd check --user watermarkd -c /etc/watermarkd/config.yaml",
                 "write /etc/systemd/system/watermarkd.service",
                 "write /etc/systemd/system/watermarkd.service.d/folders-of-config.conf",
                 "systemctl daemon-reload",
@@ -274,12 +287,40 @@ mod tests {
         assert_eq!(
             heads(&install(&found)),
             [
+                "/usr/bin/watermarkd check --user watermarkd -c /etc/watermarkd/config.yaml",
                 "write /etc/systemd/system/watermarkd.service.d/folders-of-config.conf",
                 "systemctl daemon-reload",
                 "systemctl enable watermarkd",
                 "systemctl restart watermarkd",
             ]
         );
+    }
+
+    #[test]
+    fn the_configuration_is_checked_with_the_rights_that_the_service_has_anyway() {
+        let place = |path: &str, group| Place {
+            path: path.into(),
+            written: true,
+            mount: "/".into(),
+            group,
+        };
+        for (scope, place, user) in [
+            (SYSTEM, place("/srv/out", None), " --user watermarkd"),
+            (SYSTEM, place("/srv/out", Some(100)), ""),
+            (SYSTEM, place("/home/anna/out", None), ""),
+            (Scope::User, place("/home/anna/out", None), ""),
+        ] {
+            let mut found = found(scope);
+            found.places = vec![place];
+            let steps = heads(&install(&found));
+            let check =
+                format!("/usr/local/bin/watermarkd check{user} -c /etc/watermarkd/config.yaml");
+            let at = |step: &str| steps.iter().position(|one| one.starts_with(step));
+            assert!(
+                at(&check).is_some() && at(&check) < at("write /etc/systemd/system/w"),
+                "{steps:?}"
+            );
+        }
     }
 
     #[test]
