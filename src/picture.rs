@@ -155,6 +155,9 @@ mod overlay;
 // samples to bytes
 mod encode;
 
+// several results of one decode
+mod share;
+
 // ── The way as a whole
 
 // the memory that a picture will take
@@ -233,18 +236,129 @@ pub fn treat_all<E: From<PictureError>>(
     scratch: &mut Scratch,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let tasks = plans(bytes, orders, scratch)?;
+    let base = share::base(&tasks).and_then(|index| Some((index, tasks[index]?)));
+    let mut told = Ok(());
+    let mut shared = None;
     for (index, order) in orders.iter().enumerate() {
-        let mut told = Ok(());
         let mut after_step = |step| {
             if told.is_ok() {
                 told = tell(Progress::After(step));
             }
         };
-        let treated = treat_one(bytes, order, scratch, &mut after_step)?;
-        told?;
+        let task = tasks.get(index).copied().flatten();
+        let treated = match (base, task) {
+            (Some((at, base)), Some(task)) if at == index || share::derives(&task, &base) => {
+                if shared.is_none() {
+                    shared = Some(decode_for(bytes, &base, scratch, &mut after_step)?);
+                }
+                let warning = shared.clone().flatten();
+                derive(
+                    bytes,
+                    (&task, order.about),
+                    warning,
+                    scratch,
+                    &mut after_step,
+                )?
+            }
+            _ => treat_one(bytes, order, scratch, &mut after_step)?,
+        };
+        std::mem::replace(&mut told, Ok(()))?;
         tell(Progress::Made(index, treated))?;
     }
     Ok(())
+}
+
+/// What is to be done for each order of a JPEG of which several results are wanted; nothing for others, which are made one by one, and
+/// for an order that is refused.
+fn plans<'a>(
+    bytes: &[u8],
+    orders: &[Order<'a>],
+    scratch: &mut Scratch,
+) -> Result<Vec<Option<Task<'a>>>, PictureError> {
+    if orders.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let source = probe::probe(bytes, &mut scratch.colour.icc)?;
+    if source.format != Format::Jpeg {
+        return Ok(Vec::new());
+    }
+    let plan = |order: &Order<'a>| Task::plan(source, order.wanted, order.recipe).ok();
+    Ok(orders.iter().map(plan).collect())
+}
+
+/// Decodes and scales a JPEG for the largest of its results.
+fn decode_for(
+    bytes: &[u8],
+    base: &Task<'_>,
+    scratch: &mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Warning, PictureError> {
+    let Scratch {
+        engines,
+        samples,
+        colour,
+        resize: room,
+        base: kept,
+        ..
+    } = scratch;
+    colour::by_exif(bytes, &mut colour.icc);
+    let warning = from_jpeg(bytes, base, engines, colour, room, samples, after_step)?;
+    std::mem::swap(kept, &mut samples.planes.front);
+    Ok(warning)
+}
+
+/// Makes a result of planes that were decoded for one as large or larger.
+fn derive<'a>(
+    bytes: &[u8],
+    (task, about): (&Task<'_>, &About),
+    warning: Warning,
+    scratch: &'a mut Scratch,
+    after_step: &mut dyn FnMut(Step),
+) -> Result<Treated<'a>, PictureError> {
+    let Scratch {
+        engines,
+        samples,
+        colour,
+        metadata,
+        resize: room,
+        base,
+        ..
+    } = scratch;
+    metadata::collect(
+        bytes,
+        &task.source,
+        task.recipe.metadata,
+        task.size(),
+        metadata,
+    );
+    colour.png = PngColour::default();
+    let planes = &mut samples.planes;
+    let plan = Plan {
+        orientation: 1,
+        ..Plan::of(task)
+    };
+    let mut scaler = Scaler::new(plan, room, &mut planes.front, after_step);
+    scaler.whole(base);
+    scaler.finish();
+    if task.wanted == Format::Png {
+        let to = &mut samples.pixels.front;
+        convert::to_pixels(&mut engines.decompressor, &planes.front, task.size(), to)
+            .map_err(bad(Step::Resize))?;
+    }
+    after_step(Step::Resize);
+    let (width, height) = task.size();
+    let lost = metadata.lost;
+    Ok(Treated {
+        bytes: finish(task, about, scratch, after_step)?,
+        format: task.wanted,
+        width,
+        height,
+        source_width: task.source.width,
+        source_height: task.source.height,
+        warning,
+        lost,
+    })
 }
 
 /// The same for one result of a picture of which nothing is known but its bytes.
@@ -505,6 +619,70 @@ mod tests {
             format,
         };
         turbojpeg::compress(image, 85, sampling).unwrap().to_vec()
+    }
+
+    fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let tiff = [
+            &b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"[..],
+            &[orientation, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
+        let mut source = b"\xff\xd8".to_vec();
+        markers::write(markers::APP1, b"Exif\0\0", &tiff, &mut source);
+        source.extend(&jpeg[2..]);
+        source
+    }
+
+    /// What several results of one decode are to those that are made alone.
+    #[test]
+    fn results_of_one_decode_are_those_of_their_own() {
+        let mut scratch = Scratch::new().unwrap();
+        let about = About::default();
+        for orientation in [1, 6] {
+            let source = oriented(&jpeg(400, 300, turbojpeg::Subsamp::Sub2x2), orientation);
+            let recipes = [150, 60, 33].map(|height| Recipe {
+                size: Size::Height(height),
+                quality: 100,
+                output_quality: 100,
+                upscale: false,
+                max_pixels: 1_000_000,
+                ..recipe()
+            });
+            let orders =
+                [(0, Format::Jpeg), (1, Format::Jpeg), (2, Format::Png)].map(|(at, wanted)| {
+                    Order {
+                        wanted,
+                        recipe: &recipes[at],
+                        about: &about,
+                    }
+                });
+            let (mut made, mut decodes) = (Vec::new(), 0);
+            treat_all::<PictureError>(&source, &orders, &mut scratch, &mut |progress| {
+                match progress {
+                    Progress::After(Step::Overlay) => decodes += 1,
+                    Progress::After(_) => {}
+                    Progress::Made(index, treated) => {
+                        made.push((index, treated.width, treated.height, treated.bytes.to_vec()));
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(decodes, 3, "each is marked");
+            for ((order, (index, width, height, bytes)), at) in orders.iter().zip(&made).zip(0..) {
+                assert_eq!(*index, at);
+                let alone = treat_one(&source, order, &mut scratch, &mut |_| ()).unwrap();
+                assert_eq!((*width, *height), (alone.width, alone.height));
+                let alone = open_rgba(alone.bytes, 1_000_000).unwrap();
+                let shared = open_rgba(bytes, 1_000_000).unwrap();
+                let both = alone.rgba.iter().zip(&shared.rgba);
+                let off: f64 = both
+                    .map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2))
+                    .sum();
+                let off = (off / f64::from(u32::try_from(alone.rgba.len()).unwrap())).sqrt();
+                assert!(off < if at == 0 { 0.01 } else { 4.0 }, "{at}: {off}");
+            }
+        }
     }
 
     fn cmyk(width: usize, height: usize) -> Vec<u8> {

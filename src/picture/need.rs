@@ -41,7 +41,19 @@ pub fn need_of_all(
         let need = |order: &Order<'_>| of(head, length, order.wanted, order.recipe);
         orders.iter().map(need)
     });
-    Ok(needs.max().unwrap_or(length))
+    // The planes that several are made of.
+    let shared = head.iter().flat_map(|head| {
+        orders.iter().filter_map(|order| {
+            let task = Task::plan(head.probe, order.wanted, order.recipe);
+            task.ok().map(|task| task.planes(false))
+        })
+    });
+    let shared = if orders.len() > 1 {
+        shared.max().unwrap_or(0)
+    } else {
+        0
+    };
+    Ok(needs.max().unwrap_or(length).saturating_add(shared))
 }
 
 fn of(head: &Head, length: u64, wanted: Format, recipe: &Recipe) -> u64 {

@@ -5,6 +5,7 @@ use super::encode;
 use super::engines::Engines;
 use super::error::PictureError;
 use super::metadata::Blocks;
+use super::planes::Planes;
 use super::resize;
 use super::samples::Samples;
 use super::sharpen;
@@ -14,6 +15,8 @@ use super::stamp::Stamps;
 pub struct Scratch {
     pub(super) engines: Engines,
     pub(super) samples: Samples,
+    /// What several results are made of.
+    pub(super) base: Planes,
     pub(super) colour: Colour,
     pub(super) metadata: Blocks,
     pub(super) resize: resize::Room,
@@ -28,6 +31,7 @@ impl Scratch {
         Ok(Self {
             engines: Engines::new()?,
             samples: Samples::default(),
+            base: Planes::default(),
             colour: Colour::default(),
             metadata: Blocks::default(),
             resize: resize::Room::default(),
@@ -42,6 +46,7 @@ impl Scratch {
         let rooms = [
             self.engines.kept(),
             self.samples.kept(),
+            self.base.kept(),
             self.colour.icc.capacity(),
             self.metadata.kept(),
             self.resize.kept(),
