@@ -341,7 +341,7 @@ fn derive<'a>(
     let mut scaler = Scaler::new(plan, room, &mut planes.front, after_step);
     scaler.whole(base);
     scaler.finish();
-    if task.wanted == Format::Png {
+    if task.wanted != Format::Jpeg {
         let to = &mut samples.pixels.front;
         convert::to_pixels(&mut engines.decompressor, &planes.front, task.size(), to)
             .map_err(bad(Step::Resize))?;
@@ -545,8 +545,7 @@ fn from_pixels(
         strip::run(bytes, task, resizer, colour, pixels, after_step)?
     };
     if task.source.orientation != 1 {
-        orient::pixels(&pixels.front, task.source.orientation, &mut pixels.back);
-        pixels.flip();
+        orient::pair(pixels, task.source.orientation);
         after_step(Step::Orient);
     }
     if task.wanted == Format::Jpeg {

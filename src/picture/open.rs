@@ -81,10 +81,8 @@ pub fn in_its_colours(
         Format::WebP => webp::decode(bytes, &mut samples.pixels.front),
     }
     .map_err(bad(Step::Decode))?;
-    let pixels = &mut samples.pixels;
-    if source.format != Format::Jpeg && source.orientation != 1 {
-        orient::pixels(&pixels.front, source.orientation, &mut pixels.back);
-        pixels.flip();
+    if source.format != Format::Jpeg {
+        orient::pair(&mut samples.pixels, source.orientation);
     }
     Ok(Mark {
         width: geometry.width,

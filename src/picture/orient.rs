@@ -8,6 +8,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 
 use super::pixels::Pixels;
 use super::planes::{Area, Plane, coordinate};
+use super::samples::Pair;
 use super::transpose::{Flips, transpose};
 
 /// Side of the square blocks that are moved at once when rows become columns, so that both sides
@@ -88,6 +89,14 @@ pub fn place((from, width): (&[u8], usize), orientation: u8, to: &mut [u8], stri
         if turn.flip_x {
             to.reverse();
         }
+    }
+}
+
+/// Turns the pixels in front upright, with the room of those behind.
+pub fn pair(pair: &mut Pair<Pixels>, orientation: u8) {
+    if orientation != 1 {
+        pixels(&pair.front, orientation, &mut pair.back);
+        pair.flip();
     }
 }
 

@@ -53,6 +53,7 @@ mod tests {
             width: 400,
             height: 300,
             orientation: 1,
+            lossless: false,
             damaged: None,
         };
         let (jpeg, png) = (Format::Jpeg, Format::Png);

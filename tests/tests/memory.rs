@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path, process::Command};
 use super::sandbox::{Sandbox, skip};
 
 /// How the samples of a generated picture are coded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Jpeg {
         sampling: turbojpeg::Subsamp,
@@ -182,20 +182,34 @@ fn what_is_told_beforehand_is_what_a_picture_takes() {
     use png::ColorType as Colour;
     use turbojpeg::Subsamp;
     let mut off = Vec::new();
-    for kind in [
-        jpeg(Subsamp::Sub2x2, false),
-        jpeg(Subsamp::None, false),
+    // What looks plain is told what it takes if that turns out wrong, and takes less if not.
+    let plain = [Subsamp::Sub2x2, Subsamp::None].map(|sampling| jpeg(sampling, false));
+    let odd = plain.map(|kind| (kind, true));
+    let others = [
         jpeg(Subsamp::Sub2x2, true),
         jpeg(Subsamp::Gray, true),
         png(Colour::Rgb, false, false),
         png(Colour::Rgba, true, false),
         png(Colour::Rgb, false, true),
         png(Colour::GrayscaleAlpha, true, true),
-    ] {
+    ];
+    let kinds = plain.into_iter().chain(others).map(|kind| (kind, false));
+    for (kind, is_odd) in odd.into_iter().chain(kinds) {
         let mut sandbox = Sandbox::new();
         sandbox.write("config.yaml", config("16MiB", 1).as_bytes());
         let name = format!("a.{}", extension(kind));
         make(&sandbox.path(&name), kind, 6000, 4000);
+        if is_odd {
+            // The end of the spectrum is that of a DC scan, which all decoders ignore.
+            let mut bytes = fs::read(sandbox.path(&name)).unwrap();
+            let scan = bytes
+                .windows(2)
+                .position(|two| two == [0xff, 0xda])
+                .unwrap();
+            let components = usize::from(bytes[scan + 4]);
+            bytes[scan + 6 + components * 2] = 0;
+            fs::write(sandbox.path(&name), bytes).unwrap();
+        }
         sandbox.start();
         let before = peak(sandbox.pid());
         fs::rename(sandbox.path(&name), sandbox.path(format!("in/{name}"))).unwrap();
@@ -211,9 +225,12 @@ fn what_is_told_beforehand_is_what_a_picture_takes() {
         .unwrap();
         sandbox.wait_for_picture(&format!("out/b-{name}"));
         let took = peak(sandbox.pid()) - before;
-        println!("{kind:?}: took {took:.1} MiB, told {needed:.1} MiB");
-        if took > needed || needed > took * 1.6 + 8.0 {
-            off.push(format!("{kind:?}: took {took:.1}, told {needed:.1}"));
+        println!("{kind:?}, odd {is_odd}: took {took:.1} MiB, told {needed:.1} MiB");
+        let is_plain = !is_odd && plain.contains(&kind);
+        if took > needed || needed > took * 1.6 + 8.0 && !is_plain {
+            off.push(format!(
+                "{kind:?}, odd {is_odd}: took {took:.1}, told {needed:.1}"
+            ));
         }
     }
     assert!(off.is_empty(), "{off:#?}");
