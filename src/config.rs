@@ -16,6 +16,7 @@ mod recipe;
 mod renditions;
 mod section;
 mod settings;
+mod size;
 mod state;
 mod text;
 mod tree;

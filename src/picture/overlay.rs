@@ -11,7 +11,6 @@ use super::bytes::{area, sum, times};
 use super::colour::{Colour, PngColour};
 use super::convert::{self, saturated};
 use super::geometry::Task;
-use super::lettering;
 use super::mark::Mark;
 use super::pixels::Pixels;
 use super::placement::{gets, place};
@@ -21,6 +20,7 @@ use super::recipe::{Format, PlacedMark, Position, Subject};
 use super::samples::Samples;
 use super::shape::Shape;
 use super::stamp::{Ground, Stamp, StampKey, StampPlane, Stamps, brightness};
+use super::texts;
 use crate::template::About;
 
 /// Bytes that marks take as they are laid on: scaled, cut to what shows, with stamps for planes.
@@ -31,7 +31,7 @@ pub fn need(task: &Task<'_>) -> u64 {
         let (own, drawn) = match &mark.mark {
             Subject::Image(image) => ((image.width, image.height), 0),
             // It is drawn in masks, and no larger than the picture unless it cannot be read any more.
-            Subject::Text(text) => (size, times(lettering::most_pixels(text, size), 12)),
+            Subject::Text(text) => (size, times(texts::most_pixels(text, size), 12)),
         };
         let place = place(mark, own, size);
         let window = area((place.window.width, place.window.height));

@@ -6,10 +6,10 @@ use fast_image_resize::Resizer;
 
 use super::cache::Cache;
 use super::convert::saturated;
-use super::lettering::Letterings;
 use super::mark::Mark;
 use super::planes::Sampling;
 use super::shape::{Shape, Shapes};
+use super::texts::Letterings;
 
 /// Bytes of stamps that a worker keeps: several that cover a picture of 4 megapixels.
 const BUDGET: usize = 48 << 20;
