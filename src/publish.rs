@@ -5,6 +5,7 @@
 //! and writes the ledger in one transaction. Only then does a picture count as done.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io,
     path::{Path, PathBuf},
@@ -127,7 +128,8 @@ fn land_all(
 ) -> Result<Visible, Failure> {
     let mut visible: Option<Visible> = None;
     for (staged, made) in results {
-        let (path, directory, replaced) = land(finished, staged, directories)?;
+        let landed = visible.as_ref().map_or(&[][..], |visible| &visible.paths);
+        let (path, directory, replaced) = land(finished, staged, landed, directories)?;
         let bytes = made.bytes_out;
         let visible = match &mut visible {
             Some(visible) => visible,
@@ -146,10 +148,9 @@ fn land_all(
     visible.ok_or(Failure::Gone)
 }
 
-/// What a result may do with a file that has its name.
-fn rights(finished: &Finished) -> Rights<'_> {
+/// What a result may do with a file that has its name, if that is not another result of the same source.
+fn rights<'a>(finished: &Finished, own: &'a [PathBuf]) -> Rights<'a> {
     let folder = &finished.job.root.folder;
-    let own = &finished.own_results[..];
     // Only so the file of that name is this source's, or of one like it before. Where sources leave,
     // that was another picture.
     let is_own_name = folder.after == Source::Keep && folder.keeps_names();
@@ -178,15 +179,25 @@ fn rights(finished: &Finished) -> Rights<'_> {
 }
 
 /// Gives one picture its name. Each directory is held open once, to be synced even if somebody
-/// removes it meanwhile: who took the picture out of it has it.
+/// removes it meanwhile: who took the picture out of it has it. What has `already` landed of the same source
+/// is never replaced.
 fn land(
     finished: &Finished,
     staged: Staged,
+    already: &[PathBuf],
     directories: &mut Directories,
 ) -> Result<(PathBuf, Arc<Directory>, bool), Failure> {
     let job = &finished.job;
     let own = staged.target();
-    let landed = staging::land(staged, rights(finished));
+    let mut left = Cow::Borrowed(&finished.own_results[..]);
+    if !already.is_empty() {
+        left.to_mut().retain(|path| !already.contains(path));
+    }
+    let mut rights = rights(finished, &left);
+    if already.contains(&own) && rights.taken == Taken::Replace {
+        rights.taken = Taken::Number;
+    }
+    let landed = staging::land(staged, rights);
     let landed = landed.map_err(|cause| failed_to_publish(job, cause))?;
     if landed.numbered {
         warn!(

@@ -210,6 +210,34 @@ fn two_sources_of_one_name_cost_no_picture() {
 }
 
 #[test]
+fn two_renditions_of_one_name_cost_no_picture() {
+    for on_conflict in ["auto", "replace", "number"] {
+        let sandbox = Sandbox::with(&format!(
+            "folders:
+  - input: in
+    output: out
+    on_conflict: {on_conflict}
+    renditions: [{{name: \"{{stem}}.jpg\"}}, {{output_height: 12}}]
+"
+        ));
+        sandbox.write("in/a.jpg", &jpeg(90, 60, 1));
+        sandbox.once_expecting(1, 0);
+        let sizes = || {
+            ["out/a.jpg", "out/a.1.jpg"].map(|name| size(&fs::read(sandbox.path(name)).unwrap()))
+        };
+        assert_eq!(sizes(), [(72, 48), (18, 12)], "{on_conflict}");
+        if on_conflict == "number" {
+            continue;
+        }
+        // Made again, each is in its own place.
+        sandbox.write("in/a.jpg", &jpeg(60, 60, 2));
+        sandbox.once_expecting(1, 0);
+        assert_eq!(sizes(), [(48, 48), (12, 12)], "{on_conflict}");
+        assert_eq!(sandbox.names("out"), ["a.1.jpg", "a.jpg"], "{on_conflict}");
+    }
+}
+
+#[test]
 fn a_taken_name_is_replaced_numbered_or_refused_as_the_folder_says() {
     let sandbox = conflicting("replace");
     sandbox.write("in/a.png", &png(60, 60, 2));
